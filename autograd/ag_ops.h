@@ -1,0 +1,91 @@
+// Builders of all ops, one a file in ops/. Shapes as in ag.h; "..." is any leading dimensions.
+//
+// Every builder records a node and returns its tensor; a wrong shape is recorded on the graph
+// (ag_fail) and a placeholder returned.
+#ifndef POSGRAD_AG_OPS_H
+#define POSGRAD_AG_OPS_H
+
+#include "ag.h"
+
+typedef struct ag_tensor ag_t; // only to keep the prototypes below on one line each
+
+// --- elementwise, any shape: ops/unary.c (one row each in its table)
+ag_t *ag_exp(struct ag_graph *graph, ag_t *x);
+ag_t *ag_log(struct ag_graph *graph, ag_t *x);
+ag_t *ag_sin(struct ag_graph *graph, ag_t *x);
+ag_t *ag_cos(struct ag_graph *graph, ag_t *x);
+ag_t *ag_tanh(struct ag_graph *graph, ag_t *x);
+ag_t *ag_sigmoid(struct ag_graph *graph, ag_t *x);
+ag_t *ag_softplus(struct ag_graph *graph, ag_t *x);
+ag_t *ag_relu(struct ag_graph *graph, ag_t *x);
+ag_t *ag_abs(struct ag_graph *graph, ag_t *x);
+ag_t *ag_sqrt(struct ag_graph *graph, ag_t *x);
+ag_t *ag_square(struct ag_graph *graph, ag_t *x);
+ag_t *ag_reciprocal(struct ag_graph *graph, ag_t *x);
+ag_t *ag_neg(struct ag_graph *graph, ag_t *x);
+// y = scale * x + shift
+ag_t *ag_affine(struct ag_graph *graph, ag_t *x, double scale, double shift);
+// The exact GELU, x * Phi(x) (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+ag_t *ag_gelu(struct ag_graph *graph, ag_t *x);
+
+// --- two tensors with broadcasting: dimensions are aligned at the end, size 1 is repeated
+ag_t *ag_add(struct ag_graph *graph, ag_t *a, ag_t *b);
+ag_t *ag_sub(struct ag_graph *graph, ag_t *a, ag_t *b);
+ag_t *ag_mul(struct ag_graph *graph, ag_t *a, ag_t *b);
+ag_t *ag_div(struct ag_graph *graph, ag_t *a, ag_t *b);
+
+// --- shape
+ag_t *ag_reshape(struct ag_graph *graph, ag_t *x, struct ag_shape shape); // a view
+// Dimension `dim` (negative counts from the end) reduced to [start, start + length).
+ag_t *ag_slice(struct ag_graph *graph, ag_t *x, int dim, int64_t start, int64_t length);
+ag_t *ag_concat(struct ag_graph *graph, int count, ag_t *const *x, int dim);
+ag_t *ag_transpose(struct ag_graph *graph, ag_t *x, int dim_a, int dim_b); // swaps two dimensions
+
+// --- reductions along one dimension (kept with size 1), and over everything (scalar)
+ag_t *ag_sum(struct ag_graph *graph, ag_t *x, int dim);
+ag_t *ag_mean(struct ag_graph *graph, ag_t *x, int dim);
+ag_t *ag_max(struct ag_graph *graph, ag_t *x, int dim); // gradient to the first maximum
+ag_t *ag_sum_all(struct ag_graph *graph, ag_t *x);
+ag_t *ag_mean_all(struct ag_graph *graph, ag_t *x);
+// Inclusive prefix sums along `dim`; `reverse` sums from the end.
+ag_t *ag_cumsum(struct ag_graph *graph, ag_t *x, int dim, bool reverse);
+
+// --- indexed rows
+// out[..., :] = table[index[...], :] for table [R, C...] and any index shape: embeddings, buckets.
+// Backward adds in index order, so its bits do not depend on the threads.
+ag_t *ag_gather(struct ag_graph *graph, ag_t *table, ag_t *index);
+// out [rows, C...]: row r is the sum of x[i, :] over i with index[i] == r; x is [N, C...].
+ag_t *ag_scatter_add(struct ag_graph *graph, ag_t *x, ag_t *index, int64_t rows);
+
+// --- products
+// [..., K] times weight [N, K] transposed, plus bias [N] (NULL: none) gives [..., N].
+ag_t *ag_linear(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias);
+// a [..., M, K] (or [..., K, M] when transpose_a) times b [..., K, N] (or [..., N, K]); leading
+// dimensions are equal, or one side has none.
+ag_t *ag_matmul(struct ag_graph *graph, ag_t *a, bool transpose_a, ag_t *b, bool transpose_b);
+
+// --- what a Transformer is made of
+// Over the last dimension; gain and bias are [C] (Ba, Kiros, Hinton 2016, arXiv 1607.06450).
+ag_t *ag_layer_norm(struct ag_graph *graph, ag_t *x, ag_t *gain, ag_t *bias, double epsilon);
+ag_t *ag_softmax(struct ag_graph *graph, ag_t *x); // over the last dimension
+// Inverted dropout; the mask is a function of the run's seed and step and the name of the node, and
+// is recomputed by backward (Srivastava et al. 2014). Rate 0 returns x itself.
+ag_t *ag_dropout(struct ag_graph *graph, ag_t *x, double rate);
+// Mean of -log softmax(logits)[target] over the rows whose target is >= 0: logits [..., V], target
+// index [...]. Rows with a negative target are ignored; when all are, the loss is 0.
+ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target);
+
+// The attention op that carries the zoo, as far as it is built: every optional input may be NULL.
+// O[b,i,h,:] = sum_j A_ij V[b,j,h,:], A = softmax over j of scale * <Q_i, K_j> where j is allowed.
+struct ag_attention {
+    ag_t *query, *key, *value; // [B, T, C], [B, S, C], [B, S, C]; head h is columns h*D..h*D+D-1
+    ag_t *key_mask;            // index [B, S]: 0 hides the key from every query
+    int64_t heads;
+    double scale;
+    bool causal;    // j <= i only; needs S == T
+    double dropout; // on A
+};
+// [B, T, C]. A query that may see no key gives 0.
+ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *attention);
+
+#endif

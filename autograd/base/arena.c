@@ -1,0 +1,85 @@
+// Chunks in a list; the newest one is filled first.
+#include "arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "err.h"
+
+enum { ALIGN = 64, CHUNK = 1 << 16 };
+
+struct arena_chunk {
+    struct arena_chunk *next;
+    size_t size, used; // of the bytes after the header
+};
+
+#define HEADER ((sizeof(struct arena_chunk) + ALIGN - 1) / ALIGN * ALIGN)
+
+void arena_init(struct arena *arena)
+{
+    *arena = (struct arena){NULL, 0};
+}
+
+void *aligned_zeroed(size_t count, size_t size)
+{
+    void *block = NULL;
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total) || total > PTRDIFF_MAX - ALIGN ||
+        posix_memalign(&block, ALIGN, total ? total : 1) != 0) {
+        err_set(ERR_MEMORY, "out of memory for %zu values of %zu bytes", count, size);
+        return NULL;
+    }
+    memset(block, 0, total);
+    return block;
+}
+
+static struct arena_chunk *chunk_new(struct arena *arena, size_t size)
+{
+    if (size > PTRDIFF_MAX - HEADER) {
+        err_set(ERR_MEMORY, "out of memory for %zu bytes", size);
+        return NULL;
+    }
+    struct arena_chunk *chunk = aligned_zeroed(1, HEADER + size);
+    if (!chunk)
+        return NULL;
+    chunk->size = size;
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    return chunk;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    if (size > PTRDIFF_MAX - 2 * ALIGN) {
+        err_set(ERR_MEMORY, "out of memory for %zu bytes", size);
+        return NULL;
+    }
+    size_t padded = size ? (size + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
+    struct arena_chunk *chunk = arena->chunks;
+    if (!chunk || chunk->size - chunk->used < padded)
+        chunk = chunk_new(arena, padded > CHUNK ? padded : CHUNK);
+    if (!chunk)
+        return NULL;
+    void *piece = (char *)chunk + HEADER + chunk->used;
+    chunk->used += padded;
+    arena->used += padded;
+    return piece;
+}
+
+char *arena_strdup(struct arena *arena, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = arena_alloc(arena, size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+void arena_release(struct arena *arena)
+{
+    while (arena->chunks) {
+        struct arena_chunk *next = arena->chunks->next;
+        free(arena->chunks);
+        arena->chunks = next;
+    }
+    arena->used = 0;
+}

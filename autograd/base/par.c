@@ -1,0 +1,60 @@
+// Parallel loops by OpenMP: this file holds the only parallel pragma.
+#include "par.h"
+
+#include <omp.h>
+
+enum { MAX_PIECES = 64 };
+
+void par_set_threads(int threads)
+{
+    if (threads <= 0)
+        threads = omp_get_num_procs();
+    omp_set_num_threads(threads > PAR_MAX_THREADS ? PAR_MAX_THREADS : threads);
+    omp_set_dynamic(0);
+}
+
+int par_threads(void)
+{
+    int threads = omp_get_max_threads();
+    return threads > PAR_MAX_THREADS ? PAR_MAX_THREADS : threads;
+}
+
+// Inside a piece this is the outer thread's number, so that nested work uses that thread's scratch.
+static void run_serial(int64_t pieces, par_function *function, void *context)
+{
+    int thread = omp_get_thread_num();
+    for (int64_t i = 0; i < pieces; i++)
+        function(context, i, thread);
+}
+
+void par_run_in_region(int64_t pieces, par_function *function, void *context)
+{
+    int threads = par_threads();
+    if (threads == 1 || omp_in_parallel()) {
+        run_serial(pieces, function, context);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (int64_t i = 0; i < pieces; i++)
+        function(context, i, omp_get_thread_num());
+}
+
+void par_run(int64_t pieces, par_function *function, void *context)
+{
+    if (pieces <= 1)
+        run_serial(pieces, function, context);
+    else
+        par_run_in_region(pieces, function, context);
+}
+
+int64_t par_pieces(int64_t count, int64_t grain)
+{
+    int64_t pieces = count / (grain > 0 ? grain : 1);
+    return pieces < 1 ? 1 : pieces > MAX_PIECES ? MAX_PIECES : pieces;
+}
+
+int64_t par_begin(int64_t count, int64_t pieces, int64_t piece)
+{
+    int64_t each = count / pieces, rest = count % pieces;
+    return piece * each + (piece < rest ? piece : rest);
+}

@@ -1,0 +1,75 @@
+// Which kernels OpenBLAS took, and whether this CPU deserves better.
+#include "blas.h"
+
+#include <cblas.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+struct blas_cpu blas_cpu(void)
+{
+    struct blas_cpu cpu = {0};
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_cpu_init();
+    cpu.avx2 = __builtin_cpu_supports("avx2") != 0;
+    cpu.fma = __builtin_cpu_supports("fma") != 0;
+    cpu.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#endif
+    return cpu;
+}
+
+// Families whose kernels use neither AVX2 nor FMA.
+static bool is_old(const char *core)
+{
+    static const char *const old[] = {
+        "Katmai",  "Coppermine", "Northwood", "Prescott",    "Banias", "Atom",
+        "Core2",   "Penryn",     "Dunnington", "Nehalem",    "Sandybridge",
+        "Athlon",  "Opteron",    "Opteron_SSE3", "Barcelona", "Bobcat", "Nano",
+    };
+    for (size_t i = 0; i < sizeof old / sizeof old[0]; i++)
+        if (strcasecmp(core, old[i]) == 0)
+            return true;
+    return false;
+}
+
+const char *blas_better_core(const char *core, const struct blas_cpu *cpu, const char *chosen)
+{
+    if ((chosen && *chosen) || !is_old(core))
+        return NULL;
+    if (cpu->avx512)
+        return "SkylakeX";
+    return cpu->avx2 && cpu->fma ? "Haswell" : NULL;
+}
+
+void blas_mend(char **argv)
+{
+    const char *core = openblas_get_corename();
+    if (getenv(BLAS_MENDED_VARIABLE))
+        return;
+    struct blas_cpu cpu = blas_cpu();
+    const char *better = blas_better_core(core, &cpu, getenv(BLAS_CORE_VARIABLE));
+    if (!better || setenv(BLAS_MENDED_VARIABLE, core, 1) != 0)
+        return;
+    if (setenv(BLAS_CORE_VARIABLE, better, 1) == 0) {
+        // By its own name where that still holds, so that `ps` shows it.
+        char self[4096];
+        ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
+        if (size > 0) {
+            self[size] = '\0';
+            execv(self, argv);
+        }
+        execv("/proc/self/exe", argv);
+    }
+    unsetenv(BLAS_CORE_VARIABLE);
+    unsetenv(BLAS_MENDED_VARIABLE);
+}
+
+const char *blas_threading(void)
+{
+    static const char *const names[] = {"serial", "pthreads", "OpenMP"};
+    int kind = openblas_get_parallel();
+    return kind >= 0 && kind < 3 ? names[kind] : "unknown";
+}

@@ -1,0 +1,137 @@
+// Cross-entropy of logits and class indices, mean over the rows that have a target.
+//
+// Keeps the log-sum-exp of each row; the sum over rows is in double, in order.
+#include <math.h>
+
+#include "../ag_ops.h"
+#include "../base/err.h"
+#include "../base/par.h"
+#include "../kernels/vector.h"
+#include "op.h"
+
+enum { GRAIN = 1 << 13 };
+
+struct job {
+    struct ag_tensor *node;
+    int64_t rows, vocab, pieces;
+    real scale;
+};
+
+static struct job job_of(struct ag_tensor *node)
+{
+    const struct ag_tensor *logits = node->input[0];
+    struct job job = {.node = node, .vocab = logits->shape.size[logits->shape.dims - 1]};
+    job.rows = logits->count / job.vocab;
+    job.pieces = par_pieces(logits->count, GRAIN);
+    if (job.pieces > job.rows)
+        job.pieces = job.rows;
+    return job;
+}
+
+static int64_t scored_rows(const struct job *job)
+{
+    int64_t scored = 0;
+    for (int64_t row = 0; row < job->rows; row++)
+        scored += job->node->input[1]->index[row] >= 0;
+    return scored;
+}
+
+// -log softmax without cancellation: log(sum exp(x - max)) + max - x[target]. The exponentials go to `work`.
+static void forward_piece(void *context, int64_t piece, int thread)
+{
+    (void)thread;
+    const struct job *job = context;
+    const struct ag_tensor *logits = job->node->input[0], *target = job->node->input[1];
+    real *lse = job->node->saved;
+    int64_t end = par_begin(job->rows, job->pieces, piece + 1);
+    for (int64_t row = par_begin(job->rows, job->pieces, piece); row < end; row++) {
+        const real *x = logits->data + row * job->vocab;
+        BUG_ON(target->index[row] >= job->vocab);
+        real largest = vector_max(x, job->vocab), sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t v = 0; v < job->vocab; v++)
+            sum += vector_exp1(x[v] - largest);
+        lse[row] = largest + (real)log((double)sum);
+    }
+}
+
+static void forward(const struct ag_run *run, struct ag_tensor *node)
+{
+    (void)run;
+    struct job job = job_of(node);
+    par_run(job.pieces, forward_piece, &job);
+    const int32_t *target = node->input[1]->index;
+    const real *lse = node->saved, *logits = node->input[0]->data;
+    double sum = 0;
+    for (int64_t row = 0; row < job.rows; row++)
+        if (target[row] >= 0)
+            sum += (double)lse[row] - (double)logits[row * job.vocab + target[row]];
+    int64_t scored = scored_rows(&job);
+    node->data[0] = (real)(scored ? sum / (double)scored : 0);
+}
+
+static void backward_piece(void *context, int64_t piece, int thread)
+{
+    (void)thread;
+    const struct job *job = context;
+    const struct ag_tensor *logits = job->node->input[0], *target = job->node->input[1];
+    const real *lse = job->node->saved;
+    bool fresh = ag_is_fresh(job->node, 0);
+    int64_t end = par_begin(job->rows, job->pieces, piece + 1);
+    for (int64_t row = par_begin(job->rows, job->pieces, piece); row < end; row++) {
+        const real *restrict x = logits->data + row * job->vocab;
+        real *restrict to = logits->grad + row * job->vocab;
+        real scale = target->index[row] >= 0 ? job->scale : 0, shift = lse[row];
+        bool ignored = target->index[row] < 0;
+        for (int64_t v = 0; fresh && v < job->vocab; v++)
+            to[v] = 0;
+        if (ignored)
+            continue;
+#pragma omp simd
+        for (int64_t v = 0; v < job->vocab; v++)
+            to[v] += scale * vector_exp1(x[v] - shift);
+        to[target->index[row]] -= scale;
+    }
+}
+
+static void backward(const struct ag_run *run, struct ag_tensor *node)
+{
+    (void)run;
+    struct job job = job_of(node);
+    int64_t scored = scored_rows(&job);
+    job.scale = scored ? (real)((double)node->grad[0] / (double)scored) : 0;
+    if (node->input[0]->grad)
+        par_run(job.pieces, backward_piece, &job);
+}
+
+static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int variant)
+{
+    int64_t b = ag_case_size(rng, 3), t = ag_case_size(rng, 5), v = 1 + ag_case_size(rng, 7);
+    ag_t *logits = ag_case_leaf(graph, rng, ag_shape3(b, t, v), -2, 2);
+    ag_t *target = ag_case_index(graph, rng, ag_shape2(b, t), variant ? -1 : 0, (int32_t)v - 1);
+    return ag_cross_entropy(graph, logits, target);
+}
+
+const struct ag_op ag_op_cross_entropy = {
+    .name = "cross_entropy",
+    .formula = "mean over rows with a target of log sum_v exp(x_v) - x_target",
+    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
+    .forward = forward,
+    .backward = backward,
+    .variants = 2,
+    .sample = sample,
+};
+
+ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target)
+{
+    char a[96], b[96];
+    int64_t vocab = logits->shape.dims ? logits->shape.size[logits->shape.dims - 1] : 0;
+    if (vocab < 1 || target->type != AG_INT || target->count * vocab != logits->count)
+        return ag_fail(graph, "cross_entropy: logits %s and target %s do not fit",
+                       ag_shape_text(logits->shape, a), ag_shape_text(target->shape, b));
+    ag_t *node = ag_node(graph, &ag_op_cross_entropy, (struct ag_shape){0}, 2,
+                         (ag_t *const[]){logits, target}, NULL, 0);
+    if (!graph->error)
+        node->saved_size = (size_t)target->count * sizeof(real);
+    return node;
+}

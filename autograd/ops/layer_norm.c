@@ -1,0 +1,172 @@
+// LayerNorm over the last dimension: y = (x - mean) / sqrt(variance + eps) * gain + bias (Ba, Kiros, Hinton 2016,
+// arXiv 1607.06450).
+//
+// Keeps mean and 1/std a row. Rows are cut into pieces; each has a partial gradient of gain and bias, which are
+// added in order.
+#include <math.h>
+#include <string.h>
+
+#include "../ag_ops.h"
+#include "../base/par.h"
+#include "op.h"
+
+enum { GRAIN = 1 << 13, MAX_PIECES = 8 };
+
+struct param {
+    int64_t rows, width;
+    double epsilon;
+};
+
+static int64_t pieces_of(const struct param *p)
+{
+    int64_t pieces = par_pieces(p->rows * p->width, GRAIN);
+    pieces = pieces > MAX_PIECES ? MAX_PIECES : pieces;
+    return pieces > p->rows ? p->rows : pieces;
+}
+
+static void forward_row(const struct ag_tensor *node, int64_t row)
+{
+    const struct param *p = node->param;
+    int64_t c = p->width;
+    const real *restrict x = node->input[0]->data + row * c;
+    const real *restrict gain = node->input[1]->data, *restrict bias = node->input[2]->data;
+    real *restrict y = node->data + row * c, *saved = (real *)node->saved + 2 * row;
+    real sum = 0, square = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < c; i++)
+        sum += x[i];
+    real mean = sum / (real)c;
+#pragma omp simd reduction(+ : square)
+    for (int64_t i = 0; i < c; i++)
+        square += (x[i] - mean) * (x[i] - mean);
+    real inverse = (real)(1 / sqrt((double)(square / (real)c) + p->epsilon));
+#pragma omp simd
+    for (int64_t i = 0; i < c; i++)
+        y[i] = (x[i] - mean) * inverse * gain[i] + bias[i];
+    saved[0] = mean;
+    saved[1] = inverse;
+}
+
+static void forward_piece(void *context, int64_t piece, int thread)
+{
+    (void)thread;
+    const struct ag_tensor *node = context;
+    const struct param *p = node->param;
+    int64_t pieces = pieces_of(p), end = par_begin(p->rows, pieces, piece + 1);
+    for (int64_t row = par_begin(p->rows, pieces, piece); row < end; row++)
+        forward_row(node, row);
+}
+
+static void forward(const struct ag_run *run, struct ag_tensor *node)
+{
+    (void)run;
+    par_run(pieces_of(node->param), forward_piece, node);
+}
+
+struct job {
+    const struct ag_tensor *node;
+    real *partial; // [pieces][2 c]: gain, bias
+};
+
+// dx = (g - mean(g) - xhat mean(g xhat)) / std with g = dy gain.
+static void backward_row(const struct ag_tensor *node, int64_t row, real *d_gain, real *d_bias)
+{
+    const struct param *p = node->param;
+    int64_t c = p->width;
+    const real *restrict x = node->input[0]->data + row * c, *restrict dy = node->grad + row * c;
+    const real *restrict gain = node->input[1]->data;
+    const real *saved = (const real *)node->saved + 2 * row;
+    real mean = saved[0], inverse = saved[1], sum = 0, dot = 0;
+#pragma omp simd reduction(+ : sum, dot)
+    for (int64_t i = 0; i < c; i++) {
+        real hat = (x[i] - mean) * inverse, g = dy[i] * gain[i];
+        sum += g;
+        dot += g * hat;
+        d_gain[i] += dy[i] * hat;
+        d_bias[i] += dy[i];
+    }
+    if (!node->input[0]->grad)
+        return;
+    real *restrict dx = node->input[0]->grad + row * c;
+    sum /= (real)c;
+    dot /= (real)c;
+    if (ag_is_fresh(node, 0)) {
+#pragma omp simd
+        for (int64_t i = 0; i < c; i++)
+            dx[i] = inverse * (dy[i] * gain[i] - sum - (x[i] - mean) * inverse * dot);
+    } else {
+#pragma omp simd
+        for (int64_t i = 0; i < c; i++)
+            dx[i] += inverse * (dy[i] * gain[i] - sum - (x[i] - mean) * inverse * dot);
+    }
+}
+
+static void backward_piece(void *context, int64_t piece, int thread)
+{
+    (void)thread;
+    const struct job *job = context;
+    const struct param *p = job->node->param;
+    real *partial = job->partial + piece * 2 * p->width;
+    memset(partial, 0, (size_t)(2 * p->width) * sizeof *partial);
+    int64_t pieces = pieces_of(p), end = par_begin(p->rows, pieces, piece + 1);
+    for (int64_t row = par_begin(p->rows, pieces, piece); row < end; row++)
+        backward_row(job->node, row, partial, partial + p->width);
+}
+
+static void backward(const struct ag_run *run, struct ag_tensor *node)
+{
+    const struct param *p = node->param;
+    struct job job = {node, ag_scratch(run, 0)};
+    int64_t pieces = pieces_of(p);
+    par_run(pieces, backward_piece, &job);
+    for (int k = 0; k < 2; k++) {
+        real *grad = node->input[1 + k]->grad;
+        for (int64_t i = 0; grad && i < p->width; i++) {
+            real sum = ag_is_fresh(node, 1 + k) ? 0 : grad[i];
+            for (int64_t piece = 0; piece < pieces; piece++)
+                sum += job.partial[piece * 2 * p->width + k * p->width + i];
+            grad[i] = sum;
+        }
+    }
+}
+
+static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int variant)
+{
+    int64_t c = 1 + ag_case_size(rng, 8), b = ag_case_size(rng, 4), t = ag_case_size(rng, 5);
+    if (variant == 1)
+        c = 1;
+    ag_t *x = ag_case_leaf(graph, rng, ag_shape3(b, t, c), -0.4, 0.4);
+    // A row of nearly equal values has a huge curvature: spread it.
+    for (int64_t i = 0; x->param && i < x->count; i++)
+        ((real *)x->param)[i] += (real)(i % c);
+    return ag_layer_norm(graph, x, ag_case_leaf(graph, rng, ag_shape1(c), 0.5, 2),
+                         ag_case_leaf(graph, rng, ag_shape1(c), -1, 1), variant == 1 ? 0.1 : 1e-5);
+}
+
+const struct ag_op ag_op_layer_norm = {
+    .name = "layer_norm",
+    .formula = "y = (x - mean) / sqrt(variance + eps) * gain + bias",
+    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
+    .forward = forward,
+    .backward = backward,
+    .variants = 3,
+    .sample = sample,
+};
+
+ag_t *ag_layer_norm(struct ag_graph *graph, ag_t *x, ag_t *gain, ag_t *bias, double epsilon)
+{
+    char a[96];
+    int64_t c = x->shape.dims ? x->shape.size[x->shape.dims - 1] : 0;
+    if (c < 1 || gain->shape.dims != 1 || gain->count != c || bias->shape.dims != 1 ||
+        bias->count != c || !(epsilon > 0))
+        return ag_fail(graph, "layer_norm: gain and bias must be [%lld] for input %s",
+                       (long long)c, ag_shape_text(x->shape, a));
+    struct param p = {x->count / c, c, epsilon};
+    ag_t *node = ag_node(graph, &ag_op_layer_norm, x->shape, 3, (ag_t *const[]){x, gain, bias}, &p,
+                         sizeof p);
+    if (graph->error)
+        return node;
+    node->saved_size = (size_t)(2 * p.rows) * sizeof(real);
+    node->scratch_size = (size_t)(MAX_PIECES * 2 * c) * sizeof(real);
+    return node;
+}

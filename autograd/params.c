@@ -1,0 +1,117 @@
+// Parameters by name: one slab of values and one of gradients, shared by the graphs of all lengths.
+#include <stdlib.h>
+#include <string.h>
+
+#include "ag.h"
+#include "base/err.h"
+#include "base/rng.h"
+
+// Each parameter starts on a 64-byte boundary, so that no vector loop straddles two of them.
+enum { PARAMS_ALIGN = 16 };
+
+void ag_params_init(struct ag_params *params)
+{
+    memset(params, 0, sizeof *params);
+}
+
+void ag_params_release(struct ag_params *params)
+{
+    free(params->row);
+    free(params->value);
+    free(params->grad);
+    ag_params_init(params);
+}
+
+int ag_params_find(const struct ag_params *params, const char *name)
+{
+    for (int i = 0; i < params->rows; i++)
+        if (strcmp(params->row[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+static void draw_start(const struct ag_parameter *row, real *value, uint64_t seed)
+{
+    char stream[AG_NAME_SIZE + 8] = "init/";
+    strcat(stream, row->name);
+    struct rng rng;
+    rng_init(&rng, rng_stream(seed, stream), 0, 0);
+    for (int64_t i = 0; i < row->count; i++) {
+        double x = row->init_mean;
+        if (row->init_std > 0)
+            x += row->init_std * rng_normal(&rng);
+        value[i] = (real)x;
+    }
+}
+
+int ag_params_allocate(struct ag_params *params, uint64_t seed)
+{
+    BUG_ON(params->value);
+    size_t count = (size_t)params->count;
+    params->value = aligned_zeroed(count ? count : 1, sizeof(real));
+    params->grad = aligned_zeroed(count ? count : 1, sizeof(real));
+    if (!params->value || !params->grad)
+        return ERR_MEMORY;
+    for (int i = 0; i < params->rows; i++)
+        draw_start(&params->row[i], params->value + params->row[i].offset, seed);
+    return 0;
+}
+
+static int params_grow(struct ag_params *params)
+{
+    if (params->rows < params->capacity)
+        return 0;
+    int capacity = params->capacity ? 2 * params->capacity : 64;
+    struct ag_parameter *row = realloc(params->row, (size_t)capacity * sizeof *row);
+    if (!row)
+        return err_set(ERR_MEMORY, "out of memory for %d parameters", capacity);
+    params->row = row;
+    params->capacity = capacity;
+    return 0;
+}
+
+// Row of a parameter of this name, new or there already, or a negative code.
+static int params_add(struct ag_params *params, const char *name, struct ag_shape shape,
+                      double init_mean, double init_std, enum ag_decay decay)
+{
+    int found = ag_params_find(params, name);
+    if (found >= 0) {
+        char a[96], b[96];
+        if (!ag_shape_equal(params->row[found].shape, shape))
+            return err_set(ERR_ARGUMENT, "parameter %s has shape %s, and here %s is wanted", name,
+                           ag_shape_text(params->row[found].shape, a), ag_shape_text(shape, b));
+        return found;
+    }
+    int64_t count = ag_shape_count(shape);
+    if (count < 0 || count > INT64_MAX / 4 - params->count)
+        return err_set(ERR_ARGUMENT, "parameter %s is too large", name);
+    if (strlen(name) >= AG_NAME_SIZE)
+        return err_set(ERR_ARGUMENT, "the name of parameter %s is too long", name);
+    if (params->value)
+        return err_set(ERR_ARGUMENT, "parameter %s was not there when parameters were allocated",
+                       name);
+    if (params_grow(params) < 0)
+        return ERR_MEMORY;
+    struct ag_parameter *row = &params->row[params->rows];
+    *row = (struct ag_parameter){.shape = shape, .count = count, .offset = params->count,
+                                 .decay = decay, .init_mean = init_mean, .init_std = init_std};
+    strcpy(row->name, name);
+    params->count += (count + PARAMS_ALIGN - 1) / PARAMS_ALIGN * PARAMS_ALIGN;
+    return params->rows++;
+}
+
+struct ag_tensor *ag_parameter(struct ag_graph *graph, const char *name, struct ag_shape shape,
+                               double init_mean, double init_std, enum ag_decay decay)
+{
+    if (!graph->params)
+        return ag_fail(graph, "parameter %s in a graph that has no parameters", name);
+    int row = params_add(graph->params, name, shape, init_mean, init_std, decay);
+    if (row < 0)
+        return ag_fail(graph, "%s", err_last());
+    for (struct ag_tensor *t = graph->first; t; t = t->next)
+        if (t->parameter == row)
+            return t;
+    struct ag_tensor *tensor = ag_leaf(graph, name, shape);
+    tensor->parameter = row;
+    return tensor;
+}

@@ -1,0 +1,481 @@
+// The plan: which nodes run, in what order, and where every tensor lives.
+//
+// Time is the index of an instruction, forward ones first. Every tensor, gradient and saved block has a
+// first and a last time; blocks whose times do not meet may share bytes. Largest first, each takes the
+// tightest gap among those that are alive with it.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ag.h"
+#include "base/err.h"
+#include "base/par.h"
+#include "ops/op.h"
+
+struct instruction {
+    ag_kernel *kernel; // NULL: fill the gradient of `node` with zeros
+    struct ag_tensor *node;
+};
+
+struct block {
+    int first, last; // instruction times, both included
+    size_t size, offset;
+};
+
+struct ag_plan {
+    struct ag_graph *graph;
+    struct ag_tensor *output;
+    struct instruction *instruction; // forward, then backward
+    int forward_count, count;
+    char *memory;
+    struct ag_run run;
+    struct ag_plan_stats stats;
+};
+
+// What planning knows of each tensor, by id.
+struct note {
+    bool used;    // forward is needed
+    bool on_path; // its gradient is needed
+    bool written; // an instruction has written its gradient already
+    struct block data, grad, saved;
+};
+
+static struct ag_tensor *root(struct ag_tensor *tensor)
+{
+    while (tensor->base)
+        tensor = tensor->base;
+    return tensor;
+}
+
+static bool is_view(const struct ag_tensor *tensor)
+{
+    return tensor->base != NULL;
+}
+
+static bool runs(const struct ag_tensor *tensor)
+{
+    return tensor->op && !is_view(tensor);
+}
+
+// Tensors in reverse order of capture, as links only run forward.
+static struct ag_tensor **list_tensors(const struct ag_graph *graph)
+{
+    struct ag_tensor **list = malloc((size_t)(graph->tensors + 1) * sizeof *list);
+    if (list)
+        for (struct ag_tensor *t = graph->first; t; t = t->next)
+            list[t->id] = t;
+    return list;
+}
+
+static void mark(struct ag_graph *graph, struct ag_tensor **list, struct note *note,
+                 struct ag_tensor *output, bool backward)
+{
+    for (int i = graph->tensors - 1; i >= 0; i--) {
+        struct ag_tensor *t = list[i];
+        if (t->parameter >= 0 && graph->params->row[t->parameter].frozen)
+            t->needs_grad = false;
+    }
+    for (int i = 0; i < graph->tensors; i++) {
+        struct ag_tensor *t = list[i];
+        if (!t->op)
+            continue;
+        t->needs_grad = false;
+        for (int k = 0; k < t->inputs; k++)
+            if (t->input[k] && t->input[k]->needs_grad && !(t->op->flags & AG_NO_BACKWARD))
+                t->needs_grad = true;
+    }
+    note[output->id].used = true;
+    note[output->id].on_path = backward && output->needs_grad;
+    for (int i = graph->tensors - 1; i >= 0; i--) {
+        struct ag_tensor *t = list[i];
+        if (t->keep)
+            note[i].used = true;
+        for (int k = 0; k < t->inputs && note[i].used; k++) {
+            if (!t->input[k])
+                continue;
+            note[t->input[k]->id].used = true;
+            if (note[i].on_path && t->input[k]->needs_grad)
+                note[t->input[k]->id].on_path = true;
+        }
+    }
+}
+
+static void extend(struct block *block, int time)
+{
+    if (block->first < 0 || time < block->first)
+        block->first = time;
+    if (time > block->last)
+        block->last = time;
+}
+
+static void emit(struct ag_plan *plan, ag_kernel *kernel, struct ag_tensor *node)
+{
+    plan->instruction[plan->count++] = (struct instruction){kernel, node};
+}
+
+// True when two inputs of the node share a gradient: then each must add, none overwrite.
+static bool shares_input(const struct ag_tensor *node, int input)
+{
+    for (int k = 0; k < node->inputs; k++)
+        if (k != input && node->input[k] && root(node->input[k]) == root(node->input[input]))
+            return true;
+    return false;
+}
+
+static void emit_backward(struct ag_plan *plan, struct note *note, struct ag_tensor *node)
+{
+    node->fresh = 0;
+    for (int k = 0; k < node->inputs; k++) {
+        struct ag_tensor *input = node->input[k];
+        if (!input || !note[input->id].on_path)
+            continue;
+        struct ag_tensor *base = root(input);
+        if (note[base->id].written)
+            continue;
+        note[base->id].written = true;
+        if ((node->op->flags & AG_BACKWARD_HANDLES_FRESH) && !shares_input(node, k))
+            node->fresh |= 1u << k;
+        else
+            emit(plan, NULL, base);
+    }
+    emit(plan, node->op->backward, node);
+}
+
+static void emit_all(struct ag_plan *plan, struct ag_tensor **list, struct note *note)
+{
+    int tensors = plan->graph->tensors;
+    for (int i = 0; i < tensors; i++)
+        if (note[i].used && runs(list[i]))
+            emit(plan, list[i]->op->forward, list[i]);
+    plan->forward_count = plan->count;
+    // A view's gradient is its base's: what reaches the view is wanted by the base.
+    for (int i = tensors - 1; i >= 0; i--)
+        if (note[i].on_path)
+            note[root(list[i])->id].on_path = true;
+    note[root(plan->output)->id].written = true; // by the cotangent
+    for (int i = tensors - 1; i >= 0; i--)
+        if (note[i].on_path && runs(list[i]))
+            emit_backward(plan, note, list[i]);
+}
+
+static void live_forward(struct note *note, struct ag_tensor *node, int time)
+{
+    extend(&note[node->id].data, time);
+    extend(&note[node->id].saved, time);
+    for (int k = 0; k < node->inputs; k++)
+        if (node->input[k])
+            extend(&note[root(node->input[k])->id].data, time);
+}
+
+static void live_backward(struct note *note, struct ag_tensor *node, int time)
+{
+    extend(&note[node->id].grad, time);
+    extend(&note[node->id].saved, time);
+    if (node->op->flags & AG_BACKWARD_READS_OUTPUT)
+        extend(&note[node->id].data, time);
+    for (int k = 0; k < node->inputs; k++) {
+        if (!node->input[k])
+            continue;
+        struct ag_tensor *base = root(node->input[k]);
+        if (node->op->flags & AG_BACKWARD_READS_INPUTS)
+            extend(&note[base->id].data, time);
+        if (note[base->id].on_path)
+            extend(&note[base->id].grad, time);
+    }
+}
+
+static size_t round_up(size_t size)
+{
+    return (size + 63) / 64 * 64;
+}
+
+static void find_lifetimes(struct ag_plan *plan, struct ag_tensor **list, struct note *note)
+{
+    int tensors = plan->graph->tensors, end = plan->count;
+    for (int i = 0; i < tensors; i++)
+        note[i].data = note[i].grad = note[i].saved = (struct block){-1, -1, 0, 0};
+    for (int t = 0; t < plan->count; t++) {
+        struct ag_tensor *node = plan->instruction[t].node;
+        if (!plan->instruction[t].kernel)
+            extend(&note[node->id].grad, t);
+        else if (t < plan->forward_count)
+            live_forward(note, node, t);
+        else
+            live_backward(note, node, t);
+    }
+    for (int i = 0; i < tensors; i++) {
+        struct ag_tensor *t = list[i];
+        struct note *n = &note[i];
+        if (is_view(t) || !n->used)
+            continue;
+        size_t count = (size_t)t->count;
+        if (t->parameter < 0)
+            n->data.size = round_up(count * (t->type == AG_REAL ? sizeof(real) : sizeof(int32_t)));
+        n->saved.size = round_up(t->saved_size);
+        if (n->on_path && t->parameter < 0)
+            n->grad.size = round_up(count * sizeof(real));
+        if (!t->op) { // leaves are written before a replay and read after
+            n->data.first = 0;
+            n->data.last = end;
+            if (n->grad.size)
+                extend(&n->grad, end);
+        }
+        if (t->keep || t == root(plan->output))
+            n->data.last = end;
+        if (t == root(plan->output) && n->grad.size)
+            extend(&n->grad, plan->forward_count);
+        if (t->keep && n->grad.size)
+            n->grad.last = end;
+    }
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct block *x = *(struct block *const *)a, *y = *(struct block *const *)b;
+    if (x->size != y->size)
+        return x->size < y->size ? 1 : -1;
+    return x->first != y->first ? (x->first < y->first ? -1 : 1) : (x < y ? -1 : x > y);
+}
+
+static int lower_first(const void *a, const void *b)
+{
+    const struct block *x = *(struct block *const *)a, *y = *(struct block *const *)b;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+// The tightest gap between the blocks (sorted by offset) that are alive together with `block`.
+static size_t best_gap(struct block *const *placed, int count, const struct block *block)
+{
+    size_t end = 0, best = SIZE_MAX, best_size = SIZE_MAX;
+    for (int i = 0; i < count; i++) {
+        const struct block *other = placed[i];
+        if (other->last < block->first || other->first > block->last)
+            continue;
+        if (other->offset > end && other->offset - end >= block->size &&
+            other->offset - end < best_size) {
+            best_size = other->offset - end;
+            best = end;
+        }
+        if (other->offset + other->size > end)
+            end = other->offset + other->size;
+    }
+    return best == SIZE_MAX ? end : best;
+}
+
+static int place_blocks(struct ag_plan *plan, struct note *note)
+{
+    int tensors = plan->graph->tensors, count = 0;
+    struct block **all = malloc((size_t)tensors * 6 * sizeof *all + sizeof *all);
+    if (!all)
+        return err_set(ERR_MEMORY, "out of memory while planning");
+    struct block **placed = all + 3 * tensors;
+    for (int i = 0; i < tensors; i++) {
+        struct block *three[] = {&note[i].data, &note[i].grad, &note[i].saved};
+        for (int k = 0; k < 3; k++)
+            if (three[k]->size && three[k]->first >= 0)
+                all[count++] = three[k];
+    }
+    qsort(all, (size_t)count, sizeof *all, larger_first);
+    for (int i = 0; i < count; i++) {
+        all[i]->offset = best_gap(placed, i, all[i]);
+        placed[i] = all[i];
+        if (all[i]->offset + all[i]->size > plan->stats.planned)
+            plan->stats.planned = all[i]->offset + all[i]->size;
+        plan->stats.unplanned += all[i]->size;
+        qsort(placed, (size_t)i + 1, sizeof *placed, lower_first);
+    }
+    free(all);
+    return 0;
+}
+
+static void bind_parameter(struct ag_plan *plan, struct ag_tensor *tensor, bool on_path)
+{
+    struct ag_params *params = plan->graph->params;
+    int64_t offset = params->row[tensor->parameter].offset;
+    tensor->data = params->value + offset;
+    tensor->grad = on_path ? params->grad + offset : NULL;
+}
+
+static void bind(struct ag_plan *plan, struct ag_tensor **list, struct note *note)
+{
+    for (int i = 0; i < plan->graph->tensors; i++) {
+        struct ag_tensor *t = list[i];
+        if (!note[i].used)
+            continue;
+        if (is_view(t)) {
+            t->data = t->base->data;
+            t->index = t->base->index;
+            t->grad = t->base->grad;
+            continue;
+        }
+        if (t->parameter >= 0) {
+            bind_parameter(plan, t, note[i].on_path);
+            continue;
+        }
+        char *data = plan->memory + note[i].data.offset;
+        if (t->type == AG_REAL)
+            t->data = (real *)data;
+        else
+            t->index = (int32_t *)data;
+        t->grad = note[i].grad.size ? (real *)(plan->memory + note[i].grad.offset) : NULL;
+        t->saved = note[i].saved.size ? plan->memory + note[i].saved.offset : NULL;
+        if (!t->op && t->param)
+            memcpy(data, t->param,
+                   (size_t)t->count * (t->type == AG_REAL ? sizeof(real) : sizeof(int32_t)));
+    }
+}
+
+static int reserve(struct ag_plan *plan, struct ag_tensor **list, const struct note *note)
+{
+    size_t stride = 64;
+    for (int i = 0; i < plan->graph->tensors; i++)
+        if (note[i].used && round_up(list[i]->scratch_size) > stride)
+            stride = round_up(list[i]->scratch_size);
+    plan->run.scratch_stride = stride;
+    plan->memory = aligned_zeroed(plan->stats.planned ? plan->stats.planned : 64, 1);
+    plan->run.scratch = aligned_zeroed((size_t)par_threads(), stride);
+    if (!plan->memory || !plan->run.scratch)
+        return ERR_MEMORY;
+    return 0;
+}
+
+static int plan_make(struct ag_plan *plan, struct ag_tensor **list, struct note *note,
+                     bool backward)
+{
+    mark(plan->graph, list, note, plan->output, backward);
+    emit_all(plan, list, note);
+    find_lifetimes(plan, list, note);
+    plan->stats.instructions = plan->count;
+    if (place_blocks(plan, note) < 0 || reserve(plan, list, note) < 0)
+        return ERR_MEMORY;
+    bind(plan, list, note);
+    return 0;
+}
+
+struct ag_plan *ag_plan_new(struct ag_graph *graph, struct ag_tensor *output, bool backward)
+{
+    if (graph->error) {
+        err_set(graph->error, "%s", graph->message);
+        return NULL;
+    }
+    if (graph->params && graph->params->rows && !graph->params->value) {
+        err_set(ERR_ARGUMENT, "a plan was asked for before the parameters were allocated");
+        return NULL;
+    }
+    size_t tensors = (size_t)graph->tensors;
+    struct ag_plan *plan = calloc(1, sizeof *plan);
+    struct ag_tensor **list = list_tensors(graph);
+    struct note *note = calloc(tensors + 1, sizeof *note);
+    // Each node runs at most forward, backward, and one fill of each tensor's gradient.
+    struct instruction *instruction = calloc(3 * tensors + 1, sizeof *instruction);
+    int result = ERR_MEMORY;
+    if (plan && list && note && instruction) {
+        *plan = (struct ag_plan){.graph = graph, .output = output, .instruction = instruction};
+        instruction = NULL;
+        result = plan_make(plan, list, note, backward);
+    } else {
+        err_set(ERR_MEMORY, "out of memory while planning %zu tensors", tensors);
+    }
+    free(instruction);
+    free(list);
+    free(note);
+    if (result == 0)
+        return plan;
+    ag_plan_free(plan);
+    return NULL;
+}
+
+void ag_plan_free(struct ag_plan *plan)
+{
+    if (!plan)
+        return;
+    free(plan->instruction);
+    free(plan->memory);
+    free(plan->run.scratch);
+    free(plan);
+}
+
+struct ag_run *ag_plan_run(struct ag_plan *plan)
+{
+    return &plan->run;
+}
+
+struct ag_plan_stats ag_plan_stats(const struct ag_plan *plan)
+{
+    return plan->stats;
+}
+
+static void run_one(struct ag_plan *plan, int time)
+{
+    const struct instruction *now = &plan->instruction[time];
+    if (now->kernel)
+        now->kernel(&plan->run, now->node);
+    else
+        memset(now->node->grad, 0, (size_t)now->node->count * sizeof(real));
+}
+
+void ag_forward(struct ag_plan *plan)
+{
+    for (int t = 0; t < plan->forward_count; t++)
+        run_one(plan, t);
+}
+
+static void seed_cotangent(struct ag_plan *plan, const real *cotangent)
+{
+    struct ag_tensor *output = plan->output;
+    if (!output->grad)
+        return;
+    for (int64_t i = 0; i < output->count; i++)
+        output->grad[i] = cotangent ? cotangent[i] : REAL(1.0);
+}
+
+void ag_backward(struct ag_plan *plan, const real *cotangent)
+{
+    seed_cotangent(plan, cotangent);
+    for (int t = plan->forward_count; t < plan->count; t++)
+        run_one(plan, t);
+}
+
+static bool all_finite(const real *x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}
+
+static bool gradients_finite(const struct ag_tensor *node)
+{
+    for (int k = 0; k < node->inputs; k++)
+        if (node->input[k] && node->input[k]->grad &&
+            !all_finite(node->input[k]->grad, node->input[k]->count))
+            return false;
+    return true;
+}
+
+bool ag_locate_nonfinite(struct ag_plan *plan, char *text, size_t size)
+{
+    for (struct ag_tensor *t = plan->graph->first; t; t = t->next) {
+        if (!t->op && t->type == AG_REAL && t->data && !all_finite(t->data, t->count)) {
+            snprintf(text, size, "%s (before the step)", t->name);
+            return true;
+        }
+    }
+    for (int t = 0; t < plan->count; t++) {
+        const struct instruction *now = &plan->instruction[t];
+        bool forward = t < plan->forward_count;
+        if (t == plan->forward_count)
+            seed_cotangent(plan, NULL);
+        run_one(plan, t);
+        if (!now->kernel)
+            continue;
+        bool good = forward ? all_finite(now->node->data, now->node->count)
+                            : gradients_finite(now->node);
+        if (!good) {
+            snprintf(text, size, "%s %s", now->node->name, forward ? "forward" : "backward");
+            return true;
+        }
+    }
+    return false;
+}

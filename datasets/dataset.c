@@ -1,0 +1,167 @@
+// The list of tasks, opening one, and batches made of rows that know only their own counters.
+#include "dataset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../autograd/base/err.h"
+
+const char *const dataset_split_name[DATASET_SPLITS] = {"train", "validation", "test"};
+
+#define TASK(name) extern const struct task_def task_##name;
+#include "tasks/list.h"
+#undef TASK
+
+#define TASK(name) &task_##name,
+const struct task_def *const task_list[] = {
+#include "tasks/list.h"
+};
+#undef TASK
+const int task_count = (int)(sizeof task_list / sizeof task_list[0]);
+
+// Longer rows would not fit what counts tokens in 32 bits.
+enum { MAX_LENGTH = 1 << 24 };
+
+// No batch has this many rows.
+#define SHARED_ROW UINT32_MAX
+
+const struct task_def *task_find(const char *name)
+{
+    const char *names[sizeof task_list / sizeof task_list[0]];
+    for (int i = 0; i < task_count; i++)
+        names[i] = task_list[i]->name;
+    int found = name_index(names, task_count, name);
+    if (found >= 0)
+        return task_list[found];
+    const char *near = name_nearest(names, task_count, name);
+    if (near)
+        err_set(ERR_ARGUMENT, "no task is called '%s'; did you mean '%s'?", name, near);
+    else
+        err_set(ERR_ARGUMENT, "no task is called '%s'; 'posgrad list tasks' shows all", name);
+    return NULL;
+}
+
+// --- open and close
+
+static int check_row(const struct dataset *dataset)
+{
+    if (dataset->length >= 1 && dataset->length <= MAX_LENGTH)
+        return 0;
+    return err_set(ERR_ARGUMENT, "task %s: length %lld is out of range; it must be from 1 to %d",
+                   dataset->task->name, (long long)dataset->length, MAX_LENGTH);
+}
+
+static int take_path(struct dataset *dataset, const char *data_path)
+{
+    const char *name = dataset->task->name;
+    bool given = data_path && data_path[0];
+    if (given && !dataset->task->needs_file)
+        return err_set(ERR_ARGUMENT, "task %s makes its own data; leave out --data", name);
+    if (!given && dataset->task->needs_file)
+        return err_set(ERR_ARGUMENT, "task %s reads a file; give it with --data FILE", name);
+    if (given && strlen(data_path) >= sizeof dataset->data_path)
+        return err_set(ERR_ARGUMENT, "--data: the path is longer than %zu bytes",
+                       sizeof dataset->data_path - 1);
+    if (given)
+        strcpy(dataset->data_path, data_path);
+    return 0;
+}
+
+static int read_settings(struct dataset *dataset, int pair_count, const char *const *pairs)
+{
+    const struct task_def *task = dataset->task;
+    char what[96];
+    snprintf(what, sizeof what, "--task-opt of task %s", task->name);
+    dataset->settings = calloc(1, task->settings_size + 1);
+    if (!dataset->settings)
+        return err_set(ERR_MEMORY, "out of memory for the settings of task %s", task->name);
+    options_defaults(task->options, dataset->settings);
+    for (int i = 0; i < pair_count; i++) {
+        int code = options_set_pair(task->options, dataset->settings, what, pairs[i]);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static void start_streams(struct dataset *dataset)
+{
+    char stream[128];
+    for (int s = 0; s < DATASET_SPLITS; s++) {
+        snprintf(stream, sizeof stream, "data/%s/%s", dataset->task->name, dataset_split_name[s]);
+        dataset->stream[s] = rng_stream(dataset->seed, stream);
+    }
+}
+
+int dataset_open(struct dataset *dataset, const char *name, int64_t length, uint64_t seed,
+                 const char *data_path, int pair_count, const char *const *pairs)
+{
+    *dataset = (struct dataset){.length = length, .seed = seed};
+    dataset->task = task_find(name);
+    if (!dataset->task)
+        return ERR_ARGUMENT;
+    int code = check_row(dataset);
+    if (code == 0)
+        code = take_path(dataset, data_path);
+    if (code == 0)
+        code = read_settings(dataset, pair_count, pairs);
+    if (code == 0)
+        code = dataset->task->open(dataset);
+    if (code < 0) {
+        free(dataset->settings);
+        *dataset = (struct dataset){0};
+        return code;
+    }
+    start_streams(dataset);
+    return 0;
+}
+
+void dataset_close(struct dataset *dataset)
+{
+    if (dataset->task && dataset->task->close)
+        dataset->task->close(dataset);
+    free(dataset->settings);
+    *dataset = (struct dataset){0};
+}
+
+// --- batches
+
+void dataset_batch_rng(struct rng *shared, const struct rng *row)
+{
+    rng_init(shared, row->stream, row->a, SHARED_ROW);
+}
+
+void dataset_batch(const struct dataset *dataset, enum dataset_split split, uint64_t step,
+                   int64_t batch_size, int32_t *tokens, int32_t *targets, int32_t *mask)
+{
+    int64_t length = dataset->length;
+    BUG_ON(batch_size < 0 || batch_size >= SHARED_ROW);
+    for (int64_t i = 0; i < batch_size * length; i++) {
+        tokens[i] = 0;
+        targets[i] = DATASET_IGNORE;
+        mask[i] = 0;
+    }
+    for (int64_t b = 0; b < batch_size; b++) {
+        struct dataset_row row = {tokens + b * length, targets + b * length, mask + b * length};
+        struct rng rng;
+        rng_init(&rng, dataset->stream[split], step, (uint32_t)b);
+        dataset->task->sample(dataset, split, &rng, &row);
+    }
+}
+
+void dataset_score(struct dataset_score *score, int64_t batch_size, int64_t length,
+                   const int32_t *predictions, const int32_t *targets)
+{
+    for (int64_t b = 0; b < batch_size; b++) {
+        int64_t correct = 0, scored = 0;
+        for (int64_t i = b * length; i < (b + 1) * length; i++) {
+            scored += targets[i] != DATASET_IGNORE;
+            correct += targets[i] != DATASET_IGNORE && predictions[i] == targets[i];
+        }
+        score->correct += correct;
+        score->scored += scored;
+        score->rows += scored > 0;
+        score->rows_correct += scored > 0 && correct == scored;
+    }
+}

@@ -1,0 +1,5 @@
+// All tasks, in order of name: a file each, a row each.
+TASK(copy)
+TASK(probe)
+TASK(reverse)
+TASK(text)

@@ -1,0 +1,24 @@
+// Reverse: the string from its end. Every slot looks back another distance, so no single relative
+// offset solves it.
+#include "../strings.h"
+
+static void sample(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
+                   struct dataset_row *row)
+{
+    (void)split;
+    int64_t n = string_lay_out(dataset, rng, row);
+    for (int64_t i = 0; i < n; i++)
+        row->targets[n + 1 + i] = row->tokens[n - 1 - i];
+}
+
+const struct task_def task_reverse = {
+    .name = "reverse",
+    .title = "a random string, then the string from its end",
+    .source = "Ruoss, Deletang, Genewein, Grau-Moya, Csordas, Bennani, Legg, Veness 2023, Randomized "
+              "Positional Encodings Boost Length Generalization of Transformers, arXiv 2305.16843",
+    .scored = "the answer's tokens; exact match of the whole answer",
+    .options = string_options,
+    .settings_size = sizeof(struct string_settings),
+    .open = string_open,
+    .sample = sample,
+};

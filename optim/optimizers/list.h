@@ -1,0 +1,5 @@
+// All optimizers, in order of name: a file each, a row each.
+OPTIMIZER(adam)
+OPTIMIZER(adamw)
+OPTIMIZER(lion)
+OPTIMIZER(sgd)

@@ -1,0 +1,25 @@
+// Subcommands: one file each (command_NAME.c), one row in list.h.
+//
+// A command parses its own arguments with argp, calls the library, prints. It is the only layer that prints
+// or decides an exit code: 0 good, 1 for an error (one line on stderr), 2 for wrong usage.
+#ifndef POSGRAD_COMMAND_H
+#define POSGRAD_COMMAND_H
+
+#include <stdbool.h>
+
+struct command {
+    const char *name, *title;
+    bool in_double; // run by the double build (gradcheck); others run in float unless asked
+    // argv[0] is "posgrad NAME". Returns the exit code.
+    int (*run)(int argc, char **argv);
+};
+
+extern const struct command *const commands[];
+extern const int command_count;
+
+// Prints "posgrad: LINE" (err_last when line is NULL) to stderr and returns 1.
+int command_error(const char *line);
+// The same with "Try 'posgrad NAME --help'." after it, and returns 2.
+int command_usage(const char *name, const char *line);
+
+#endif

@@ -1,0 +1,155 @@
+// posgrad export: what an encoding learned, or the whole model, in a file that other programs read.
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+#include "../io/export_source.h"
+#include "command.h"
+#include "train_arguments.h"
+
+enum { KEY_WHAT = 0x3000, KEY_TABLE };
+
+struct arguments {
+    const char *run, *output, *format, *what, *table;
+};
+
+static const struct argp_option options[] = {
+    {"output", 'o', "FILE", 0, "where to write ('-': stdout, with --format)", 0},
+    {"format", 'f', "NAME", 0, "format of the file (default: by its extension)", 0},
+    {"what", KEY_WHAT, "tables|model", 0,
+     "the tables of the encoding, or every parameter (default tables)", 0},
+    {"table", KEY_TABLE, "NAME", 0, "only this table, or this parameter", 0},
+    {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case 'o':
+        arguments->output = value;
+        return 0;
+    case 'f':
+        arguments->format = value;
+        return 0;
+    case KEY_WHAT:
+        arguments->what = value;
+        return 0;
+    case KEY_TABLE:
+        arguments->table = value;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->run)
+            argp_error(state, "'%s' is one RUN too many", value);
+        arguments->run = value;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
+    char *list = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&list, &size);
+    if (!file)
+        return NULL;
+    fputs("Formats:\n", file);
+    for (int i = 0; i < export_format_count; i++)
+        fprintf(file, "  %-5s %s\n", export_formats[i]->name, export_formats[i]->title);
+    if (fclose(file) == 0)
+        return list;
+    free(list);
+    return NULL;
+}
+
+static int check_usage(const struct arguments *arguments, const struct export_format **format)
+{
+    if (!arguments->run)
+        return err_set(ERR_ARGUMENT, "RUN is missing: the folder of a run, or its checkpoint");
+    if (!arguments->output)
+        return err_set(ERR_ARGUMENT, "-o FILE is missing");
+    if (strcmp(arguments->what, "tables") != 0 && strcmp(arguments->what, "model") != 0)
+        return err_set(ERR_ARGUMENT, "--what '%s' is neither tables nor model", arguments->what);
+    if (!arguments->format && strcmp(arguments->output, "-") == 0)
+        return err_set(ERR_ARGUMENT, "-o - needs --format");
+    *format = arguments->format ? export_format_find(arguments->format)
+                                : export_format_of(arguments->output);
+    return *format ? 0 : ERR_ARGUMENT;
+}
+
+static int nothing_there(const struct arguments *arguments, struct h5_reader *reader)
+{
+    if (strcmp(arguments->what, "model") == 0)
+        return err_set(ERR_FORMAT, "%s holds no parameters", arguments->run);
+    if (h5_has(reader, "/batch"))
+        return err_set(ERR_ARGUMENT, "%s is a trace, which holds no tables; give a run",
+                       arguments->run);
+    return err_set(ERR_ARGUMENT,
+                   "the encoding of %s has no tables; --what model exports its parameters",
+                   arguments->run);
+}
+
+// Several arrays and a format that holds one: says which there are.
+static int pick_one(const struct export_set *set, const struct export_format *format)
+{
+    char all[512] = "";
+    for (int i = 0; i < set->arrays; i++) {
+        size_t used = strlen(all);
+        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", set->array[i].name);
+    }
+    return err_set(ERR_ARGUMENT, "a file of format %s holds one table; choose by --table: %s%s",
+                   format->name, all, strlen(all) + 1 == sizeof all ? "..." : "");
+}
+
+static int export(const struct arguments *arguments, const struct export_format *format)
+{
+    char path[4096];
+    struct export_source source;
+    int code = run_file(arguments->run, path, sizeof path);
+    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL;
+    if (!reader)
+        return ERR_FILE;
+    const char *group = strcmp(arguments->what, "model") == 0 ? "/params" : "/tables";
+    code = export_source_read(&source, reader, group, arguments->table);
+    if (code == 0) {
+        if (source.set.arrays == 0)
+            code = nothing_there(arguments, reader);
+        else if (format->one_array && source.set.arrays > 1)
+            code = pick_one(&source.set, format);
+        else
+            code = export_write(&source.set, format, arguments->output);
+        export_source_release(&source);
+    }
+    h5_reader_close(reader);
+    return code;
+}
+
+static int run_command(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options, parse, "RUN",
+        "Writes the tables of an encoding (positions, biases, rotations, factors), with the names of their "
+        "axes, to a file.\vformats",
+        NULL, help, NULL};
+    struct arguments arguments = {.what = "tables"};
+    const struct export_format *format = NULL;
+    arguments_normalise(argc, argv);
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
+        return 2;
+    if (check_usage(&arguments, &format) < 0)
+        return command_usage("export", err_last());
+    return export(&arguments, format) < 0 ? command_error(NULL) : 0;
+}
+
+const struct command command_export = {
+    .name = "export",
+    .title = "write what was learned to npy, npz, csv or json",
+    .run = run_command,
+};

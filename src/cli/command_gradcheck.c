@@ -1,0 +1,164 @@
+// posgrad gradcheck: every backward pass against central differences, in double.
+#include <argp.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+#include "../../autograd/ops/op.h"
+#include "../model/model_check.h"
+#include "command.h"
+
+enum { REPEATS = 3 };
+
+struct arguments {
+    const char *op, *pe;
+    uint64_t seed;
+};
+
+static const struct argp_option options[] = {
+    {"op", 'o', "NAME|all", 0, "check one op, or all (default: all ops and all encodings)", 0},
+    {"pe", 'p', "NAME|all", 0, "check whole models with this encoding, or stack, or all", 0},
+    {"seed", 's', "N", 0, "draw other shapes and values", 0},
+    {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    char *end = NULL;
+    switch (key) {
+    case 'o':
+        arguments->op = value;
+        return 0;
+    case 'p':
+        arguments->pe = value;
+        return 0;
+    case 's':
+        arguments->seed = strtoull(value, &end, 10);
+        if (*value < '0' || *value > '9' || *end)
+            argp_error(state, "--seed '%s' is not a number", value);
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "'%s' is not expected here", value);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+struct tally {
+    int passed, failed;
+};
+
+static void report(struct tally *tally, const char *kind, const char *name,
+                   const struct ag_check *check)
+{
+    bool good = check->worst < AG_CHECK_TOLERANCE && check->elements > 0;
+    printf("%s %-5s %-28s worst relative error %.1e at %-24s %6lld elements %4lld directions\n",
+           good ? "pass" : "FAIL", kind, name, check->worst, check->where,
+           (long long)check->elements, (long long)check->directions);
+    tally->passed += good;
+    tally->failed += !good;
+}
+
+static void merge(struct ag_check *all, const struct ag_check *one)
+{
+    int64_t elements = all->elements + one->elements, directions = all->directions + one->directions;
+    if (!(one->worst < all->worst))
+        *all = *one;
+    all->elements = elements;
+    all->directions = directions;
+}
+
+static int check_op(struct tally *tally, const struct ag_op *op, uint64_t seed)
+{
+    struct ag_check all = {0}, one;
+    if (op->flags & AG_NO_BACKWARD)
+        return 0;
+    for (int i = 0; i < op->variants * REPEATS; i++) {
+        int code = ag_check_op(op, i % op->variants, seed + (uint64_t)(i / op->variants),
+                               AG_CORRUPT_NOTHING, 0, &one);
+        if (code < 0)
+            return err_prefix(code, "op %s, variant %d", op->name, i % op->variants);
+        merge(&all, &one);
+    }
+    report(tally, "op", op->name, &all);
+    return 0;
+}
+
+static int check_pe(struct tally *tally, const char *pe, uint64_t seed)
+{
+    static const int64_t lengths[] = {1, 2, 7};
+    for (int causal = 0; causal < 2; causal++) {
+        struct ag_check all = {0}, one;
+        for (int i = 0; i < 3; i++) {
+            int code = model_gradcheck(pe, causal, lengths[i], seed, &one);
+            if (code < 0)
+                return code;
+            merge(&all, &one);
+        }
+        char name[96];
+        snprintf(name, sizeof name, "%.60s %s", pe, causal ? "decoder" : "encoder");
+        report(tally, "model", name, &all);
+    }
+    return 0;
+}
+
+static int check_ops(struct tally *tally, const char *name, uint64_t seed)
+{
+    const char *names[256];
+    bool all = strcmp(name, "all") == 0;
+    int found = 0, code = 0;
+    for (int i = 0; i < ag_op_count && code == 0; i++) {
+        names[i] = ag_ops[i]->name;
+        if (all || name_index(&names[i], 1, name) == 0) {
+            code = check_op(tally, ag_ops[i], seed);
+            found++;
+        }
+    }
+    if (found || code < 0)
+        return code;
+    const char *near = name_nearest(names, ag_op_count, name);
+    return err_set(ERR_ARGUMENT, "no op is called '%s'%s%s%s", name, near ? "; did you mean '" : "",
+                   near ? near : "", near ? "'?" : "");
+}
+
+static int check_encodings(struct tally *tally, const char *name, uint64_t seed)
+{
+    if (strcmp(name, "all") != 0)
+        return check_pe(tally, name, seed);
+    int code = 0;
+    for (int i = 0; i < pe_count && code == 0; i++)
+        code = check_pe(tally, pe_list[i]->name, seed);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct argp argp = {options, parse, NULL,
+                                     "Checks every backward pass against central differences in "
+                                     "double; relative errors must stay below 1e-6.",
+                                     NULL, NULL, NULL};
+    struct arguments arguments = {.seed = 0};
+    struct tally tally = {0};
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
+        return 2;
+    int code = 0;
+    if (arguments.op || !arguments.pe)
+        code = check_ops(&tally, arguments.op ? arguments.op : "all", arguments.seed);
+    if (code == 0 && (arguments.pe || !arguments.op))
+        code = check_encodings(&tally, arguments.pe ? arguments.pe : "all", arguments.seed);
+    if (code < 0)
+        return command_error(NULL);
+    printf("%d passed, %d failed\n", tally.passed, tally.failed);
+    return tally.failed ? 1 : 0;
+}
+
+const struct command command_gradcheck = {
+    .name = "gradcheck",
+    .title = "check every gradient, in double",
+    .in_double = true,
+    .run = run,
+};

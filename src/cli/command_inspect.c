@@ -1,0 +1,287 @@
+// posgrad inspect: what is in a checkpoint or a trace.
+//
+// The facts are gathered once as a JSON object; the text for people is printed from it.
+#include <argp.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../autograd/base/err.h"
+#include "../io/export_source.h"
+#include "command.h"
+#include "train_arguments.h"
+
+enum { LINE = 100 };
+
+struct inspection {
+    struct h5_reader *reader;
+    const char *group; // of the walk at hand
+    json_t *list;      // of the walk at hand
+    json_int_t count;  // elements of the walk at hand
+};
+
+static int no_memory(void)
+{
+    return err_set(ERR_MEMORY, "out of memory");
+}
+
+// --- gathering
+
+static json_t *shape_json(int dims, const int64_t *size, json_int_t *count)
+{
+    json_t *shape = json_array();
+    *count = 1;
+    for (int d = 0; d < dims; d++) {
+        json_array_append_new(shape, json_integer(size[d]));
+        *count *= size[d];
+    }
+    return shape;
+}
+
+static json_t *axes_json(struct h5_reader *reader, const char *path, int dims)
+{
+    json_t *axes = json_array();
+    for (int d = 0; d < dims; d++) {
+        char *label = h5_read_axis(reader, path, d);
+        json_array_append_new(axes, label ? json_string(label) : json_null());
+        free(label);
+    }
+    return axes;
+}
+
+static int add_dataset(void *context, const char *path)
+{
+    static const char *const types[] = {"float32", "float64", "int32", "int64"};
+    struct inspection *inspection = context;
+    enum h5_type type;
+    int dims;
+    int64_t size[EXPORT_MAX_DIMS];
+    json_int_t count;
+    int code = h5_shape(inspection->reader, path, &type, &dims, size, EXPORT_MAX_DIMS);
+    if (code < 0)
+        return code;
+    char name[1024];
+    snprintf(name, sizeof name, "%s", path + strlen(inspection->group) + 1);
+    for (char *p = name; *p; p++)
+        if (*p == '/')
+            *p = '.';
+    json_t *shape = shape_json(dims, size, &count);
+    json_t *row = json_pack("{s:s, s:s, s:o, s:I}", "name", name, "type", types[type], "shape", shape,
+                            "count", count);
+    if (strcmp(inspection->group, "/tables") == 0)
+        json_object_set_new(row, "axes", axes_json(inspection->reader, path, dims));
+    inspection->count += count;
+    return json_array_append_new(inspection->list, row) < 0 ? no_memory() : 0;
+}
+
+// The datasets under /GROUP as a list of that name, where there are any.
+static int add_group(json_t *facts, struct h5_reader *reader, const char *group)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/%s", group);
+    struct inspection inspection = {.reader = reader, .group = path, .list = json_array()};
+    int code = h5_has(reader, path) ? h5_walk(reader, path, add_dataset, &inspection) : 0;
+    if (code == 0 && strcmp(group, "params") == 0)
+        json_object_set_new(facts, "parameters", json_integer(inspection.count));
+    if (code == 0 && json_object_set(facts, group, inspection.list) < 0)
+        code = no_memory();
+    json_decref(inspection.list);
+    return code;
+}
+
+static void add_attributes(json_t *facts, struct h5_reader *reader)
+{
+    static const char *const names[] = {"format",    "format_version", "step",         "seed",
+                                        "precision", "posgrad_version", "blas_version", "blas_kernel"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int64_t number;
+        char *text = h5_read_attr_text(reader, "/", names[i]);
+        if (text)
+            json_object_set_new(facts, names[i], json_string(text));
+        else if (h5_read_attr_int(reader, "/", names[i], &number) == 0)
+            json_object_set_new(facts, names[i], json_integer(number));
+        free(text);
+    }
+}
+
+static int add_config(json_t *facts, struct h5_reader *reader)
+{
+    char *text = h5_has(reader, "/config") ? h5_read_text(reader, "/config") : NULL;
+    if (!text)
+        return 0;
+    json_error_t error;
+    json_t *config = json_loads(text, 0, &error);
+    free(text);
+    if (!config)
+        return err_set(ERR_FORMAT, "/config is not JSON: %s", error.text);
+    return json_object_set_new(facts, "config", config) < 0 ? no_memory() : 0;
+}
+
+static int gather(json_t *facts, const char *run)
+{
+    static const char *const groups[] = {"params", "tables", "batch", "outputs"};
+    char path[4096];
+    struct stat status;
+    int code = run_file(run, path, sizeof path);
+    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
+    if (!reader)
+        return ERR_FILE;
+    if (stat(path, &status) < 0)
+        status.st_size = 0;
+    json_object_set_new(facts, "file", json_string(path));
+    json_object_set_new(facts, "bytes", json_integer(status.st_size));
+    json_object_set_new(facts, "digest", json_string("ok"));
+    add_attributes(facts, reader);
+    code = add_config(facts, reader);
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0] && code == 0; i++)
+        code = add_group(facts, reader, groups[i]);
+    h5_reader_close(reader);
+    return code < 0 ? err_prefix(code, "%s", path) : 0;
+}
+
+// --- printing
+
+static const char *text_of(const json_t *facts, const char *key)
+{
+    const char *text = json_string_value(json_object_get(facts, key));
+    return text ? text : "?";
+}
+
+static long long number_of(const json_t *facts, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(facts, key));
+}
+
+// Settings as "key value", as many as fit a line; empty ones are left out.
+static void print_config(json_t *config)
+{
+    const char *key;
+    json_t *value;
+    int used = 0;
+    json_object_foreach(config, key, value) {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+        if (text && strcmp(text, "\"\"") != 0 && strcmp(text, "[]") != 0) {
+            int size = (int)(strlen(key) + strlen(text)) + 3;
+            if (used && used + size > LINE) {
+                fputs(",\n", stdout);
+                used = 0;
+            }
+            used += printf("%s%s ", used ? ", " : "         ", key);
+            const char *bare = json_string_value(value);
+            used += printf("%s", bare ? bare : text);
+        }
+        free(text);
+    }
+    putchar('\n');
+}
+
+static void print_group(const json_t *facts, const char *group, const char *title)
+{
+    json_t *list = json_object_get(facts, group), *row;
+    size_t i, k;
+    if (json_array_size(list) == 0)
+        return;
+    printf("%s\n", title);
+    json_array_foreach(list, i, row) {
+        char shape[256] = "[";
+        json_t *size, *axes = json_object_get(row, "axes"), *axis;
+        json_array_foreach(json_object_get(row, "shape"), k, size) {
+            size_t used = strlen(shape);
+            snprintf(shape + used, sizeof shape - used, "%s%lld", k ? ", " : "",
+                     (long long)json_integer_value(size));
+        }
+        printf("  %-40s %10lld  %s]", text_of(row, "name"), number_of(row, "count"), shape);
+        json_array_foreach(axes, k, axis)
+            printf("%s%s", k ? ", " : "  ", json_is_string(axis) ? json_string_value(axis) : "?");
+        putchar('\n');
+    }
+}
+
+static void print_text(const json_t *facts)
+{
+    printf("file     %s, %lld bytes, digest ok\n", text_of(facts, "file"), number_of(facts, "bytes"));
+    printf("format   %s %lld, posgrad %s, %s\n", text_of(facts, "format"),
+           number_of(facts, "format_version"), text_of(facts, "posgrad_version"),
+           text_of(facts, "precision"));
+    printf("BLAS     %s, kernels %s\n", text_of(facts, "blas_version"), text_of(facts, "blas_kernel"));
+    printf("step     %lld, seed %lld\n", number_of(facts, "step"), number_of(facts, "seed"));
+    json_t *config = json_object_get(facts, "config");
+    if (config) {
+        puts("settings");
+        print_config(config);
+    }
+    char title[64];
+    snprintf(title, sizeof title, "parameters: %lld", number_of(facts, "parameters"));
+    print_group(facts, "params", title);
+    print_group(facts, "tables", "tables");
+    print_group(facts, "batch", "batch");
+    print_group(facts, "outputs", "outputs");
+}
+
+static int print_json(const json_t *facts)
+{
+    char *text = json_dumps(facts, JSON_INDENT(2));
+    if (!text)
+        return no_memory();
+    puts(text);
+    free(text);
+    return 0;
+}
+
+// --- the command
+
+struct arguments {
+    const char *run;
+    bool json;
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', NULL, 0, "one JSON object", 0},
+    {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case 'j':
+        arguments->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->run)
+            argp_error(state, "'%s' is one RUN too many", value);
+        arguments->run = value;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int run_command(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options, parse, "RUN|FILE",
+        "Shows what is in a checkpoint or a trace, after its digest was checked.", NULL, NULL, NULL};
+    struct arguments arguments = {0};
+    arguments_normalise(argc, argv);
+    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
+        return 2;
+    if (!arguments.run)
+        return command_usage("inspect", "RUN is missing: the folder of a run, or a file");
+    json_t *facts = json_object();
+    int code = facts ? gather(facts, arguments.run) : no_memory();
+    if (code == 0 && arguments.json)
+        code = print_json(facts);
+    else if (code == 0)
+        print_text(facts);
+    json_decref(facts);
+    return code < 0 ? command_error(NULL) : 0;
+}
+
+const struct command command_inspect = {
+    .name = "inspect",
+    .title = "what is in a checkpoint or a trace",
+    .run = run_command,
+};

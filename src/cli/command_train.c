@@ -1,0 +1,346 @@
+// posgrad train: trains a model, or goes on with one, and says how it goes.
+#include <argp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "command.h"
+#include "train_arguments.h"
+
+struct arguments {
+    struct train_arguments train;
+    const char *resume;
+    bool overwrite, quiet, json;
+};
+
+enum { KEY_RESUME = 0x3000, KEY_OVERWRITE, KEY_QUIET, KEY_JSON };
+
+static const struct argp_option options[] = {
+    {"resume", KEY_RESUME, "RUN", 0,
+     "go on from the checkpoint of a run folder; --steps is then the new total", 0},
+    {"overwrite", KEY_OVERWRITE, NULL, 0, "replace the run that is in the folder", 0},
+    {"quiet", KEY_QUIET, NULL, 0, "print the result only", 0},
+    {"json", KEY_JSON, NULL, 0, "print one JSON object a log line", 0},
+    {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &arguments->train;
+        return 0;
+    case KEY_RESUME:
+        arguments->resume = value;
+        return 0;
+    case KEY_OVERWRITE:
+        arguments->overwrite = true;
+        return 0;
+    case KEY_QUIET:
+        arguments->quiet = true;
+        return 0;
+    case KEY_JSON:
+        arguments->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "'%s' is not expected here; options start with --", value);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    if (key == ARGP_KEY_HELP_POST_DOC)
+        return train_arguments_lists();
+    return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
+}
+
+// --- signals. Flags only; the loop looks at them between steps.
+
+static volatile sig_atomic_t stop_signal, save_asked;
+
+static void on_stop(int signal)
+{
+    stop_signal = signal;
+}
+
+static void on_save(int signal)
+{
+    (void)signal;
+    save_asked = 1;
+}
+
+static void install(int signal, void (*handler)(int), int flags)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART | flags};
+    sigemptyset(&action.sa_mask);
+    sigaction(signal, &action, NULL);
+}
+
+// A second SIGINT or SIGTERM ends the program at once: the checkpoint on disk is always a whole
+// one.
+static void install_signals(void)
+{
+    stop_signal = save_asked = 0;
+    install(SIGINT, on_stop, (int)SA_RESETHAND);
+    install(SIGTERM, on_stop, (int)SA_RESETHAND);
+    install(SIGUSR1, on_save, 0);
+    install(SIGXFSZ, SIG_IGN, 0); // a file limit is an error of write(), not the end
+    install(SIGPIPE, SIG_IGN, 0); // `train | head` goes on training
+}
+
+// --- what is printed
+
+struct console {
+    bool quiet, json, live, color;
+    bool line_up;       // a live line is on the screen
+    double begun, last; // seconds: of the first step, of the last live line
+    int64_t begun_step;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static struct console console_of(const struct arguments *arguments)
+{
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    struct console console = {.quiet = arguments->quiet, .json = arguments->json};
+    console.live = !arguments->quiet && !arguments->json && isatty(STDERR_FILENO) &&
+                   isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+    console.color = console.live && !(no_color && *no_color);
+    return console;
+}
+
+static void erase(struct console *console)
+{
+    if (console->line_up)
+        fputs("\r\033[K", stderr);
+    console->line_up = false;
+}
+
+// "1.000" is said only where nothing was wrong.
+static double shown(double share)
+{
+    return share < 1 && share > 0.999 ? 0.999 : share;
+}
+
+static void time_left(const struct console *console, const struct trainer *trainer, char text[32])
+{
+    int64_t done = trainer->step - console->begun_step;
+    int64_t left = trainer->settings.steps - trainer->step;
+    double seconds = done > 0 ? (now() - console->begun) / (double)done * (double)left : 0;
+    long long s = seconds < 1e9 ? (long long)(seconds + 0.5) : 999999999;
+    if (s >= 3600)
+        snprintf(text, 32, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(text, 32, "%lld:%02lld", s / 60, s % 60);
+}
+
+static void training_line(const struct console *console, FILE *file, const struct run *run,
+                          const struct run_event *event)
+{
+    char left[32];
+    const struct trainer *trainer = &run->trainer;
+    const char *bold = console->color ? "\033[1m" : "", *plain = console->color ? "\033[0m" : "";
+    time_left(console, trainer, left);
+    fprintf(file, "%sstep %lld/%lld%s  loss %.4f  accuracy %.3f  %.0f tokens/s  %s left", bold,
+            (long long)trainer->step, (long long)trainer->settings.steps, plain, event->train->loss,
+            shown(event->train->accuracy), event->tokens_per_s, left);
+}
+
+static void live_line(struct console *console, const struct run *run, const struct run_event *event)
+{
+    double time = now();
+    if (time - console->last < 0.1)
+        return;
+    console->last = time;
+    fputs("\r", stderr);
+    training_line(console, stderr, run, event);
+    fputs("\033[K", stderr);
+    fflush(stderr);
+    console->line_up = true;
+}
+
+static void evaluation_line(const struct run *run, const struct evaluation *result)
+{
+    printf("step %lld  validation loss %.4f  accuracy %.3f  exact match %.3f",
+           (long long)run->trainer.step, result->loss, shown(result->accuracy), shown(result->exact_match));
+    if (run->trainer.dataset.bits_per_byte)
+        printf("  bits per byte %.3f", result->loss / 0.69314718055994531);
+    putchar('\n');
+}
+
+static void log_line(struct console *console, const struct run *run, const struct run_event *event)
+{
+    if (console->quiet || (console->live && event->type == RUN_LOG))
+        return;
+    erase(console);
+    if (console->json) {
+        puts(event->json);
+    } else if (event->type == RUN_LOG) {
+        training_line(console, stdout, run, event);
+        putchar('\n');
+    } else {
+        evaluation_line(run, event->evaluation);
+    }
+    fflush(stdout);
+}
+
+static void observe(void *context, const struct run *run, const struct run_event *event)
+{
+    struct console *console = context;
+    switch (event->type) {
+    case RUN_STEP:
+        if (console->live)
+            live_line(console, run, event);
+        break;
+    case RUN_LOG:
+    case RUN_EVALUATION:
+        log_line(console, run, event);
+        break;
+    case RUN_WARNING:
+    case RUN_NOTICE:
+        erase(console);
+        fprintf(stderr, "posgrad: %s\n", event->message);
+        break;
+    case RUN_SAVED:
+        break;
+    }
+}
+
+static void print_start(const struct console *console, const struct run *run)
+{
+    const struct trainer *trainer = &run->trainer;
+    int64_t count = 0;
+    if (console->quiet || console->json)
+        return;
+    for (int i = 0; i < trainer->params.rows; i++)
+        count += trainer->params.row[i].count;
+    printf("%s on %s: %lld parameters, steps %lld to %lld, into %s\n", trainer->settings.pe,
+           trainer->settings.task, (long long)count, (long long)trainer->step + 1,
+           (long long)trainer->settings.steps, run->folder);
+    fflush(stdout);
+}
+
+static void print_json_result(const struct run *run)
+{
+    const struct evaluation *result = &run->evaluation;
+    printf("{\"done\": true, \"step\": %lld, \"accuracy\": %.9g, \"exact_match\": %.9g, "
+           "\"loss\": %.9g, \"chance\": %.9g, \"checkpoint\": \"",
+           (long long)run->trainer.step, result->accuracy, result->exact_match, result->loss,
+           run->trainer.dataset.chance);
+    for (const char *p = run->checkpoint; *p; p++)
+        if ((unsigned char)*p < 0x20)
+            printf("\\u%04x", (unsigned)*p);
+        else
+            printf("%s%c", *p == '"' || *p == '\\' ? "\\" : "", *p);
+    puts("\"}");
+}
+
+static void print_result(const struct console *console, const struct run *run)
+{
+    const struct evaluation *result = &run->evaluation;
+    if (console->json) {
+        print_json_result(run);
+        return;
+    }
+    printf("accuracy %.3f on validation, chance %.3f\n", shown(result->accuracy),
+           run->trainer.dataset.chance);
+    if (run->trainer.dataset.bits_per_byte)
+        printf("bits per byte %.4f on held-out text\n", result->loss / 0.69314718055994531);
+    printf("checkpoint %s\n", run->checkpoint);
+}
+
+static int stopped(const struct run *run)
+{
+    bool done = run->trainer.step == run->trainer.settings.steps;
+    fprintf(stderr, "posgrad: stopped by %s after step %lld, which is saved; ",
+            stop_signal == SIGINT ? "SIGINT" : "SIGTERM", (long long)run->trainer.step);
+    if (done)
+        fputs("the run is complete\n", stderr);
+    else
+        fprintf(stderr, "go on with: train --resume %s\n", run->folder);
+    return 128 + stop_signal;
+}
+
+static int train(const struct arguments *arguments, struct run *run)
+{
+    struct console console = console_of(arguments);
+    struct run_observer observer = {observe, &console, &stop_signal, &save_asked};
+    install_signals();
+    int code = arguments->resume
+                   ? run_resume(run, arguments->resume, arguments->train.given_count,
+                                arguments->train.given, &observer)
+                   : run_start(run, &arguments->train.settings, arguments->overwrite, &observer);
+    if (code < 0)
+        return command_error(NULL);
+    print_start(&console, run);
+    console.begun = now();
+    console.begun_step = run->trainer.step;
+    code = run_train(run);
+    erase(&console);
+    int status = 0;
+    if (code == 0)
+        print_result(&console, run);
+    else
+        status = code == ERR_STOPPED ? stopped(run) : command_error(NULL);
+    run_release(run);
+    return status;
+}
+
+static int run_command(int argc, char **argv)
+{
+    struct arguments *arguments = calloc(1, sizeof *arguments);
+    struct run *run = calloc(1, sizeof *run);
+    int status = 0, code = 0;
+    if (!arguments || !run) {
+        free(arguments);
+        free(run);
+        return command_error("out of memory");
+    }
+    train_arguments_init(&arguments->train);
+    const struct argp_child children[] = {{&arguments->train.argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {
+        options, parse, NULL,
+        "Trains a Transformer with a position encoding on a task and writes a run folder."
+        "\vlists", // replaced by help()
+        children, help, NULL};
+    arguments_normalise(argc, argv);
+    argp_err_exit_status = 2;
+    if (argp_parse(&argp, argc, argv, 0, NULL, arguments))
+        status = 2;
+    if (status == 0)
+        code = train_arguments_finish(&arguments->train);
+    if (status == 0 && code == 0 && arguments->resume &&
+        (arguments->overwrite || arguments->train.config))
+        code = err_set(ERR_ARGUMENT,
+                       "--resume has its settings in the run; --overwrite and --config do not go "
+                       "with it");
+    if (status == 0 && code == 0 && !arguments->resume)
+        code = train_settings_check(&arguments->train.settings);
+    if (code < 0)
+        status = code == ERR_ARGUMENT ? command_usage("train", err_last()) : command_error(NULL);
+    else if (status == 0)
+        status = train(arguments, run);
+    free(arguments);
+    free(run);
+    return status;
+}
+
+const struct command command_train = {
+    .name = "train",
+    .title = "train a model, or go on with one",
+    .run = run_command,
+};

@@ -1,0 +1,142 @@
+// The program: mends the BLAS, finds the subcommand, and runs it in the build that it belongs to.
+//
+// This file is compiled twice. The float object has main(); the double one has only its entry,
+// posgrad_main_double, and everything that it calls is the double build of the same sources.
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+#include "../../autograd/base/options.h"
+#include "command.h"
+
+#ifndef POSGRAD_DOUBLE
+#include "../../autograd/kernels/blas.h"
+#include "../io/version.h"
+#endif
+
+int posgrad_main_double(int argc, char **argv);
+
+enum { MAX_COMMANDS = 64, NAME_SIZE = 64 };
+
+static const struct command *find_command(const char *name)
+{
+    for (int i = 0; i < command_count; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+// argv[0] is the name of the command; it becomes what argp calls the program.
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    char name[NAME_SIZE];
+    snprintf(name, sizeof name, "posgrad %s", command->name);
+    argv[0] = name;
+    return command->run(argc, argv);
+}
+
+#ifdef POSGRAD_DOUBLE
+
+int posgrad_main_double(int argc, char **argv)
+{
+    const struct command *command = argc > 0 ? find_command(argv[0]) : NULL;
+    BUG_ON(!command);
+    return run_command(command, argc, argv);
+}
+
+#else
+
+static void print_help(void)
+{
+    puts("Usage: posgrad COMMAND [OPTION...]\n"
+         "A wind tunnel for position encodings: small Transformers trained with any of them.\n");
+    for (int i = 0; i < command_count; i++)
+        printf("  %-11s %s\n", commands[i]->name, commands[i]->title);
+    puts("\n'posgrad COMMAND --help' tells of one. Started as 'train', the program is 'posgrad train'.\n"
+         "  --version   version; 'posgrad system' tells of the libraries, too");
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[MAX_COMMANDS];
+    int count = command_count < MAX_COMMANDS ? command_count : MAX_COMMANDS;
+    for (int i = 0; i < count; i++)
+        names[i] = commands[i]->name;
+    const char *near = name_nearest(names, count, name);
+    if (name[0] == '-')
+        err_set(ERR_ARGUMENT, "'%s' comes before a command; the command is first", name);
+    else if (near)
+        err_set(ERR_ARGUMENT, "no command is called '%s'; did you mean '%s'?", name, near);
+    else
+        err_set(ERR_ARGUMENT, "no command is called '%s'", name);
+    return command_usage(NULL, err_last());
+}
+
+// Whether "--precision double" is among the arguments, in any form that argp takes: joined by '=', or
+// shortened down to "--pr".
+static bool asks_for_double(int argc, char **argv)
+{
+    static const char flag[] = "--precision";
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        size_t size = strcspn(argv[i], "=");
+        if (size < strlen("--pr") || size >= sizeof flag || strncmp(argv[i], flag, size) != 0)
+            continue;
+        const char *value = argv[i][size] ? argv[i] + size + 1 : i + 1 < argc ? argv[i + 1] : "";
+        if (strcmp(value, "double") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    const char *self = slash ? slash + 1 : argc > 0 ? argv[0] : "posgrad";
+    char train[] = "train";
+    if (strcmp(self, "train") == 0) {
+        argv[0] = train;
+    } else {
+        argc--;
+        argv++;
+    }
+    if (argc < 1)
+        return command_usage(NULL, "a command is missing");
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
+        strcmp(argv[0], "help") == 0) {
+        print_help();
+        return 0;
+    }
+    if (strcmp(argv[0], "--version") == 0 || strcmp(argv[0], "-V") == 0) {
+        puts("posgrad " POSGRAD_VERSION);
+        return 0;
+    }
+    const struct command *command = find_command(argv[0]);
+    if (!command)
+        return unknown_command(argv[0]);
+    if (command->in_double || asks_for_double(argc, argv))
+        return posgrad_main_double(argc, argv);
+    return run_command(command, argc, argv);
+}
+
+// What did not reach stdout is an error, unless the reader went away (`posgrad list | head`).
+static int finish(int status)
+{
+    errno = 0;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && status == 0) {
+        err_set(ERR_FILE, "cannot write the output: %s", errno ? strerror(errno) : "unknown cause");
+        return command_error(NULL);
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    blas_mend(argv); // may start the program anew
+    argp_err_exit_status = 2;
+    argp_program_version = "posgrad " POSGRAD_VERSION;
+    return finish(dispatch(argc, argv));
+}
+
+#endif

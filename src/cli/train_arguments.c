@@ -1,0 +1,151 @@
+// Options of a run for argp: rows of train_options become flags, one for one.
+#include "train_arguments.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+#include "../io/h5file.h"
+
+enum { KEY_FIRST = 0x1000, KEY_CONFIG = 0x2000 };
+static const size_t CONFIG_LIMIT = 1 << 20;
+
+// Flags that no row of the table describes: they may be given often.
+static const char *const pair_flags[][2] = {
+    {"pe-opt", "option of a chosen encoding; may be repeated"},
+    {"task-opt", "option of the task; may be repeated"},
+    {"optimizer-opt", "option of the optimizer; may be repeated"},
+};
+enum { PAIR_FLAGS = sizeof pair_flags / sizeof pair_flags[0] };
+
+static const char *text_name(const char *key)
+{
+    static const char *const names[][2] = {
+        {"pe", "NAME[+NAME...]"}, {"data", "FILE"}, {"out-dir", "FOLDER"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i][0], key) == 0)
+            return names[i][1];
+    return "NAME";
+}
+
+static const char *argument_name(const struct option_def *row)
+{
+    switch (row->type) {
+    case OPTION_INT:
+        return "N";
+    case OPTION_REAL:
+        return "X";
+    case OPTION_BOOL:
+        return "yes|no";
+    case OPTION_CHOICE:
+        return row->choices;
+    default:
+        return text_name(row->key);
+    }
+}
+
+static const char *key_name(int key)
+{
+    int index = key - KEY_FIRST, rows = 0;
+    while (train_options[rows].key)
+        rows++;
+    if (index < 0 || index >= rows + PAIR_FLAGS)
+        return NULL;
+    return index < rows ? train_options[index].key : pair_flags[index - rows][0];
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct train_arguments *arguments = state->input;
+    if (key == KEY_CONFIG) {
+        arguments->config = value;
+        return 0;
+    }
+    const char *name = key_name(key);
+    if (!name)
+        return ARGP_ERR_UNKNOWN;
+    if (arguments->given_count == TRAIN_ARGUMENTS_MAX)
+        argp_error(state, "more than %d options are given", TRAIN_ARGUMENTS_MAX);
+    arguments->given[arguments->given_count++] = (struct run_setting){name, value ? value : "yes"};
+    return 0;
+}
+
+void train_arguments_init(struct train_arguments *arguments)
+{
+    memset(arguments, 0, sizeof *arguments);
+    int n = 0;
+    for (const struct option_def *row = train_options; row->key; row++, n++) {
+        BUG_ON(n + PAIR_FLAGS + 2 >= TRAIN_ARGUMENTS_ROWS);
+        snprintf(arguments->doc[n], TRAIN_ARGUMENTS_DOC, "%s%s%s%s", row->help,
+                 row->default_value[0] ? " (default " : "", row->default_value,
+                 row->default_value[0] ? ")" : "");
+        arguments->option[n] = (struct argp_option){
+            row->key, KEY_FIRST + n, argument_name(row),
+            row->type == OPTION_BOOL ? OPTION_ARG_OPTIONAL : 0, arguments->doc[n], 0};
+    }
+    for (int i = 0; i < PAIR_FLAGS; i++, n++)
+        arguments->option[n] = (struct argp_option){pair_flags[i][0], KEY_FIRST + n, "KEY=VALUE", 0,
+                                                    pair_flags[i][1], 0};
+    arguments->option[n] = (struct argp_option){
+        "config", KEY_CONFIG, "FILE", 0,
+        "settings as JSON, such as a run's config.json; flags win over it", 0};
+    arguments->argp = (struct argp){.options = arguments->option, .parser = parse};
+}
+
+static int read_config(struct train_arguments *arguments)
+{
+    char *text;
+    size_t size;
+    int code = file_read(arguments->config, CONFIG_LIMIT, &text, &size);
+    if (code < 0)
+        return code;
+    code = train_settings_from_json(&arguments->settings, text);
+    free(text);
+    return code < 0 ? err_prefix(ERR_FORMAT, "%s", arguments->config) : 0;
+}
+
+int train_arguments_finish(struct train_arguments *arguments)
+{
+    train_settings_init(&arguments->settings);
+    int code = arguments->config ? read_config(arguments) : 0;
+    for (int i = 0; i < arguments->given_count && code == 0; i++)
+        code = train_settings_assign(&arguments->settings, arguments->given[i].key,
+                                     arguments->given[i].value);
+    return code;
+}
+
+void arguments_normalise(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strncmp(argv[i], "--", 2) == 0)
+            for (char *p = argv[i] + 2; *p && *p != '='; p++)
+                if (*p == '_')
+                    *p = '-';
+}
+
+#define PUT_LIST(file, title, list, count)                                                         \
+    do {                                                                                           \
+        fprintf(file, "%s:", title);                                                               \
+        for (int i_ = 0; i_ < (count); i_++)                                                       \
+            fprintf(file, "%s %s", i_ ? "," : "", (list)[i_]->name);                               \
+        fputs("\n\n", file);                                                                       \
+    } while (0)
+
+char *train_arguments_lists(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    if (!file)
+        return NULL;
+    PUT_LIST(file, "Encodings (--pe)", pe_list, pe_count);
+    PUT_LIST(file, "Tasks (--task)", task_list, task_count);
+    PUT_LIST(file, "Optimizers (--optimizer)", optimizer_list, optimizer_count);
+    PUT_LIST(file, "Schedules (--schedule)", schedule_list, schedule_count);
+    fputs("'posgrad describe NAME' tells of one and of its options.", file);
+    if (fclose(file) == 0)
+        return text;
+    free(text);
+    return NULL;
+}

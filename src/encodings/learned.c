@@ -1,0 +1,86 @@
+// Learned absolute positions: x_i <- x_i + P[i], one trained vector a position (Gehring et al. 2017,
+// arXiv 1705.03122; Devlin et al. 2018, arXiv 1810.04805).
+//
+// The table is as long as the training length unless max_length says otherwise; past its end the encoding
+// is undefined and says so. Drawn from N(0, 0.02), never decayed.
+#include <stdio.h>
+
+#include "../../autograd/base/err.h"
+#include "pe.h"
+
+struct settings {
+    int64_t max_length;
+    double init_std;
+};
+
+static const struct option_def options[] = {
+    {"max_length", OPTION_INT, offsetof(struct settings, max_length), "0", 0, 1 << 24, NULL,
+     "rows of the table (0: the training length)"},
+    {"init_std", OPTION_REAL, offsetof(struct settings, init_std), "0.02", 0, 100, NULL,
+     "standard deviation of the table's start"},
+    {0},
+};
+
+static int64_t max_length(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    return settings->max_length ? settings->max_length : context->train_length;
+}
+
+static ag_t *table(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    return ag_parameter(context->graph, "pe.learned.weight",
+                        ag_shape2(max_length(context), context->dim), 0, settings->init_std,
+                        AG_NO_DECAY);
+}
+
+static int check(const struct pe_context *context)
+{
+    if (max_length(context) < context->train_length)
+        return err_set(ERR_ARGUMENT,
+                       "learned: max_length %lld is shorter than --length %lld; raise it",
+                       (long long)max_length(context), (long long)context->train_length);
+    return 0;
+}
+
+static ag_t *input(const struct pe_context *context, ag_t *x)
+{
+    ag_t *rows = table(context);
+    if (context->position)
+        return ag_add(context->graph, x, ag_gather(context->graph, rows, context->position));
+    if (context->length > max_length(context))
+        return ag_fail(context->graph, "learned positions end at %lld, and length %lld was asked for",
+                       (long long)max_length(context), (long long)context->length);
+    if (context->length < max_length(context))
+        rows = ag_slice(context->graph, rows, 0, 0, context->length);
+    return ag_add(context->graph, x, rows);
+}
+
+static void tables(const struct pe_context *context, struct pe_tables *tables)
+{
+    tables->table[tables->count++] = (struct pe_table){
+        .name = "position_table",
+        .axis = {"position", "channel"},
+        .tensor = ag_keep(table(context)),
+        .shared_layers = true,
+        .trained_rows = context->train_length,
+    };
+}
+
+const struct pe_def pe_learned = {
+    .name = "learned",
+    .title = "learned absolute positions",
+    .family = "absolute",
+    .formula = "x_i <- x_i + P[i]",
+    .paper = "Gehring, Auli, Grangier, Yarats, Dauphin 2017, arXiv 1705.03122; "
+             "Devlin, Chang, Lee, Toutanova 2018, arXiv 1810.04805",
+    .aliases = "absolute|learned-absolute",
+    .options = options,
+    .settings_size = sizeof(struct settings),
+    .claims = PE_PROBE_ENCODER | PE_PROBE_DECODER | PE_IDENTITY_AT_ZERO,
+    .check = check,
+    .input = input,
+    .tables = tables,
+    .max_length = max_length,
+};

@@ -1,0 +1,116 @@
+// A position encoding: one file, one const struct pe_def, one row in list.h.
+//
+// An encoding is a graph builder. Its hooks are called while the model is captured; they get tensors,
+// make parameters and tables with ops, and give tensors back. It writes no backward. The model never
+// asks which encoding it has, only whether a slot is filled. Encodings stack: `--pe rope+urpe` runs
+// the hooks of each in the order given.
+//
+// Where each family of the survey and after goes:
+//   positions          random-positions, shift-positions, pi, rerope's windows: change context->position
+//   frequencies        ntk, dynamic-ntk, yarn: change the rotary frequencies before rope reads them
+//   input              learned, hierarchical, sinusoidal, rnn, recursive, multiplicative, complex,
+//                      conv at the input, abacus (reads context->tokens), learned2d, sinusoidal2d
+//   layer_input        conv after a layer, floater's input form
+//   attention          rope, xpos, pope, path (q, k, v replaced); shaw, transformer-xl, deberta (relative
+//                      tables); t5, alibi, kerple, fire, tupe (bias); urpe (factor); logn (scale);
+//                      floater's q, k, v biases; deberta-emd (query_stream of the last layer)
+//   attention_output   rotations taken back from the output (values rotated too)
+//   kernel             replaces the attention op: linear attention's numerator-only rotation, cope, dape,
+//                      path, complex scores
+#ifndef POSGRAD_PE_H
+#define POSGRAD_PE_H
+
+#include "../../autograd/ag_ops.h"
+#include "../../autograd/base/options.h"
+
+#define PE_MAX_STACK 8
+
+enum pe_claims {
+    PE_SHIFT_INVARIANT = 1,   // logits do not change when the whole sequence moves
+    PE_NORM_PRESERVING = 2,   // queries and keys keep their norms
+    PE_SYMMETRIC = 4,         // position i and T-1-i are treated alike
+    PE_CAUSAL_ONLY = 8,       // has no meaning in an encoder
+    PE_EXTRAPOLATES = 16,     // defined past the training length
+    PE_PROBE_ENCODER = 32,    // solves the probe with plain softmax and no special token, encoder
+    PE_PROBE_DECODER = 64,    // the same, decoder
+    PE_IDENTITY_AT_ZERO = 128, // with its tables at zero it equals `none`
+};
+
+// What every hook may know. The model fills it; hooks only write through what they are given.
+struct pe_context {
+    struct ag_graph *graph;
+    int64_t batch, length;       // B, T of this graph
+    int64_t train_length;        // --length: tables are as long as this
+    int64_t dim, heads, head_dim, layers, vocab;
+    bool causal;
+    int64_t layer;               // -1 outside of layers
+    ag_t *tokens;                // index [B, T]
+    ag_t *position;              // index [T] or [B, T]; NULL means 0..T-1
+    const void *settings;        // the encoding's own struct
+    const char *name;            // the encoding's canonical name
+};
+
+// What the attention of one layer is about to compute; hooks replace and fill.
+struct pe_attention {
+    ag_t *query_stream; // [B, T, C] what queries were projected from (after the layer's LN)
+    struct ag_attention op;
+    // Set by a hook to compute the output [B, T, C] in place of ag_attention.
+    ag_t *(*kernel)(const struct pe_context *context, struct pe_attention *attention);
+};
+
+// Tables for export: what was learned and what it means, ready to use.
+struct pe_table {
+    const char *name;       // "position_table"
+    const char *encoding;   // "learned"; filled by the model
+    const char *axis[4];    // "position", "channel"
+    ag_t *tensor;           // kept; its shape has as many dimensions as there are axes
+    const char *distance_sign; // "key-query" for axes named "offset", else NULL
+    bool shared_layers;
+    int64_t trained_rows; // entries of the first axis that training could reach; the rest is marked
+};
+#define PE_MAX_TABLES 32
+struct pe_tables {
+    struct pe_table table[PE_MAX_TABLES];
+    int count;
+};
+
+struct pe_def {
+    const char *name, *title, *family; // family: "absolute", "relative", "rotary", "grid", ...
+    const char *formula;
+    const char *paper;                 // authors, year, arXiv number
+    const char *aliases;               // "nope|no-pe", NULL for none
+    const struct option_def *options;      // --pe-opt KEY=VALUE
+    size_t settings_size;
+    unsigned claims;
+    // Refuses what has no meaning (odd dim, an encoder): ERR_ARGUMENT with the reason.
+    int (*check)(const struct pe_context *context);
+    // Adds to or replaces the input [B, T, C].
+    ag_t *(*input)(const struct pe_context *context, ag_t *x);
+    // Before each layer, [B, T, C].
+    ag_t *(*layer_input)(const struct pe_context *context, ag_t *x);
+    void (*attention)(const struct pe_context *context, struct pe_attention *attention);
+    ag_t *(*attention_output)(const struct pe_context *context, ag_t *output);
+    void (*positions)(struct pe_context *context);
+    void (*tables)(const struct pe_context *context, struct pe_tables *tables);
+    // How many positions the encoding is defined for; NULL means any.
+    int64_t (*max_length)(const struct pe_context *context);
+};
+
+extern const struct pe_def *const pe_list[];
+extern const int pe_count;
+// By name or alias; NULL, and err_set with the nearest name.
+const struct pe_def *pe_find(const char *name);
+
+// An ordered stack, parsed from "a+b".
+struct pe_stack {
+    int count;
+    const struct pe_def *def[PE_MAX_STACK];
+    void *settings[PE_MAX_STACK];
+};
+// `pairs` are "KEY=VALUE" texts, each for the encodings of the stack that have the key; a key that
+// none has is an error, and so is a name twice.
+int pe_stack_init(struct pe_stack *stack, const char *text, int pair_count,
+                  const char *const *pairs);
+void pe_stack_release(struct pe_stack *stack);
+
+#endif

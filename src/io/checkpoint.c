@@ -1,0 +1,398 @@
+// Checkpoints: parameters, optimizer state, tables and history as plain datasets.
+#include "checkpoint.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../autograd/base/arena.h"
+#include "../../autograd/base/err.h"
+#include "../../autograd/kernels/gemm.h"
+#include "version.h"
+
+enum { PATH_SIZE = AG_NAME_SIZE + 64 };
+
+// "layers.0.attn.q.weight" under "/params" is "/params/layers/0/attn/q/weight".
+static void dataset_path(char path[PATH_SIZE], const char *prefix, const char *name)
+{
+    int length = snprintf(path, PATH_SIZE, "%s/%s", prefix, name);
+    BUG_ON(length < 0 || length >= PATH_SIZE);
+    for (char *p = path + strlen(prefix); *p; p++)
+        if (*p == '.')
+            *p = '/';
+}
+
+// --- writing
+
+char *checkpoint_config(const struct train_settings *settings)
+{
+    struct train_settings *portable = malloc(sizeof *portable);
+    if (!portable) {
+        err_set(ERR_MEMORY, "out of memory for a copy of the settings");
+        return NULL;
+    }
+    *portable = *settings;
+    portable->threads = 0;
+    portable->out_dir[0] = '\0';
+    char *text = train_settings_to_json(portable);
+    free(portable);
+    return text;
+}
+
+void checkpoint_write_slab(struct h5_writer *writer, const char *prefix,
+                           const struct ag_params *params, const real *slab)
+{
+    char path[PATH_SIZE];
+    for (int i = 0; i < params->rows; i++) {
+        const struct ag_parameter *row = &params->row[i];
+        dataset_path(path, prefix, row->name);
+        h5_write(writer, path, CHECKPOINT_REAL, row->shape.dims, row->shape.size,
+                 slab + row->offset);
+    }
+}
+
+void checkpoint_write_identity(struct h5_writer *writer, const char *format, int64_t version,
+                               const struct trainer *trainer, int64_t step)
+{
+    h5_attr_text(writer, "/", "format", format);
+    h5_attr_int(writer, "/", "format_version", version);
+    h5_attr_int(writer, "/", "step", step);
+    h5_attr_int(writer, "/", "seed", trainer->settings.seed);
+    h5_attr_text(writer, "/", "posgrad_version", POSGRAD_VERSION);
+    h5_attr_text(writer, "/", "blas_version", gemm_library());
+    h5_attr_text(writer, "/", "blas_kernel", gemm_kernel());
+    h5_attr_text(writer, "/", "precision", REAL_NAME);
+}
+
+static void write_optimizer(struct h5_writer *writer, const struct trainer *trainer)
+{
+    const struct optimizer *optimizer = &trainer->optimizer;
+    for (int k = 0; k < optimizer->def->states; k++) {
+        char prefix[48];
+        snprintf(prefix, sizeof prefix, "/optimizer/%.30s", optimizer->def->state_name[k]);
+        checkpoint_write_slab(writer, prefix, &trainer->params, optimizer->state[k]);
+    }
+}
+
+// Coordinates of an axis: distances are centred on 0, everything else counts from 0.
+static void write_scale(struct h5_writer *writer, const char *path, const struct pe_table *table,
+                        const char *axis, int64_t count)
+{
+    int64_t first = table->distance_sign && strcmp(axis, "offset") == 0 ? -(count / 2) : 0;
+    int64_t *value = malloc((size_t)count * sizeof *value);
+    if (value)
+        for (int64_t i = 0; i < count; i++)
+            value[i] = first + i;
+    h5_write(writer, path, H5FILE_I64, 1, &count, value);
+    free(value);
+}
+
+static void write_table(struct h5_writer *writer, const struct pe_table *table, const char *name,
+                        int64_t train_length)
+{
+    char path[PATH_SIZE], scale[PATH_SIZE];
+    const struct ag_shape *shape = &table->tensor->shape;
+    snprintf(path, sizeof path, "/tables/%.60s", name);
+    h5_write(writer, path, CHECKPOINT_REAL, shape->dims, shape->size, table->tensor->data);
+    h5_attr_text(writer, path, "encoding", table->encoding);
+    if (table->distance_sign)
+        h5_attr_text(writer, path, "distance_sign", table->distance_sign);
+    h5_attr_int(writer, path, "shared_layers", table->shared_layers);
+    h5_attr_int(writer, path, "train_length", train_length);
+    h5_attr_int(writer, path, "trained_rows", table->trained_rows);
+    for (int i = 0; i < shape->dims && i < 4 && table->axis[i]; i++) {
+        snprintf(scale, sizeof scale, "/scales/%.60s/%.40s", name, table->axis[i]);
+        write_scale(writer, scale, table, table->axis[i], shape->size[i]);
+        h5_attach_scale(writer, path, i, table->axis[i], scale);
+    }
+}
+
+// A stack may hold two tables of one name; the later one then carries its encoding's name too.
+static void table_name(char name[64], const struct pe_tables *tables, int index)
+{
+    const struct pe_table *table = &tables->table[index];
+    snprintf(name, 64, "%s", table->name);
+    for (int i = 0; i < index; i++)
+        if (strcmp(tables->table[i].name, table->name) == 0)
+            snprintf(name, 64, "%s_%s", table->encoding, table->name);
+}
+
+static void write_tables(struct h5_writer *writer, struct trainer *trainer)
+{
+    const struct pe_tables *tables = &trainer->tables;
+    char name[64];
+    if (tables->count)
+        trainer_refresh_tables(trainer);
+    for (int i = 0; i < tables->count; i++) {
+        table_name(name, tables, i);
+        write_table(writer, &tables->table[i], name, trainer->config.train_length);
+    }
+}
+
+static void write_history(struct h5_writer *writer, const struct trainer *trainer,
+                          const struct history *history)
+{
+    char path[PATH_SIZE];
+    for (int s = 0; s < HISTORY_SPLITS; s++) {
+        const struct history_series *series = &history->split[s];
+        const struct history_layout *layout = &history_layouts[s];
+        if (!series->rows)
+            continue;
+        snprintf(path, sizeof path, "/history/%s/step", layout->name);
+        h5_write(writer, path, H5FILE_I64, 1, &series->rows, series->step);
+        for (int c = 0; c < layout->columns; c++) {
+            if (strcmp(layout->column[c], "bits_per_byte") == 0 && !trainer->dataset.bits_per_byte)
+                continue;
+            snprintf(path, sizeof path, "/history/%s/%s", layout->name, layout->column[c]);
+            h5_write(writer, path, H5FILE_F64, 1, &series->rows, series->column[c]);
+        }
+    }
+}
+
+int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history)
+{
+    char *config = checkpoint_config(&trainer->settings);
+    struct h5_writer *writer = config ? h5_writer_new() : NULL;
+    if (!writer) {
+        free(config);
+        return ERR_MEMORY;
+    }
+    checkpoint_write_identity(writer, CHECKPOINT_FORMAT, CHECKPOINT_VERSION, trainer,
+                              trainer->step);
+    h5_write_text(writer, "/config", config);
+    checkpoint_write_slab(writer, "/params", &trainer->params, trainer->params.value);
+    write_optimizer(writer, trainer);
+    write_tables(writer, trainer);
+    write_history(writer, trainer, history);
+    int code = h5_writer_publish(writer, path);
+    h5_writer_free(writer);
+    free(config);
+    return code;
+}
+
+// --- reading
+
+static int check_format(struct checkpoint *checkpoint)
+{
+    int64_t version = 0;
+    char *format = h5_read_attr_text(checkpoint->reader, "/", "format");
+    bool ours = format && strcmp(format, CHECKPOINT_FORMAT) == 0;
+    free(format);
+    if (!ours)
+        return err_set(ERR_FORMAT, "%s is no posgrad checkpoint", checkpoint->path);
+    int code = h5_read_attr_int(checkpoint->reader, "/", "format_version", &version);
+    if (code == 0 && version != CHECKPOINT_VERSION)
+        code = err_set(ERR_FORMAT, "%s has format version %lld, and this program reads version %d",
+                       checkpoint->path, (long long)version, CHECKPOINT_VERSION);
+    if (code == 0)
+        code = h5_read_attr_int(checkpoint->reader, "/", "step", &checkpoint->step);
+    if (code == 0 && checkpoint->step < 0)
+        code = err_set(ERR_FORMAT, "%s: step %lld is negative", checkpoint->path,
+                       (long long)checkpoint->step);
+    return code;
+}
+
+static int read_config(struct checkpoint *checkpoint)
+{
+    char *text = h5_read_text(checkpoint->reader, "/config");
+    if (!text)
+        return err_prefix(ERR_FORMAT, "%s", checkpoint->path);
+    train_settings_init(&checkpoint->settings);
+    int code = train_settings_from_json(&checkpoint->settings, text);
+    free(text);
+    return code < 0 ? err_prefix(code, "%s", checkpoint->path) : 0;
+}
+
+int checkpoint_open(struct checkpoint *checkpoint, const char *run)
+{
+    struct stat status;
+    memset(checkpoint, 0, sizeof *checkpoint);
+    bool folder = stat(run, &status) == 0 && S_ISDIR(status.st_mode);
+    int length = snprintf(checkpoint->path, sizeof checkpoint->path, "%s%s", run,
+                          folder ? "/checkpoint.h5" : "");
+    if (length < 0 || (size_t)length >= sizeof checkpoint->path)
+        return err_set(ERR_ARGUMENT, "the name of the run is too long");
+    checkpoint->reader = h5_reader_open(checkpoint->path);
+    if (!checkpoint->reader)
+        return ERR_FORMAT;
+    int code = check_format(checkpoint);
+    if (code == 0)
+        code = read_config(checkpoint);
+    if (code < 0)
+        checkpoint_close(checkpoint);
+    return code;
+}
+
+void checkpoint_close(struct checkpoint *checkpoint)
+{
+    if (checkpoint->reader)
+        h5_reader_close(checkpoint->reader);
+    checkpoint->reader = NULL;
+}
+
+static int check_shape(struct checkpoint *checkpoint, const char *path,
+                       const struct ag_parameter *row, enum h5_type *type)
+{
+    struct ag_shape shape = {0};
+    char here[96], wanted[96];
+    int code = h5_shape(checkpoint->reader, path, type, &shape.dims, shape.size, AG_MAX_DIMS);
+    if (code < 0)
+        return err_prefix(code, "%s", checkpoint->path);
+    if (!ag_shape_equal(shape, row->shape))
+        return err_set(ERR_FORMAT, "%s: %s has shape %s, and the model wants %s", checkpoint->path,
+                       path, ag_shape_text(shape, here), ag_shape_text(row->shape, wanted));
+    if (*type != H5FILE_F32 && *type != H5FILE_F64)
+        return err_set(ERR_FORMAT, "%s: %s does not hold real numbers", checkpoint->path, path);
+    return 0;
+}
+
+// A dataset that the other build wrote.
+static int read_converted(struct checkpoint *checkpoint, const char *path, enum h5_type type,
+                          int64_t count, real *value)
+{
+    size_t size = type == H5FILE_F32 ? sizeof(float) : sizeof(double);
+    void *raw = calloc((size_t)count, size);
+    if (!raw)
+        return err_set(ERR_MEMORY, "out of memory for %s", path);
+    int code = h5_read(checkpoint->reader, path, type, count, raw);
+    for (int64_t i = 0; code == 0 && i < count; i++)
+        value[i] = type == H5FILE_F32 ? (real)((const float *)raw)[i]
+                                      : (real)((const double *)raw)[i];
+    free(raw);
+    return code;
+}
+
+static int read_row(struct checkpoint *checkpoint, const char *prefix,
+                    const struct ag_parameter *row, real *slab)
+{
+    char path[PATH_SIZE];
+    enum h5_type type;
+    real *value = slab + row->offset;
+    dataset_path(path, prefix, row->name);
+    int code = check_shape(checkpoint, path, row, &type);
+    if (code < 0)
+        return code;
+    if (type == CHECKPOINT_REAL)
+        code = h5_read(checkpoint->reader, path, type, row->count, value);
+    else
+        code = read_converted(checkpoint, path, type, row->count, value);
+    if (code < 0)
+        return err_prefix(code, "%s", checkpoint->path);
+    for (int64_t i = 0; i < row->count; i++)
+        if (!isfinite(value[i]))
+            return err_set(ERR_FORMAT, "%s: %s holds a number that is not finite, at element %lld",
+                           checkpoint->path, path, (long long)i);
+    return 0;
+}
+
+static int read_slab(struct checkpoint *checkpoint, const char *prefix,
+                     const struct ag_params *params, real *slab)
+{
+    int code = 0;
+    for (int i = 0; i < params->rows && code == 0; i++)
+        code = read_row(checkpoint, prefix, &params->row[i], slab);
+    return code;
+}
+
+static int count_one(void *context, const char *path)
+{
+    (void)path;
+    ++*(int *)context;
+    return 0;
+}
+
+// Every row was found; a dataset more means that the file is of another model.
+static int check_count(struct checkpoint *checkpoint, const char *prefix,
+                       const struct ag_params *params)
+{
+    int count = 0;
+    int code = h5_walk(checkpoint->reader, prefix, count_one, &count);
+    if (code < 0)
+        return err_prefix(code, "%s", checkpoint->path);
+    if (count != params->rows)
+        return err_set(ERR_FORMAT, "%s: %s holds %d parameters, and the model has %d",
+                       checkpoint->path, prefix, count, params->rows);
+    return 0;
+}
+
+int checkpoint_read_params(struct checkpoint *checkpoint, struct trainer *trainer)
+{
+    int code = read_slab(checkpoint, "/params", &trainer->params, trainer->params.value);
+    if (code == 0)
+        code = check_count(checkpoint, "/params", &trainer->params);
+    if (code == 0)
+        trainer->step = checkpoint->step;
+    return code;
+}
+
+int checkpoint_read_optimizer(struct checkpoint *checkpoint, struct trainer *trainer)
+{
+    const struct optimizer *optimizer = &trainer->optimizer;
+    int code = 0;
+    for (int k = 0; k < optimizer->def->states && code == 0; k++) {
+        char prefix[48];
+        snprintf(prefix, sizeof prefix, "/optimizer/%.30s", optimizer->def->state_name[k]);
+        code = read_slab(checkpoint, prefix, &trainer->params, optimizer->state[k]);
+    }
+    return code;
+}
+
+static int read_series(struct checkpoint *checkpoint, struct history *history, int split)
+{
+    const struct history_layout *layout = &history_layouts[split];
+    struct history_series *series = &history->split[split];
+    char path[PATH_SIZE];
+    enum h5_type type;
+    int dims;
+    int64_t rows;
+    snprintf(path, sizeof path, "/history/%s/step", layout->name);
+    if (!h5_has(checkpoint->reader, path))
+        return 0;
+    int code = h5_shape(checkpoint->reader, path, &type, &dims, &rows, 1);
+    if (code == 0 && dims != 1)
+        code = err_set(ERR_FORMAT, "%s is no column", path);
+    if (code == 0)
+        code = history_reserve(history, (enum history_split)split, rows);
+    if (code == 0)
+        code = h5_read(checkpoint->reader, path, H5FILE_I64, rows, series->step);
+    for (int c = 0; c < layout->columns && code == 0; c++) {
+        snprintf(path, sizeof path, "/history/%s/%s", layout->name, layout->column[c]);
+        if (h5_has(checkpoint->reader, path))
+            code = h5_read(checkpoint->reader, path, H5FILE_F64, rows, series->column[c]);
+        else
+            memset(series->column[c], 0, (size_t)rows * sizeof *series->column[c]);
+    }
+    if (code == 0)
+        series->rows = rows;
+    return code;
+}
+
+int checkpoint_read_history(struct checkpoint *checkpoint, struct history *history)
+{
+    int code = 0;
+    for (int s = 0; s < HISTORY_SPLITS && code == 0; s++)
+        code = read_series(checkpoint, history, s);
+    return code < 0 ? err_prefix(code, "%s", checkpoint->path) : 0;
+}
+
+int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t threads)
+{
+    struct checkpoint *checkpoint = malloc(sizeof *checkpoint);
+    if (!checkpoint)
+        return err_set(ERR_MEMORY, "out of memory for the settings of %s", run);
+    int code = checkpoint_open(checkpoint, run);
+    if (code == 0) {
+        checkpoint->settings.threads = threads;
+        code = trainer_init(trainer, &checkpoint->settings);
+        if (code == 0) {
+            code = checkpoint_read_params(checkpoint, trainer);
+            if (code < 0)
+                trainer_release(trainer);
+        }
+        checkpoint_close(checkpoint);
+    }
+    free(checkpoint);
+    return code;
+}

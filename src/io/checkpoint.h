@@ -1,0 +1,57 @@
+// Checkpoints: all state of a run in one HDF5 file, and back.
+//
+// The layout is a contract (README, "A run folder"). Nothing of this machine goes in - no times, no
+// thread count, no folder - so equal state gives equal bytes.
+#ifndef POSGRAD_CHECKPOINT_H
+#define POSGRAD_CHECKPOINT_H
+
+#include "../train/history.h"
+#include "../train/train.h"
+#include "h5file.h"
+
+#define CHECKPOINT_FORMAT "posgrad-checkpoint"
+#define CHECKPOINT_VERSION 1
+
+// An opened checkpoint: digest checked, settings parsed, the rest read on demand.
+struct checkpoint {
+    char path[OPTION_TEXT + 64]; // of the file
+    struct h5_reader *reader;
+    struct train_settings settings; // threads and out_dir are at their defaults
+    int64_t step;
+};
+
+// Opens RUN: a run folder, or a checkpoint file.
+int checkpoint_open(struct checkpoint *checkpoint, const char *run);
+void checkpoint_close(struct checkpoint *checkpoint);
+// Parameters and step into a trainer that was made from the same model settings; names, shapes and
+// finiteness are checked. Values are widened or narrowed where the file was written by the other
+// build.
+int checkpoint_read_params(struct checkpoint *checkpoint, struct trainer *trainer);
+int checkpoint_read_optimizer(struct checkpoint *checkpoint, struct trainer *trainer);
+// Into an empty history.
+int checkpoint_read_history(struct checkpoint *checkpoint, struct history *history);
+
+// Opens RUN, makes its trainer (threads: 0 for all) and reads the parameters: for eval, export and
+// trace.
+int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t threads);
+
+// Writes all state to `path`, atomically. On failure the file that was there stays.
+int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history);
+
+// --- shared with other files that hold parameters The settings as they go into files: JSON without
+// what belongs to this machine. malloc'ed, or NULL.
+char *checkpoint_config(const struct train_settings *settings);
+// Datasets PREFIX/layers/0/... for every row, from a slab of the layout of `params`.
+void checkpoint_write_slab(struct h5_writer *writer, const char *prefix,
+                           const struct ag_params *params, const real *slab);
+// Attributes step, seed and versions, and the kernels that the products ran on, of the file.
+void checkpoint_write_identity(struct h5_writer *writer, const char *format, int64_t version,
+                               const struct trainer *trainer, int64_t step);
+
+#ifdef POSGRAD_DOUBLE
+#define CHECKPOINT_REAL H5FILE_F64
+#else
+#define CHECKPOINT_REAL H5FILE_F32
+#endif
+
+#endif

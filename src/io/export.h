@@ -1,0 +1,71 @@
+// Exports: named arrays in a file of a format that other programs read.
+//
+// A format is one file, one const struct export_format, one row in export_list.h: a pure function from arrays to
+// bytes. Equal arrays give equal bytes, whatever the day and the machine.
+#ifndef POSGRAD_EXPORT_H
+#define POSGRAD_EXPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { EXPORT_MAX_DIMS = 8 };
+
+struct export_attribute {
+    const char *name;
+    const char *text; // or NULL, and it is the number
+    int64_t number;
+};
+
+struct export_array {
+    const char *name; // "position_table"
+    int dims;         // 0 is a scalar
+    int64_t size[EXPORT_MAX_DIMS];
+    const char *axis[EXPORT_MAX_DIMS];          // "position"; NULL: the axis has no name
+    const int64_t *coordinate[EXPORT_MAX_DIMS]; // [size] of the axis; NULL: 0, 1, 2, ...
+    bool is_double;
+    const void *data; // float or double, row-major
+    int attributes;
+    const struct export_attribute *attribute;
+};
+
+struct export_set {
+    int arrays, attributes;
+    const struct export_array *array;
+    const struct export_attribute *attribute; // of the whole
+};
+
+struct export_format {
+    const char *name, *title;
+    const char *extension; // ".npy"
+    bool one_array;        // a file holds exactly one
+    // The file's bytes, malloc'ed.
+    int (*encode)(const struct export_set *set, char **bytes, size_t *size);
+};
+
+extern const struct export_format *const export_formats[];
+extern const int export_format_count;
+
+// By name; NULL, and err_set with the nearest one.
+const struct export_format *export_format_find(const char *name);
+// By the extension of `path`; NULL, and err_set with those that there are.
+const struct export_format *export_format_of(const char *path);
+// Encodes and publishes to `path`, atomically; "-" is stdout. ERR_ARGUMENT when the format holds one array and
+// the set another number.
+int export_write(const struct export_set *set, const struct export_format *format,
+                 const char *path);
+
+// --- shared by formats
+// Elements, or -1 when the product does not fit.
+int64_t export_count(const struct export_array *array);
+double export_value(const struct export_array *array, int64_t index);
+int64_t export_coordinate(const struct export_array *array, int dim, int64_t index);
+// The name of an axis into `text`: "axis_2" where it has none.
+const char *export_axis_name(const struct export_array *array, int dim, char text[32]);
+// A number that reads back to the same bits ("%.9g" for float); "nan", "inf", "-inf" for the others.
+const char *export_number(const struct export_array *array, int64_t index, char text[32]);
+// A file in npy format of the raw `bytes`; `descr` is "<f4", "<f8" or "<i8". malloc'ed.
+int export_npy_bytes(const char *descr, int dims, const int64_t *size, const void *data,
+                     size_t data_size, char **bytes, size_t *file_size);
+
+#endif

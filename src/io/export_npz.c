@@ -1,0 +1,136 @@
+// NumPy's npz: a zip archive of npy files, stored, with one fixed date, so that equal arrays give equal bytes.
+//
+// An axis that does not simply count from 0 brings its coordinates along as NAME.AXIS.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zip.h>
+
+#include "../../autograd/base/err.h"
+#include "export.h"
+
+enum { FIRST_DAY = 1 << 5 | 1 }; // 1980-01-01 as DOS has it, the first day of zip
+
+static int zip_failed(const char *what, zip_error_t *error)
+{
+    return err_set(ERR_MEMORY, "cannot make the zip archive: %s: %s", what, zip_error_strerror(error));
+}
+
+// Puts NAME.npy into the archive, which frees `bytes` when it is done with them.
+static int add_file(zip_t *archive, const char *name, char *bytes, size_t size)
+{
+    char path[256];
+    int length = snprintf(path, sizeof path, "%s.npy", name);
+    if (length < 0 || (size_t)length >= sizeof path) {
+        free(bytes);
+        return err_set(ERR_ARGUMENT, "the name %s is too long for an archive", name);
+    }
+    zip_source_t *source = zip_source_buffer(archive, bytes, size, 1);
+    if (!source) {
+        free(bytes);
+        return zip_failed(path, zip_get_error(archive));
+    }
+    zip_int64_t index = zip_file_add(archive, path, source, ZIP_FL_ENC_UTF_8);
+    if (index < 0) {
+        zip_source_free(source);
+        return zip_failed(path, zip_get_error(archive));
+    }
+    if (zip_set_file_compression(archive, (zip_uint64_t)index, ZIP_CM_STORE, 0) < 0 ||
+        zip_file_set_dostime(archive, (zip_uint64_t)index, 0, FIRST_DAY, 0) < 0)
+        return zip_failed(path, zip_get_error(archive));
+    return 0;
+}
+
+static int add_coordinates(zip_t *archive, const struct export_array *array, int dim)
+{
+    char axis[32], name[192], *bytes = NULL;
+    size_t size = 0;
+    snprintf(name, sizeof name, "%.120s.%s", array->name, export_axis_name(array, dim, axis));
+    int code = export_npy_bytes("<i8", 1, &array->size[dim], array->coordinate[dim],
+                                (size_t)array->size[dim] * sizeof(int64_t), &bytes, &size);
+    return code < 0 ? code : add_file(archive, name, bytes, size);
+}
+
+static bool counts_from_zero(const struct export_array *array, int dim)
+{
+    for (int64_t i = 0; array->coordinate[dim] && i < array->size[dim]; i++)
+        if (array->coordinate[dim][i] != i)
+            return false;
+    return true;
+}
+
+static int add_array(zip_t *archive, const struct export_array *array)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    const struct export_set one = {.arrays = 1, .array = array};
+    const struct export_format *npy = export_format_find("npy");
+    int code = npy->encode(&one, &bytes, &size);
+    if (code == 0)
+        code = add_file(archive, array->name, bytes, size);
+    for (int d = 0; d < array->dims && code == 0; d++)
+        if (!counts_from_zero(array, d))
+            code = add_coordinates(archive, array, d);
+    return code;
+}
+
+// What the closed archive left in `source`.
+static int take_bytes(zip_source_t *source, char **bytes, size_t *size)
+{
+    zip_stat_t status;
+    if (zip_source_open(source) < 0)
+        return zip_failed("open", zip_source_error(source));
+    int code = 0;
+    if (zip_source_stat(source, &status) < 0 || !(status.valid & ZIP_STAT_SIZE)) {
+        code = zip_failed("size", zip_source_error(source));
+    } else {
+        *size = (size_t)status.size;
+        *bytes = malloc(*size);
+        if (!*bytes)
+            code = err_set(ERR_MEMORY, "out of memory for an archive of %zu bytes", *size);
+    }
+    if (code == 0 && zip_source_read(source, *bytes, *size) != (zip_int64_t)*size) {
+        free(*bytes);
+        *bytes = NULL;
+        code = zip_failed("read", zip_source_error(source));
+    }
+    zip_source_close(source);
+    return code;
+}
+
+static int encode(const struct export_set *set, char **bytes, size_t *size)
+{
+    zip_error_t error;
+    zip_error_init(&error);
+    zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, &error);
+    zip_t *archive = source ? zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &error) : NULL;
+    if (!archive) {
+        int code = zip_failed("start", &error);
+        if (source)
+            zip_source_free(source);
+        zip_error_fini(&error);
+        return code;
+    }
+    zip_error_fini(&error);
+    zip_source_keep(source); // beyond zip_close, which drops the archive's own hold
+    int code = 0;
+    for (int i = 0; i < set->arrays && code == 0; i++)
+        code = add_array(archive, &set->array[i]);
+    if (code == 0 && zip_close(archive) < 0)
+        code = zip_failed("close", zip_get_error(archive));
+    else if (code == 0)
+        archive = NULL;
+    if (archive)
+        zip_discard(archive);
+    if (code == 0)
+        code = take_bytes(source, bytes, size);
+    zip_source_free(source);
+    return code;
+}
+
+const struct export_format export_npz = {
+    .name = "npz",
+    .title = "NumPy archive (numpy.load) of any number of tables",
+    .extension = ".npz",
+    .encode = encode,
+};

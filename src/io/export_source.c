@@ -1,0 +1,197 @@
+// Reading arrays back for export: everything is copied into one arena, so that a set owes the file nothing.
+#include "export_source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../autograd/base/err.h"
+#include "../../autograd/base/options.h"
+
+enum { MAX_ARRAYS = 4096, PATH_SIZE = 1024, MAX_ATTRIBUTES = 16 };
+
+int run_file(const char *run, char *path, size_t size)
+{
+    struct stat status;
+    bool folder = stat(run, &status) == 0 && S_ISDIR(status.st_mode);
+    int length = snprintf(path, size, "%s%s", run, folder ? "/checkpoint.h5" : "");
+    if (length < 0 || (size_t)length >= size)
+        return err_set(ERR_ARGUMENT, "the name of the run is too long");
+    return 0;
+}
+
+struct reading {
+    struct export_source *source;
+    struct h5_reader *reader;
+    const char *group;
+    char *path[MAX_ARRAYS], *name[MAX_ARRAYS];
+    int count;
+};
+
+static int short_of_memory(void)
+{
+    return err_set(ERR_MEMORY, "out of memory for the arrays to export");
+}
+
+// "/params/layers/0/attn/q/weight" is called "layers.0.attn.q.weight".
+static int add_path(void *context, const char *path)
+{
+    struct reading *reading = context;
+    if (reading->count == MAX_ARRAYS)
+        return err_set(ERR_FORMAT, "%s has more than %d arrays", reading->group, MAX_ARRAYS);
+    char *whole = arena_strdup(&reading->source->arena, path);
+    char *name = arena_strdup(&reading->source->arena, path + strlen(reading->group) + 1);
+    if (!whole || !name)
+        return short_of_memory();
+    for (char *p = name; *p; p++)
+        if (*p == '/')
+            *p = '.';
+    reading->path[reading->count] = whole;
+    reading->name[reading->count++] = name;
+    return 0;
+}
+
+// A malloc'ed text moved to the arena; NULL where there was none or memory is short.
+static char *keep(struct reading *reading, char *text)
+{
+    char *kept = text ? arena_strdup(&reading->source->arena, text) : NULL;
+    free(text);
+    return kept;
+}
+
+// Coordinates lie in /scales/TABLE/AXIS; an array without any counts from 0.
+static int read_axis(struct reading *reading, int i, struct export_array *array, int dim)
+{
+    char path[PATH_SIZE];
+    array->axis[dim] = keep(reading, h5_read_axis(reading->reader, reading->path[i], dim));
+    if (!array->axis[dim])
+        return 0;
+    int length = snprintf(path, sizeof path, "/scales/%s/%s", array->name, array->axis[dim]);
+    if (length < 0 || (size_t)length >= sizeof path || !h5_has(reading->reader, path))
+        return 0;
+    int64_t *value = arena_alloc(&reading->source->arena, (size_t)array->size[dim] * sizeof *value);
+    if (!value)
+        return short_of_memory();
+    array->coordinate[dim] = value;
+    return h5_read(reading->reader, path, H5FILE_I64, array->size[dim], value);
+}
+
+static int read_data(struct reading *reading, int i, struct export_array *array)
+{
+    enum h5_type type;
+    int code = h5_shape(reading->reader, reading->path[i], &type, &array->dims, array->size,
+                        EXPORT_MAX_DIMS);
+    if (code < 0)
+        return code;
+    if (type != H5FILE_F32 && type != H5FILE_F64)
+        return err_set(ERR_FORMAT, "%s does not hold real numbers", reading->path[i]);
+    array->is_double = type == H5FILE_F64;
+    int64_t count = export_count(array);
+    if (count < 0)
+        return err_set(ERR_FORMAT, "%s has a size that does not fit", reading->path[i]);
+    void *data = arena_alloc(&reading->source->arena,
+                             (size_t)count * (array->is_double ? sizeof(double) : sizeof(float)));
+    if (!data)
+        return short_of_memory();
+    array->data = data;
+    return h5_read(reading->reader, reading->path[i], type, count, data);
+}
+
+// The attributes of `path` that are among `names`, texts or whole numbers.
+static int read_attributes(struct reading *reading, const char *path, const char *const *names,
+                           int *count, const struct export_attribute **attributes)
+{
+    struct export_attribute *list =
+        arena_alloc(&reading->source->arena, MAX_ATTRIBUTES * sizeof *list);
+    if (!list)
+        return short_of_memory();
+    *count = 0;
+    for (int i = 0; names[i] && *count < MAX_ATTRIBUTES; i++) {
+        struct export_attribute *one = &list[*count];
+        *one = (struct export_attribute){.name = names[i]};
+        one->text = keep(reading, h5_read_attr_text(reading->reader, path, names[i]));
+        if (one->text || h5_read_attr_int(reading->reader, path, names[i], &one->number) == 0)
+            ++*count;
+    }
+    *attributes = list;
+    return 0;
+}
+
+static int read_array(struct reading *reading, int i, struct export_array *array)
+{
+    static const char *const names[] = {"encoding",     "distance_sign", "shared_layers",
+                                        "train_length", "trained_rows",  NULL};
+    array->name = reading->name[i];
+    int code = read_data(reading, i, array);
+    for (int d = 0; d < array->dims && code == 0; d++)
+        code = read_axis(reading, i, array, d);
+    if (code == 0)
+        code = read_attributes(reading, reading->path[i], names, &array->attributes,
+                               &array->attribute);
+    return code;
+}
+
+static int no_such(const struct reading *reading, const char *name)
+{
+    char all[512] = "";
+    for (int i = 0; i < reading->count; i++) {
+        size_t used = strlen(all);
+        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", reading->name[i]);
+    }
+    if (strlen(all) < 200)
+        return err_set(ERR_ARGUMENT, "no array is called '%s'; there are: %s", name, all);
+    const char *near = name_nearest((const char *const *)reading->name, reading->count, name);
+    return err_set(ERR_ARGUMENT, "no array is called '%s'%s%s%s", name,
+                   near ? "; did you mean '" : "; 'posgrad inspect' shows all", near ? near : "",
+                   near ? "'?" : "");
+}
+
+static int read_all(struct reading *reading, const char *name)
+{
+    static const char *const names[] = {"format",       "format_version", "posgrad_version", "step",
+                                        "seed",         "precision",      "blas_version",
+                                        "blas_kernel",  NULL};
+    struct export_set *set = &reading->source->set;
+    int code = 0;
+    if (h5_has(reading->reader, reading->group))
+        code = h5_walk(reading->reader, reading->group, add_path, reading);
+    if (code < 0)
+        return code;
+    struct export_array *array =
+        arena_alloc(&reading->source->arena, (size_t)reading->count * sizeof *array);
+    if (!array)
+        return short_of_memory();
+    set->array = array;
+    for (int i = 0; i < reading->count && code == 0; i++)
+        if (!name || strcmp(name, reading->name[i]) == 0)
+            code = read_array(reading, i, &array[set->arrays++]);
+    if (code == 0 && name && reading->count && !set->arrays)
+        code = no_such(reading, name);
+    return code < 0 ? code
+                    : read_attributes(reading, "/", names, &set->attributes, &set->attribute);
+}
+
+int export_source_read(struct export_source *source, struct h5_reader *reader, const char *group,
+                       const char *name)
+{
+    memset(source, 0, sizeof *source);
+    arena_init(&source->arena);
+    struct reading *reading = calloc(1, sizeof *reading);
+    if (!reading)
+        return short_of_memory();
+    reading->source = source;
+    reading->reader = reader;
+    reading->group = group;
+    int code = read_all(reading, name);
+    free(reading);
+    if (code < 0)
+        export_source_release(source);
+    return code;
+}
+
+void export_source_release(struct export_source *source)
+{
+    arena_release(&source->arena);
+    memset(&source->set, 0, sizeof source->set);
+}

@@ -1,0 +1,182 @@
+// Whole files in and out: a reader sees the old file or the new one, never a part.
+//
+// The new bytes go to "<path>.tmp", are synced, and take the old name by rename; then the folder is
+// synced, so that the new name survives a power cut. The temporary name is fixed: a killed save
+// leaves at most one, and the next save reuses it. Two writers of one path must exclude each other
+// (the run folder's lock does).
+//
+// A full disk or quota is an error from write. Where a limit on file size is set, the kernel also
+// sends SIGXFSZ, which ends the process before write can return: programs must ignore that signal.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "h5file.h"
+
+// Linux writes at most 2 GiB a call; smaller pieces also let a signal be seen between them.
+enum { WRITE_PIECE = 1 << 28 };
+
+static int write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, bytes, size < WRITE_PIECE ? size : WRITE_PIECE);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0) { // no progress and no error: as full
+            errno = ENOSPC;
+            return -1;
+        }
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+static int sync_retry(int fd)
+{
+    int result;
+    do
+        result = fsync(fd);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
+// Writes and syncs `temporary`. A failed fsync is final: the kernel may have dropped the pages, and
+// a second one would lie.
+static int write_temporary(const char *temporary, const void *bytes, size_t size)
+{
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        return err_set(ERR_FILE, "cannot create %s: %s", temporary, strerror(errno));
+    const char *verb = NULL;
+    if (write_all(fd, bytes, size) < 0)
+        verb = "write";
+    else if (sync_retry(fd) < 0)
+        verb = "sync";
+    int error = errno;
+    if (close(fd) < 0 && !verb) {
+        verb = "close";
+        error = errno;
+    }
+    if (!verb)
+        return 0;
+    unlink(temporary);
+    return err_set(ERR_FILE, "cannot %s %s: %s; what was there before is unchanged", verb,
+                   temporary, strerror(error));
+}
+
+// Syncs the folder that holds `path`; `folder` is scratch of at least strlen(path) + 2 bytes. Some
+// file systems cannot sync a folder and say EINVAL; there is nothing more to do on those.
+static int sync_folder(const char *path, char *folder)
+{
+    const char *slash = strrchr(path, '/');
+    size_t size = slash ? (size_t)(slash - path) + 1 : 0;
+    memcpy(folder, path, size);
+    strcpy(folder + size, size ? "" : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : sync_retry(fd);
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (result < 0 && error != EINVAL)
+        return err_set(ERR_FILE,
+                       "wrote %s, but cannot sync its folder: %s; a power cut may lose it", path,
+                       strerror(error));
+    return 0;
+}
+
+int file_publish(const char *path, const void *bytes, size_t size)
+{
+    size_t length = strlen(path);
+    char *temporary = malloc(length + sizeof ".tmp");
+    if (!temporary)
+        return err_set(ERR_MEMORY, "out of memory for the name of %s", path);
+    memcpy(temporary, path, length);
+    strcpy(temporary + length, ".tmp");
+    int code = write_temporary(temporary, bytes, size);
+    if (code == 0 && rename(temporary, path) < 0) {
+        code = err_set(ERR_FILE, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
+        unlink(temporary);
+    }
+    if (code == 0)
+        code = sync_folder(path, temporary);
+    free(temporary);
+    return code;
+}
+
+// Bytes read into `bytes`, at most `size`; -1 with errno.
+static ssize_t read_all(int fd, char *bytes, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        size_t want = size - done < WRITE_PIECE ? size - done : WRITE_PIECE;
+        ssize_t n = read(fd, bytes + done, want);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+// The size of the open file, or a code: only regular files have one that means anything.
+static int regular_size(int fd, const char *path, size_t limit, size_t *size)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0)
+        return err_set(ERR_FILE, "cannot read %s: %s", path, strerror(errno));
+    if (S_ISDIR(info.st_mode))
+        return err_set(ERR_FILE, "%s is a folder, and a file is wanted", path);
+    if (!S_ISREG(info.st_mode))
+        return err_set(ERR_FILE, "%s is not a regular file", path);
+    if ((uint64_t)info.st_size > limit || (uint64_t)info.st_size >= SIZE_MAX)
+        return err_set(ERR_FILE, "%s has %lld bytes, and at most %zu are read", path,
+                       (long long)info.st_size, limit);
+    *size = (size_t)info.st_size;
+    return 0;
+}
+
+static int read_open_file(int fd, const char *path, size_t limit, char **bytes, size_t *size)
+{
+    size_t expected = 0;
+    int code = regular_size(fd, path, limit, &expected);
+    if (code < 0)
+        return code;
+    char *block = malloc(expected + 1);
+    if (!block)
+        return err_set(ERR_MEMORY, "out of memory for the %zu bytes of %s", expected, path);
+    ssize_t n = read_all(fd, block, expected);
+    if (n < 0 || (size_t)n != expected) {
+        code = n < 0 ? err_set(ERR_FILE, "cannot read %s: %s", path, strerror(errno))
+                     : err_set(ERR_FILE, "%s became shorter while it was read; try again", path);
+        free(block);
+        return code;
+    }
+    block[expected] = '\0';
+    *bytes = block;
+    *size = expected;
+    return 0;
+}
+
+int file_read(const char *path, size_t limit, char **bytes, size_t *size)
+{
+    *bytes = NULL;
+    *size = 0;
+    // O_NONBLOCK: opening a FIFO must not wait for a writer that never comes.
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
+    int code = read_open_file(fd, path, limit, bytes, size);
+    close(fd);
+    return code;
+}

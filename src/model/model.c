@@ -1,0 +1,241 @@
+// The Transformer as a graph: embedding, pre-LN blocks, final LayerNorm, head, loss.
+#include "model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+
+#define INIT_STD 0.02
+#define LAYER_NORM_EPSILON 1e-5
+
+struct builder {
+    struct ag_graph *graph;
+    const struct model_config *config;
+    struct pe_context context;
+};
+
+static struct pe_context context_of(const struct model_config *config, int64_t batch,
+                                    int64_t length)
+{
+    return (struct pe_context){
+        .batch = batch, .length = length, .train_length = config->train_length,
+        .dim = config->dim, .heads = config->heads, .head_dim = config->dim / config->heads,
+        .layers = config->layers, .vocab = config->vocab, .causal = config->causal, .layer = -1};
+}
+
+int model_check(const struct model_config *config)
+{
+    if (config->dim % config->heads)
+        return err_set(ERR_ARGUMENT,
+                       "--dim %lld is not divisible by --heads %lld; each head takes an equal part",
+                       (long long)config->dim, (long long)config->heads);
+    struct pe_context context = context_of(config, 1, config->train_length);
+    for (int i = 0; i < config->pe.count; i++) {
+        const struct pe_def *def = config->pe.def[i];
+        context.settings = config->pe.settings[i];
+        context.name = def->name;
+        if ((def->claims & PE_CAUSAL_ONLY) && !config->causal)
+            return err_set(ERR_ARGUMENT, "%s has a meaning only in a decoder; add --arch decoder",
+                           def->name);
+        int code = def->check ? def->check(&context) : 0;
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+// The context as encoding `i` of the stack sees it.
+static const struct pe_context *context_for(struct builder *b, int i)
+{
+    b->context.settings = b->config->pe.settings[i];
+    b->context.name = b->config->pe.def[i]->name;
+    return &b->context;
+}
+
+static ag_t *parameter(struct builder *b, const char *name, struct ag_shape shape, double mean,
+                       double std, enum ag_decay decay)
+{
+    char full[AG_NAME_SIZE];
+    if (b->context.layer >= 0)
+        snprintf(full, sizeof full, "layers.%lld.%s", (long long)b->context.layer, name);
+    else
+        snprintf(full, sizeof full, "%s", name);
+    return ag_parameter(b->graph, full, shape, mean, std, decay);
+}
+
+static ag_t *linear(struct builder *b, const char *name, ag_t *x, int64_t out, double std)
+{
+    char full[64];
+    int64_t in = x->shape.size[x->shape.dims - 1];
+    snprintf(full, sizeof full, "%s.weight", name);
+    ag_t *weight = parameter(b, full, ag_shape2(out, in), 0, std, AG_DECAY);
+    snprintf(full, sizeof full, "%s.bias", name);
+    ag_t *bias = parameter(b, full, ag_shape1(out), 0, 0, AG_NO_DECAY);
+    return ag_linear(b->graph, x, weight, bias);
+}
+
+static ag_t *layer_norm(struct builder *b, const char *name, ag_t *x)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    ag_t *gain = parameter(b, full, ag_shape1(b->config->dim), 1, 0, AG_NO_DECAY);
+    snprintf(full, sizeof full, "%s.bias", name);
+    ag_t *bias = parameter(b, full, ag_shape1(b->config->dim), 0, 0, AG_NO_DECAY);
+    return ag_layer_norm(b->graph, x, gain, bias, LAYER_NORM_EPSILON);
+}
+
+// Projections back into the residual stream start smaller, as 2 L of them are added up.
+static double residual_std(const struct model_config *config)
+{
+    return INIT_STD / sqrt(2.0 * (double)config->layers);
+}
+
+static ag_t *attention(struct builder *b, ag_t *h, ag_t *key_mask)
+{
+    const struct model_config *config = b->config;
+    const struct pe_stack *pe = &config->pe;
+    struct pe_attention a = {.query_stream = h};
+    a.op = (struct ag_attention){
+        .query = linear(b, "attn.q", h, config->dim, INIT_STD),
+        .key = linear(b, "attn.k", h, config->dim, INIT_STD),
+        .value = linear(b, "attn.v", h, config->dim, INIT_STD),
+        .key_mask = key_mask,
+        .heads = config->heads,
+        .scale = 1 / sqrt((double)b->context.head_dim),
+        .causal = config->causal,
+        .dropout = config->dropout,
+    };
+    for (int i = 0; i < pe->count; i++)
+        if (pe->def[i]->attention)
+            pe->def[i]->attention(context_for(b, i), &a);
+    ag_t *output = a.kernel ? a.kernel(&b->context, &a) : ag_attention(b->graph, &a.op);
+    for (int i = 0; i < pe->count; i++)
+        if (pe->def[i]->attention_output)
+            output = pe->def[i]->attention_output(context_for(b, i), output);
+    output = linear(b, "attn.o", output, config->dim, residual_std(config));
+    return ag_dropout(b->graph, output, config->dropout);
+}
+
+static ag_t *mlp(struct builder *b, ag_t *h)
+{
+    const struct model_config *config = b->config;
+    h = ag_gelu(b->graph, linear(b, "mlp.up", h, config->ff_dim, INIT_STD));
+    h = linear(b, "mlp.down", h, config->dim, residual_std(config));
+    return ag_dropout(b->graph, h, config->dropout);
+}
+
+static ag_t *block(struct builder *b, ag_t *x, ag_t *key_mask)
+{
+    long long layer = b->context.layer;
+    for (int i = 0; i < b->config->pe.count; i++)
+        if (b->config->pe.def[i]->layer_input)
+            x = b->config->pe.def[i]->layer_input(context_for(b, i), x);
+    ag_scope(b->graph, "layers.%lld.attn", layer);
+    x = ag_add(b->graph, x, attention(b, layer_norm(b, "ln1", x), key_mask));
+    ag_scope(b->graph, "layers.%lld.mlp", layer);
+    return ag_add(b->graph, x, mlp(b, layer_norm(b, "ln2", x)));
+}
+
+static ag_t *embed(struct builder *b, ag_t *table, ag_t *tokens)
+{
+    const struct pe_stack *pe = &b->config->pe;
+    ag_scope(b->graph, "emb");
+    ag_t *x = ag_gather(b->graph, table, tokens);
+    for (int i = 0; i < pe->count; i++) {
+        ag_scope(b->graph, "pe.%s", pe->def[i]->name);
+        context_for(b, i);
+        if (pe->def[i]->positions)
+            pe->def[i]->positions(&b->context);
+    }
+    for (int i = 0; i < pe->count; i++) {
+        ag_scope(b->graph, "pe.%s", pe->def[i]->name);
+        if (pe->def[i]->input)
+            x = pe->def[i]->input(context_for(b, i), x);
+    }
+    ag_scope(b->graph, "emb");
+    return ag_dropout(b->graph, x, b->config->dropout);
+}
+
+static void build(struct builder *b, struct model_graph *model)
+{
+    const struct model_config *config = b->config;
+    ag_t *table = parameter(b, "tok_emb.weight", ag_shape2(config->vocab, config->dim), 0, INIT_STD,
+                            AG_NO_DECAY);
+    ag_t *x = embed(b, table, model->tokens);
+    for (b->context.layer = 0; b->context.layer < config->layers; b->context.layer++)
+        x = block(b, x, model->mask);
+    b->context.layer = -1;
+    ag_scope(b->graph, "head");
+    x = layer_norm(b, "ln_f", x);
+    ag_t *head = config->tie ? table
+                             : parameter(b, "head.weight", ag_shape2(config->vocab, config->dim), 0,
+                                         INIT_STD, AG_DECAY);
+    model->logits = ag_keep(ag_linear(b->graph, x, head, NULL));
+    model->loss = ag_keep(ag_cross_entropy(b->graph, model->logits, model->targets));
+}
+
+// What the encodings export is built beside the model, so that one forward computes it too.
+static void build_tables(struct builder *b, struct pe_tables *tables)
+{
+    for (int i = 0; i < b->config->pe.count; i++) {
+        int first = tables->count;
+        ag_scope(b->graph, "tables.%s", b->config->pe.def[i]->name);
+        if (b->config->pe.def[i]->tables)
+            b->config->pe.def[i]->tables(context_for(b, i), tables);
+        for (int k = first; k < tables->count; k++)
+            tables->table[k].encoding = b->config->pe.def[i]->name;
+    }
+}
+
+int model_graph_capture(struct model_graph *model, const struct model_config *config,
+                        struct ag_params *params, int64_t batch, int64_t length,
+                        struct pe_tables *tables)
+{
+    memset(model, 0, sizeof *model);
+    ag_graph_init(&model->graph, params);
+    model->batch = batch;
+    model->length = length;
+    struct builder b = {.graph = &model->graph, .config = config,
+                        .context = context_of(config, batch, length)};
+    model->tokens = ag_input_index(&model->graph, "tokens", ag_shape2(batch, length));
+    model->targets = ag_input_index(&model->graph, "targets", ag_shape2(batch, length));
+    model->mask = ag_input_index(&model->graph, "mask", ag_shape2(batch, length));
+    b.context.graph = &model->graph;
+    b.context.tokens = model->tokens;
+    build(&b, model);
+    if (tables)
+        build_tables(&b, tables);
+    if (!model->graph.error)
+        return 0;
+    int code = err_set(model->graph.error, "%s", model->graph.message);
+    model_graph_release(model);
+    return code;
+}
+
+int model_graph_plan(struct model_graph *model, bool backward)
+{
+    model->plan = ag_plan_new(&model->graph, model->loss, backward);
+    return model->plan ? 0 : ERR_ARGUMENT;
+}
+
+void model_graph_release(struct model_graph *model)
+{
+    ag_plan_free(model->plan);
+    ag_graph_release(&model->graph);
+    memset(model, 0, sizeof *model);
+}
+
+void model_predictions(const struct model_graph *model, int32_t *predictions)
+{
+    int64_t rows = model->batch * model->length, vocab = model->logits->count / rows;
+    for (int64_t i = 0; i < rows; i++) {
+        const real *logits = model->logits->data + i * vocab;
+        int64_t best = 0;
+        for (int64_t v = 1; v < vocab; v++)
+            if (logits[v] > logits[best])
+                best = v;
+        predictions[i] = (int32_t)best;
+    }
+}

@@ -1,0 +1,44 @@
+// The Transformer: pre-LN blocks, built once a length and replayed.
+//
+// x = tok_emb[token], the encodings' input hooks, then layers of attention and MLP, a final LayerNorm and
+// a linear head. The exact form is on the design page and in README; names of parameters are contracts.
+#ifndef POSGRAD_MODEL_H
+#define POSGRAD_MODEL_H
+
+#include "../encodings/pe.h"
+
+struct model_config {
+    int64_t layers, heads, dim, ff_dim, vocab;
+    int64_t train_length;
+    bool causal; // --arch decoder
+    bool tie;    // head.weight is tok_emb.weight
+    double dropout;
+    struct pe_stack pe;
+};
+
+// One captured and planned model for a batch shape.
+struct model_graph {
+    struct ag_graph graph;
+    struct ag_plan *plan;
+    ag_t *tokens, *targets, *mask; // index [B, T], written before a replay
+    ag_t *logits;                  // [B, T, V], kept
+    ag_t *loss;                    // scalar, kept
+    int64_t batch, length;
+};
+
+// Refuses a config that has no meaning (dim not divisible by heads, an encoding's own check).
+int model_check(const struct model_config *config);
+
+// Captures and plans. Parameters are registered in `params` by the first call and shared by later
+// ones; ag_params_allocate must be called between the first model_graph_capture and model_graph_plan.
+// With `tables` (else NULL) what the encodings export is built too: kept tensors that a forward computes.
+int model_graph_capture(struct model_graph *model, const struct model_config *config,
+                        struct ag_params *params, int64_t batch, int64_t length,
+                        struct pe_tables *tables);
+int model_graph_plan(struct model_graph *model, bool backward);
+void model_graph_release(struct model_graph *model);
+
+// Index of the largest logit of every row into predictions [B*T]; the first of equals.
+void model_predictions(const struct model_graph *model, int32_t *predictions);
+
+#endif

@@ -1,0 +1,520 @@
+// The loop: step, log, evaluate, save - and every way in which it may end.
+//
+// What happens at a step depends on the step alone, so a run that was stopped and resumed leaves
+// the same checkpoint and the same metrics (but for times) as one that was not.
+#include "run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "../io/checkpoint.h"
+#include "run_folder.h"
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void tell(const struct run *run, const struct run_event *event)
+{
+    if (run->observer.observe)
+        run->observer.observe(run->observer.context, run, event);
+}
+
+__attribute__((format(printf, 3, 4))) static void say(const struct run *run,
+                                                      enum run_event_type type,
+                                                      const char *format, ...)
+{
+    char message[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    tell(run, &(struct run_event){.type = type, .message = message});
+}
+
+// --- metrics.jsonl
+
+struct line {
+    char text[1024];
+    size_t used;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct line *line, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line->text + line->used, sizeof line->text - line->used, format,
+                           arguments);
+    va_end(arguments);
+    BUG_ON(length < 0 || (size_t)length >= sizeof line->text - line->used);
+    line->used += (size_t)length;
+}
+
+// The shortest text that reads back to the same value; JSON has no word for what is not finite.
+static void put_real(struct line *line, const char *key, double value)
+{
+    char text[40] = "null";
+    for (int digits = 6; isfinite(value) && digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    put(line, ", \"%s\": %s", key, text);
+}
+
+static void put_head(struct line *line, int64_t step, const char *split)
+{
+    line->used = 0;
+    put(line, "{\"step\": %lld, \"split\": \"%s\"", (long long)step, split);
+}
+
+// A line goes out in one write; half a line (a full disk) is taken back.
+static void write_metrics(struct run *run, struct line *line)
+{
+    put(line, "\n");
+    ssize_t written = write(run->metrics, line->text, line->used);
+    line->text[line->used - 1] = '\0'; // observers get it without the newline
+    if (written == (ssize_t)line->used) {
+        run->metrics_size += written;
+        return;
+    }
+    const char *cause = written < 0 ? strerror(errno) : "the disk is full";
+    if (!run->metrics_failed)
+        say(run, RUN_WARNING, "cannot write %s/metrics.jsonl: %s; lines will be missing",
+            run->folder, cause);
+    run->metrics_failed = true;
+    if (written > 0 && ftruncate(run->metrics, run->metrics_size) < 0)
+        run->metrics_size += written;
+}
+
+static int log_training(struct run *run, const struct train_step_result *result)
+{
+    const struct train_settings *s = &run->trainer.settings;
+    struct line line;
+    double time = now(), seconds = time - run->log_time;
+    double steps = (double)(run->trainer.step - run->log_step);
+    struct run_event event = {.type = RUN_LOG, .train = result, .json = line.text};
+    event.step_ms = 1e3 * seconds / steps;
+    event.tokens_per_s = seconds > 0 ? steps * (double)(s->batch_size * s->length) / seconds : 0;
+    put_head(&line, run->trainer.step, "train");
+    put_real(&line, "loss", result->loss);
+    put_real(&line, "accuracy", result->accuracy);
+    put_real(&line, "lr", result->lr);
+    put_real(&line, "grad_norm", result->grad_norm);
+    put(&line, ", \"step_ms\": %.3f, \"tokens_per_s\": %.0f}", event.step_ms, event.tokens_per_s);
+    write_metrics(run, &line);
+    tell(run, &event);
+    run->log_time = now();
+    run->log_step = run->trainer.step;
+    return history_add(&run->history, HISTORY_TRAIN, run->trainer.step,
+                       (double[]){result->loss, result->accuracy, result->lr, result->grad_norm});
+}
+
+static int evaluate(struct run *run)
+{
+    struct trainer *trainer = &run->trainer;
+    double begin = now();
+    int code = trainer_evaluate(trainer, DATASET_VALIDATION, trainer->settings.eval_batches,
+                                &run->evaluation);
+    run->evaluated_step = code == 0 ? trainer->step : -1;
+    run->log_time += now() - begin; // the time of training steps is theirs alone
+    return code;
+}
+
+static int log_evaluation(struct run *run)
+{
+    struct line line;
+    struct trainer *trainer = &run->trainer;
+    const struct evaluation *result = &run->evaluation;
+    int code = evaluate(run);
+    if (code < 0)
+        return code;
+    double bits = result->loss / log(2);
+    put_head(&line, trainer->step, dataset_split_name[DATASET_VALIDATION]);
+    put_real(&line, "loss", result->loss);
+    put_real(&line, "accuracy", result->accuracy);
+    put_real(&line, "exact_match", result->exact_match);
+    put(&line, ", \"length\": %lld", (long long)trainer->settings.length);
+    if (trainer->dataset.bits_per_byte)
+        put_real(&line, "bits_per_byte", bits);
+    put(&line, "}");
+    write_metrics(run, &line);
+    tell(run, &(struct run_event){.type = RUN_EVALUATION, .evaluation = result, .json = line.text});
+    return history_add(&run->history, HISTORY_VALIDATION, trainer->step,
+                       (double[]){result->loss, result->accuracy, result->exact_match,
+                                  (double)trainer->settings.length, bits});
+}
+
+// --- saving
+
+// The metrics reach the disk first: a checkpoint never knows of lines that a crash may take.
+static void save(struct run *run)
+{
+    double begin = now();
+    if (fdatasync(run->metrics) < 0 && errno != EINVAL && errno != EROFS) {
+        say(run, RUN_WARNING, "cannot write %s/metrics.jsonl: %s", run->folder, strerror(errno));
+        run->metrics_failed = true;
+    }
+    int code = checkpoint_save(run->checkpoint, &run->trainer, &run->history);
+    run->save_failed = code < 0;
+    if (code < 0) {
+        say(run, RUN_WARNING, "step %lld was not saved: %s", (long long)run->trainer.step,
+            err_last());
+    } else {
+        run->saved_step = run->trainer.step;
+        tell(run, &(struct run_event){.type = RUN_SAVED});
+    }
+    run->log_time += now() - begin;
+}
+
+static bool due(int64_t step, int64_t every)
+{
+    return every > 0 && step % every == 0;
+}
+
+static int diverged(struct run *run, int code)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "%s", err_last());
+    if (run->saved_step >= 0)
+        return err_set(code, "%s; %s holds step %lld", line, run->checkpoint,
+                       (long long)run->saved_step);
+    return err_set(code, "%s; no checkpoint was saved before", line);
+}
+
+static int after_step(struct run *run, const struct train_step_result *result, bool stopping)
+{
+    const struct train_settings *s = &run->trainer.settings;
+    int64_t step = run->trainer.step;
+    bool last = step == s->steps, asked = run->observer.save && *run->observer.save;
+    int code = 0;
+    if (due(step, s->log_every))
+        code = log_training(run, result);
+    if (code == 0 && (last || due(step, s->eval_every)))
+        code = log_evaluation(run);
+    if (code < 0)
+        return code;
+    if (asked)
+        *run->observer.save = 0;
+    if (last || stopping || asked || due(step, s->save_every))
+        save(run);
+    return 0;
+}
+
+static int train_one(struct run *run)
+{
+    struct train_step_result result;
+    double begin = now();
+    int code = trainer_step(&run->trainer, &result);
+    if (code < 0)
+        return code;
+    double seconds = now() - begin;
+    const struct train_settings *s = &run->trainer.settings;
+    struct run_event event = {.type = RUN_STEP, .train = &result, .step_ms = 1e3 * seconds};
+    event.tokens_per_s = seconds > 0 ? (double)(s->batch_size * s->length) / seconds : 0;
+    tell(run, &event);
+    bool stopping = run->observer.stop && *run->observer.stop;
+    code = after_step(run, &result, stopping);
+    return code == 0 && stopping ? ERR_STOPPED : code;
+}
+
+static int outcome(struct run *run, int code)
+{
+    if (code == ERR_NUMBER)
+        return diverged(run, code);
+    if (code < 0 && code != ERR_STOPPED)
+        return code;
+    if (run->save_failed)
+        return err_set(ERR_FILE, "step %lld is not saved: %s could not be written",
+                       (long long)run->trainer.step, run->checkpoint);
+    if (run->metrics_failed)
+        return err_set(ERR_FILE, "%s/metrics.jsonl lacks lines that could not be written",
+                       run->folder);
+    if (code == ERR_STOPPED)
+        err_set(code, "stopped after step %lld", (long long)run->trainer.step);
+    return code;
+}
+
+int run_train(struct run *run)
+{
+    int code = 0;
+    run->log_time = now();
+    run->log_step = run->trainer.step;
+    while (code == 0 && run->trainer.step < run->trainer.settings.steps)
+        code = train_one(run);
+    if (code == 0 && run->evaluated_step != run->trainer.step)
+        code = evaluate(run); // a finished run that was resumed
+    return outcome(run, code);
+}
+
+// --- beginning
+
+static void clear(struct run *run, const struct run_observer *observer)
+{
+    memset(run, 0, sizeof *run);
+    run->trainer.lock = run->metrics = -1;
+    run->saved_step = run->evaluated_step = -1;
+    if (observer)
+        run->observer = *observer;
+    history_init(&run->history);
+}
+
+static int set_folder(struct run *run, const char *folder)
+{
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    if (length >= sizeof run->folder)
+        return err_set(ERR_ARGUMENT, "the name of the run folder is too long");
+    memcpy(run->folder, folder, length);
+    run->folder[length] = '\0';
+    snprintf(run->checkpoint, sizeof run->checkpoint, "%s/checkpoint.h5", run->folder);
+    return 0;
+}
+
+static int write_config(struct run *run)
+{
+    char path[OPTION_TEXT + 64];
+    char *text = train_settings_to_json(&run->trainer.settings);
+    if (!text)
+        return ERR_ARGUMENT;
+    snprintf(path, sizeof path, "%s/config.json", run->folder);
+    int code = file_publish(path, text, strlen(text));
+    free(text);
+    return code;
+}
+
+static int open_metrics(struct run *run)
+{
+    run->metrics = run_folder_metrics(run->folder, run->trainer.step, &run->metrics_size);
+    return run->metrics < 0 ? run->metrics : 0;
+}
+
+int run_start(struct run *run, const struct train_settings *settings, bool overwrite,
+              const struct run_observer *observer)
+{
+    char folder[OPTION_TEXT];
+    clear(run, observer);
+    // The model is made first: a mistake in the settings touches no folder.
+    int code = trainer_init(&run->trainer, settings);
+    if (code == 0)
+        code = train_settings_folder(settings, folder, sizeof folder);
+    if (code == 0)
+        code = set_folder(run, folder);
+    if (code == 0) {
+        run->trainer.lock = run_folder_create(run->folder, overwrite);
+        code = run->trainer.lock < 0 ? run->trainer.lock : 0;
+    }
+    if (code == 0)
+        code = write_config(run);
+    if (code == 0)
+        code = open_metrics(run);
+    if (code < 0)
+        run_release(run);
+    return code;
+}
+
+// --- resuming
+
+// What may change without making another run of it.
+static const char *const may_change[] = {"steps",      "threads",      "log-every",
+                                         "eval-every", "eval-batches", "save-every"};
+
+static bool changeable(const char *key)
+{
+    return name_index(may_change, sizeof may_change / sizeof may_change[0], key) >= 0;
+}
+
+// A pair given again must be one that the run has.
+static bool has_pair(char (*pairs)[OPTION_TEXT / 4], int count, const char *pair)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(pairs[i], pair) == 0)
+            return true;
+    return false;
+}
+
+static int agree_pair(struct train_settings *s, int list, const struct run_setting *given)
+{
+    bool known = list == 0   ? has_pair(s->pe_opt, s->pe_opts, given->value)
+                 : list == 1 ? has_pair(s->task_opt, s->task_opts, given->value)
+                             : has_pair(s->optimizer_opt, s->optimizer_opts, given->value);
+    if (known)
+        return 0;
+    return err_set(ERR_ARGUMENT,
+                   "--%s %s is not what the run was started with; leave it out, or start a new run",
+                   given->key, given->value);
+}
+
+// A schedule that does not look at the total is not touched by another one.
+static void say_steps(const struct run *run, const struct train_settings *s, int64_t from)
+{
+    const struct schedule_def *schedule = schedule_find(s->schedule);
+    int64_t at = from < s->steps ? from : s->steps;
+    if (schedule && schedule_lr(schedule, s->lr, at, from, s->warmup) !=
+                        schedule_lr(schedule, s->lr, at, s->steps, s->warmup))
+        say(run, RUN_NOTICE,
+            "resume: the %s schedule now ends at step %lld, which changes the learning rate of "
+            "every step to come",
+            schedule->name, (long long)s->steps);
+}
+
+static int change_option(const struct run *run, struct train_settings *s,
+                         const struct option_def *row, const char *value)
+{
+    char before[OPTION_TEXT], after[OPTION_TEXT];
+    int64_t steps = s->steps;
+    int code = options_get(row, s, before, sizeof before);
+    if (code >= 0)
+        code = train_settings_assign(s, row->key, value);
+    if (code >= 0)
+        code = options_get(row, s, after, sizeof after);
+    if (code < 0 || strcmp(before, after) == 0)
+        return code < 0 ? code : 0;
+    if (!changeable(row->key))
+        return err_set(ERR_ARGUMENT,
+                       "--%s is %s in the run and was given as %s; it defines the run: leave it "
+                       "out, or start a new run",
+                       row->key, before, after);
+    say(run, RUN_NOTICE, "resume: --%s was %s and is now %s", row->key, before, after);
+    if (s->steps != steps)
+        say_steps(run, s, steps);
+    return 0;
+}
+
+static int agree_setting(const struct run *run, struct train_settings *s,
+                         const struct run_setting *given)
+{
+    static const char *const lists[] = {"pe-opt", "task-opt", "optimizer-opt"};
+    int list = name_index(lists, 3, given->key);
+    if (list >= 0)
+        return agree_pair(s, list, given);
+    const struct option_def *row = options_find(train_options, given->key);
+    if (!row)
+        return train_settings_assign(s, given->key, given->value); // says what is wrong with it
+    if (strcmp(row->key, "out-dir") == 0)
+        return err_set(ERR_ARGUMENT, "--out-dir: a resumed run stays in its folder; leave it out");
+    return change_option(run, s, row, given->value);
+}
+
+static int agree(const struct run *run, struct checkpoint *checkpoint, int given_count,
+                 const struct run_setting *given)
+{
+    struct train_settings *s = &checkpoint->settings;
+    int code = 0;
+    for (int i = 0; i < given_count && code == 0; i++)
+        code = agree_setting(run, s, &given[i]);
+    if (code == 0 && s->steps < checkpoint->step)
+        code = err_set(ERR_ARGUMENT,
+                       "--steps %lld: the run is at step %lld already; N is the total",
+                       (long long)s->steps, (long long)checkpoint->step);
+    return code;
+}
+
+// Where the run's files are when RUN names its folder or its checkpoint.
+static int folder_of(struct run *run, const char *path)
+{
+    static const char name[] = "checkpoint.h5";
+    size_t length = strlen(path), tail = sizeof name - 1;
+    char folder[OPTION_TEXT];
+    if (length >= sizeof folder)
+        return err_set(ERR_ARGUMENT, "the name of the run is too long");
+    strcpy(folder, path);
+    if (length >= tail && strcmp(path + length - tail, name) == 0 &&
+        (length == tail || path[length - tail - 1] == '/'))
+        strcpy(folder + length - tail, length == tail ? "." : "");
+    return set_folder(run, folder);
+}
+
+// Threads and folder are of the machine, not of the checkpoint; the folder's own config remembers
+// them.
+static void remember_machine(const struct run *run, struct train_settings *settings)
+{
+    char path[OPTION_TEXT + 64], *text = NULL;
+    size_t size;
+    struct train_settings *old = malloc(sizeof *old);
+    snprintf(path, sizeof path, "%s/config.json", run->folder);
+    if (old && file_read(path, 1 << 20, &text, &size) == 0) {
+        train_settings_init(old);
+        if (train_settings_from_json(old, text) == 0) {
+            settings->threads = old->threads;
+            memcpy(settings->out_dir, old->out_dir, sizeof settings->out_dir);
+        }
+    }
+    free(text);
+    free(old);
+}
+
+static int restore(struct run *run, struct checkpoint *checkpoint)
+{
+    int code = trainer_init(&run->trainer, &checkpoint->settings);
+    if (code == 0)
+        code = checkpoint_read_params(checkpoint, &run->trainer);
+    if (code == 0)
+        code = checkpoint_read_optimizer(checkpoint, &run->trainer);
+    if (code == 0)
+        code = checkpoint_read_history(checkpoint, &run->history);
+    run->saved_step = checkpoint->step;
+    return code;
+}
+
+// trainer_init starts from an empty trainer, so the lock is handed over after it.
+static int resume_locked(struct run *run, struct checkpoint *checkpoint, int lock, int given_count,
+                         const struct run_setting *given)
+{
+    int code = checkpoint_open(checkpoint, run->checkpoint);
+    if (code < 0) {
+        close(lock);
+        return code;
+    }
+    remember_machine(run, &checkpoint->settings);
+    code = agree(run, checkpoint, given_count, given);
+    if (code == 0)
+        code = restore(run, checkpoint);
+    checkpoint_close(checkpoint);
+    if (code < 0) {
+        close(lock);
+        return code;
+    }
+    run->trainer.lock = lock;
+    code = write_config(run);
+    return code == 0 ? open_metrics(run) : code;
+}
+
+int run_resume(struct run *run, const char *path, int given_count, const struct run_setting *given,
+               const struct run_observer *observer)
+{
+    clear(run, observer);
+    int code = folder_of(run, path);
+    struct checkpoint *checkpoint = malloc(sizeof *checkpoint);
+    if (code == 0 && !checkpoint)
+        code = err_set(ERR_MEMORY, "out of memory for the settings of %s", path);
+    int lock = code == 0 ? run_folder_lock(run->folder) : -1;
+    if (code == 0 && lock < 0)
+        code = lock;
+    if (code == 0)
+        code = resume_locked(run, checkpoint, lock, given_count, given);
+    free(checkpoint);
+    if (code < 0)
+        run_release(run);
+    return code;
+}
+
+void run_release(struct run *run)
+{
+    if (run->metrics >= 0)
+        close(run->metrics);
+    history_release(&run->history);
+    trainer_release(&run->trainer);
+    run->metrics = -1;
+}

@@ -1,0 +1,75 @@
+// A run: a trainer, its folder and the loop between them.
+//
+// The library prints nothing and installs no handler: whoever runs it gets events, and asks for a
+// stop or a save through two flags that a signal handler may set.
+#ifndef POSGRAD_RUN_H
+#define POSGRAD_RUN_H
+
+#include <signal.h>
+
+#include "history.h"
+#include "train.h"
+
+enum run_event_type {
+    RUN_STEP,       // after every update; timing and train are set
+    RUN_LOG,        // a log line of training was written
+    RUN_EVALUATION, // one of an evaluation
+    RUN_SAVED,
+    RUN_WARNING, // something went wrong and the run goes on: message
+    RUN_NOTICE,  // something to say: message
+};
+
+struct run_event {
+    enum run_event_type type;
+    const struct train_step_result *train; // RUN_STEP, RUN_LOG
+    const struct evaluation *evaluation;   // RUN_EVALUATION
+    double step_ms, tokens_per_s;
+    const char *json;    // RUN_LOG, RUN_EVALUATION: the line of metrics.jsonl, no newline
+    const char *message; // RUN_WARNING, RUN_NOTICE
+};
+
+struct run;
+struct run_observer {
+    void (*observe)(void *context, const struct run *run, const struct run_event *event); // or NULL
+    void *context;
+    // Polled after every step; NULL for none. `stop` asks for a save and the end, `save` for a
+    // save.
+    volatile sig_atomic_t *stop, *save;
+};
+
+struct run {
+    struct trainer trainer;
+    struct history history;
+    struct run_observer observer;
+    char folder[OPTION_TEXT], checkpoint[OPTION_TEXT + 64];
+    int metrics;             // descriptor of metrics.jsonl, or -1
+    int64_t metrics_size;    // bytes of whole lines
+    bool metrics_failed;     // lines are missing
+    bool save_failed;        // the last save did not succeed
+    int64_t saved_step;      // step of the file on disk, -1 when there is none
+    int64_t evaluated_step;  // step that `evaluation` is of, -1 when there is none
+    struct evaluation evaluation;
+    double log_time; // seconds, monotonic, of the last log line
+    int64_t log_step;
+};
+
+// One setting as typed, in order.
+struct run_setting {
+    const char *key, *value;
+};
+
+// Makes (with `overwrite`: empties) the folder of `settings`, locks it, writes config.json.
+// ERR_FILE when the folder is there already, or is in use. On failure nothing is left open.
+int run_start(struct run *run, const struct train_settings *settings, bool overwrite,
+              const struct run_observer *observer);
+// Goes on from the checkpoint in `path` (a run folder, or the checkpoint.h5 in it). `given` are the
+// settings of the command line: those that define the run must agree with it, the others are
+// changed and said.
+int run_resume(struct run *run, const char *path, int given_count, const struct run_setting *given,
+               const struct run_observer *observer);
+// Trains to the last step. 0 when it is done and saved; ERR_STOPPED after a stop that is saved;
+// ERR_FILE when the last save or a metrics line failed; ERR_NUMBER when the loss went away.
+int run_train(struct run *run);
+void run_release(struct run *run);
+
+#endif

@@ -1,0 +1,143 @@
+// The run folder. The lock is a flock on the folder itself: it goes with the process, however that
+// ends.
+#include "run_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "../../autograd/base/options.h"
+
+static int make_parents(const char *folder)
+{
+    char path[OPTION_TEXT];
+    size_t length = strlen(folder);
+    if (length == 0 || length >= sizeof path)
+        return err_set(ERR_ARGUMENT, "the name of the run folder is empty or too long");
+    strcpy(path, folder);
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        path[i] = '\0';
+        if (mkdir(path, 0777) < 0 && errno != EEXIST)
+            return err_set(ERR_FILE, "cannot make the folder %s: %s", path, strerror(errno));
+        path[i] = i < length ? '/' : '\0';
+    }
+    return 0;
+}
+
+int run_folder_lock(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(ERR_FILE, "cannot open the run folder %s: %s", folder, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int cause = errno;
+    close(fd);
+    if (cause == EWOULDBLOCK)
+        return err_set(ERR_FILE,
+                       "%s is being written by another process; wait for it, or give --out-dir",
+                       folder);
+    return err_set(ERR_FILE, "cannot lock the run folder %s: %s", folder, strerror(cause));
+}
+
+// 1 when there is nothing in the folder.
+static int is_empty(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(ERR_FILE, "cannot list the run folder %s: %s", folder, strerror(errno));
+    int empty = 1;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            empty = 0;
+    closedir(dir);
+    return empty;
+}
+
+static int remove_run(int fd, const char *folder)
+{
+    // The checkpoint goes first: whatever stops this half way, no state is left beside another's
+    // config.
+    static const char *const files[] = {"checkpoint.h5", "checkpoint.h5.tmp", "metrics.jsonl",
+                                        "config.json", "config.json.tmp"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (unlinkat(fd, files[i], 0) < 0 && errno != ENOENT)
+            return err_set(ERR_FILE, "cannot remove %s/%s: %s", folder, files[i], strerror(errno));
+    return 0;
+}
+
+int run_folder_create(const char *folder, bool overwrite)
+{
+    int code = make_parents(folder);
+    if (code < 0)
+        return code;
+    int fd = run_folder_lock(folder);
+    if (fd < 0)
+        return fd;
+    if (overwrite) {
+        code = remove_run(fd, folder);
+    } else {
+        code = is_empty(folder);
+        if (code == 0)
+            code = err_set(ERR_FILE,
+                           "%s is there already; go on with --resume %s, or give --overwrite or "
+                           "another --out-dir",
+                           folder, folder);
+    }
+    if (code >= 0)
+        return fd;
+    close(fd);
+    return code;
+}
+
+// Bytes of the leading lines that are whole, are JSON and have a step of at most `step`.
+static int64_t kept_bytes(FILE *file, int64_t step)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    int64_t kept = 0;
+    for (ssize_t length; (length = getline(&line, &capacity, file)) > 0;) {
+        json_t *object = line[length - 1] == '\n'
+                             ? json_loadb(line, (size_t)length, 0, NULL) : NULL;
+        const json_t *at = json_object_get(object, "step");
+        bool keep = json_is_integer(at) && json_integer_value(at) <= step;
+        json_decref(object);
+        if (!keep)
+            break;
+        kept += length;
+    }
+    free(line);
+    return kept;
+}
+
+int run_folder_metrics(const char *folder, int64_t step, int64_t *size)
+{
+    char path[OPTION_TEXT + 32];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
+    FILE *file = fopen(path, "r");
+    int bad = !file;
+    if (file) {
+        *size = kept_bytes(file, step);
+        bad = ferror(file);
+        fclose(file);
+    }
+    if (!bad && ftruncate(fd, *size) == 0)
+        return fd;
+    int code = err_set(ERR_FILE, "cannot cut %s back to step %lld: %s", path, (long long)step,
+                       strerror(errno));
+    close(fd);
+    return code;
+}

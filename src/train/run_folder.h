@@ -1,0 +1,18 @@
+// The run folder: made once, locked while written.
+#ifndef POSGRAD_RUN_FOLDER_H
+#define POSGRAD_RUN_FOLDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Makes `folder` and its parents where they are missing. An empty one will do; one with anything in
+// it is refused, unless `overwrite`, which removes the files of a run and nothing else. Returns the
+// descriptor that holds the lock, or ERR_FILE.
+int run_folder_create(const char *folder, bool overwrite);
+// The lock of a folder that must be there: a descriptor, or ERR_FILE.
+int run_folder_lock(const char *folder);
+// Opens metrics.jsonl of `folder` for appending, cut back to the lines whose step is at most
+// `step`. `size` gets its length. A descriptor, or ERR_FILE.
+int run_folder_metrics(const char *folder, int64_t step, int64_t *size);
+
+#endif

@@ -1,0 +1,300 @@
+// Settings of a run: one table gives the flags, the defaults, the JSON and the help.
+#include "train.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+
+#define AT(field) offsetof(struct train_settings, field)
+#define MANY 1e15 // no count that a run could ever reach
+
+const struct option_def train_options[] = {
+    {"pe", OPTION_STRING, AT(pe), "", 0, 0, NULL, "position encoding, or a stack joined by +"},
+    {"task", OPTION_STRING, AT(task), "", 0, 0, NULL, "what is learned"},
+    {"arch", OPTION_CHOICE, AT(arch), "encoder", 0, 0, "encoder|decoder",
+     "attention to both sides, or causal"},
+    {"layers", OPTION_INT, AT(layers), "2", 1, 1024, NULL, "Transformer blocks"},
+    {"heads", OPTION_INT, AT(heads), "4", 1, 4096, NULL, "attention heads a layer"},
+    {"dim", OPTION_INT, AT(dim), "64", 1, 1 << 20, NULL, "width of the residual stream"},
+    {"ff-dim", OPTION_INT, AT(ff_dim), "256", 1, 1 << 22, NULL, "width inside the MLP"},
+    {"dropout", OPTION_REAL, AT(dropout), "0", 0, 0.999, NULL, "probability of dropping a unit"},
+    {"tie", OPTION_BOOL, AT(tie), "no", 0, 0, NULL, "the head shares the token embedding"},
+    {"length", OPTION_INT, AT(length), "32", 1, 1 << 20, NULL, "tokens a row"},
+    {"batch-size", OPTION_INT, AT(batch_size), "32", 1, 1 << 20, NULL, "rows a step"},
+    {"steps", OPTION_INT, AT(steps), "1000", 1, MANY, NULL, "updates in all"},
+    {"lr", OPTION_REAL, AT(lr), "1e-3", 0, 1e6, NULL, "highest learning rate"},
+    {"schedule", OPTION_STRING, AT(schedule), "cosine", 0, 0, NULL,
+     "how the learning rate goes after warm-up"},
+    {"warmup", OPTION_INT, AT(warmup), "100", 0, MANY, NULL,
+     "updates during which the learning rate rises"},
+    {"optimizer", OPTION_STRING, AT(optimizer), "adamw", 0, 0, NULL, "update rule"},
+    {"weight-decay", OPTION_REAL, AT(weight_decay), "0.01", 0, 1e6, NULL,
+     "decoupled weight decay of matrices"},
+    {"grad-clip", OPTION_REAL, AT(grad_clip), "1.0", 0, 1e30, NULL,
+     "largest norm of the gradient (0: any)"},
+    {"seed", OPTION_INT, AT(seed), "0", 0, MANY, NULL, "start of all random numbers"},
+    {"threads", OPTION_INT, AT(threads), "0", 0, 256, NULL,
+     "threads, which change no bit of the result (0: all processors)"},
+    {"data", OPTION_STRING, AT(data), "", 0, 0, NULL, "file that the task reads"},
+    {"out-dir", OPTION_STRING, AT(out_dir), "", 0, 0, NULL,
+     "folder of the run (empty: runs/TASK-PE-sSEED)"},
+    {"save-every", OPTION_INT, AT(save_every), "500", 0, MANY, NULL,
+     "steps from checkpoint to checkpoint (0: only at the end)"},
+    {"eval-every", OPTION_INT, AT(eval_every), "100", 0, MANY, NULL,
+     "steps from evaluation to evaluation (0: only at the end)"},
+    {"eval-batches", OPTION_INT, AT(eval_batches), "4", 1, 1 << 20, NULL, "batches an evaluation"},
+    {"log-every", OPTION_INT, AT(log_every), "10", 0, MANY, NULL,
+     "steps from log line to log line (0: none)"},
+    {0},
+};
+
+// The lists of KEY=VALUE pairs, which no row of a table can describe.
+struct pair_list {
+    const char *key; // as typed
+    size_t count, pair;
+};
+static const struct pair_list pair_lists[] = {
+    {"pe-opt", AT(pe_opts), AT(pe_opt)},
+    {"task-opt", AT(task_opts), AT(task_opt)},
+    {"optimizer-opt", AT(optimizer_opts), AT(optimizer_opt)},
+};
+enum { PAIR_LISTS = sizeof pair_lists / sizeof pair_lists[0] };
+
+static const struct pair_list *pair_list_find(const char *key)
+{
+    for (int i = 0; i < PAIR_LISTS; i++)
+        if (name_index(&pair_lists[i].key, 1, key) == 0)
+            return &pair_lists[i];
+    return NULL;
+}
+
+void train_settings_init(struct train_settings *settings)
+{
+    memset(settings, 0, sizeof *settings);
+    options_defaults(train_options, settings);
+}
+
+static int append_pair(struct train_settings *settings, const struct pair_list *list,
+                       const char *pair)
+{
+    int *count = (int *)(void *)((char *)settings + list->count);
+    char *slot = (char *)settings + list->pair + (size_t)*count * (OPTION_TEXT / 4);
+    const char *equals = strchr(pair, '=');
+    if (!equals || equals == pair)
+        return err_set(ERR_ARGUMENT, "--%s '%s' is not KEY=VALUE", list->key, pair);
+    if (*count == TRAIN_MAX_PAIRS)
+        return err_set(ERR_ARGUMENT, "--%s is given more than %d times", list->key,
+                       TRAIN_MAX_PAIRS);
+    if (strlen(pair) >= OPTION_TEXT / 4)
+        return err_set(ERR_ARGUMENT, "--%s '%.32s...' is longer than %d bytes", list->key, pair,
+                       OPTION_TEXT / 4 - 1);
+    strcpy(slot, pair);
+    ++*count;
+    return 0;
+}
+
+int train_settings_assign(struct train_settings *settings, const char *key, const char *value)
+{
+    const struct pair_list *list = pair_list_find(key);
+    if (list)
+        return append_pair(settings, list, value);
+    return options_set(train_options, settings, "train", key, value);
+}
+
+static int check_pe(const char *text)
+{
+    for (const char *p = text;;) {
+        char name[OPTION_TEXT];
+        size_t size = strcspn(p, "+");
+        memcpy(name, p, size);
+        name[size] = '\0';
+        if (!pe_find(name))
+            return ERR_ARGUMENT;
+        if (!p[size])
+            return 0;
+        p += size + 1;
+    }
+}
+
+int train_settings_check(const struct train_settings *settings)
+{
+    if (!settings->pe[0])
+        return err_set(ERR_ARGUMENT, "--pe is missing; 'posgrad list encodings' shows all");
+    if (!settings->task[0])
+        return err_set(ERR_ARGUMENT, "--task is missing; 'posgrad list tasks' shows all");
+    if (check_pe(settings->pe) < 0 || !task_find(settings->task) ||
+        !optimizer_find(settings->optimizer) || !schedule_find(settings->schedule))
+        return ERR_ARGUMENT;
+    return 0;
+}
+
+int train_settings_folder(const struct train_settings *settings, char *folder, size_t size)
+{
+    int length;
+    if (settings->out_dir[0])
+        length = snprintf(folder, size, "%s", settings->out_dir);
+    else
+        length = snprintf(folder, size, "runs/%s-%s-s%lld", settings->task, settings->pe,
+                          (long long)settings->seed);
+    if (length < 0 || (size_t)length >= size)
+        return err_set(ERR_ARGUMENT, "the name of the run folder is too long; give --out-dir");
+    return 0;
+}
+
+void train_settings_pairs(char (*pair)[OPTION_TEXT / 4], int count,
+                          const char *pairs[TRAIN_MAX_PAIRS])
+{
+    for (int i = 0; i < count; i++)
+        pairs[i] = pair[i];
+}
+
+// --- JSON. Keys are those of the table with "_" for "-", so that jq and Python take them as names.
+
+static void put_key(FILE *file, const char *key)
+{
+    fputs("  \"", file);
+    for (; *key; key++)
+        putc(*key == '-' ? '_' : *key, file);
+    fputs("\": ", file);
+}
+
+static int put_string(FILE *file, const char *key, const char *text)
+{
+    json_t *string = json_string(text);
+    if (!string)
+        return err_set(ERR_ARGUMENT, "--%s holds text that is not valid UTF-8", key);
+    int result = json_dumpf(string, file, JSON_ENCODE_ANY);
+    json_decref(string);
+    return result == 0 ? 0 : err_set(ERR_MEMORY, "out of memory for the JSON of the settings");
+}
+
+// Numbers are put as options_get spells them: the shortest text that reads back to the same value.
+static int put_option(FILE *file, const struct option_def *row,
+                      const struct train_settings *settings)
+{
+    char text[OPTION_TEXT];
+    if (row->type == OPTION_BOOL) {
+        fputs(*(const bool *)((const char *)settings + row->offset) ? "true" : "false", file);
+        return 0;
+    }
+    if (options_get(row, settings, text, sizeof text) < 0)
+        return ERR_ARGUMENT;
+    if (row->type == OPTION_STRING || row->type == OPTION_CHOICE)
+        return put_string(file, row->key, text);
+    fputs(text, file);
+    return 0;
+}
+
+static int put_pairs(FILE *file, const struct pair_list *list,
+                     const struct train_settings *settings)
+{
+    int count = *(const int *)(const void *)((const char *)settings + list->count);
+    int code = 0;
+    putc('[', file);
+    for (int i = 0; i < count && code == 0; i++) {
+        fputs(i ? ", " : "", file);
+        code = put_string(file, list->key,
+                          (const char *)settings + list->pair + (size_t)i * (OPTION_TEXT / 4));
+    }
+    putc(']', file);
+    return code;
+}
+
+static int put_all(FILE *file, const struct train_settings *settings)
+{
+    int code = 0;
+    fputs("{\n", file);
+    for (const struct option_def *row = train_options; row->key && code == 0; row++) {
+        put_key(file, row->key);
+        code = put_option(file, row, settings);
+        fputs(",\n", file);
+    }
+    for (int i = 0; i < PAIR_LISTS && code == 0; i++) {
+        put_key(file, pair_lists[i].key);
+        code = put_pairs(file, &pair_lists[i], settings);
+        fputs(i + 1 < PAIR_LISTS ? ",\n" : "\n", file);
+    }
+    fputs("}\n", file);
+    return code;
+}
+
+char *train_settings_to_json(const struct train_settings *settings)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    if (!file) {
+        err_set(ERR_MEMORY, "out of memory for the JSON of the settings");
+        return NULL;
+    }
+    int code = put_all(file, settings);
+    if ((ferror(file) | fclose(file)) && code == 0)
+        code = err_set(ERR_MEMORY, "out of memory for the JSON of the settings");
+    if (code == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static int read_pairs(struct train_settings *settings, const struct pair_list *list,
+                      const json_t *value)
+{
+    *(int *)(void *)((char *)settings + list->count) = 0;
+    if (!json_is_array(value))
+        return err_set(ERR_ARGUMENT, "config: '%s' must be a list of \"KEY=VALUE\"", list->key);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const char *pair = json_string_value(json_array_get(value, i));
+        if (!pair)
+            return err_set(ERR_ARGUMENT, "config: '%s' must be a list of \"KEY=VALUE\"", list->key);
+        int code = append_pair(settings, list, pair);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static int read_value(struct train_settings *settings, const char *key, const json_t *value)
+{
+    char text[64];
+    const char *typed = text;
+    const struct pair_list *list = pair_list_find(key);
+    if (list)
+        return read_pairs(settings, list, value);
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        typed = json_string_value(value);
+        break;
+    case JSON_INTEGER:
+        snprintf(text, sizeof text, "%lld", (long long)json_integer_value(value));
+        break;
+    case JSON_REAL:
+        snprintf(text, sizeof text, "%.17g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        typed = json_is_true(value) ? "yes" : "no";
+        break;
+    default:
+        return err_set(ERR_ARGUMENT, "config: '%s' must be a number, a text, or true or false",
+                       key);
+    }
+    return options_set(train_options, settings, "config", key, typed);
+}
+
+int train_settings_from_json(struct train_settings *settings, const char *text)
+{
+    json_error_t error;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (!root)
+        return err_set(ERR_FORMAT, "config: line %d: %s", error.line, error.text);
+    int code = 0;
+    if (!json_is_object(root))
+        code = err_set(ERR_FORMAT, "config: a JSON object is wanted");
+    for (void *at = json_object_iter(root); at && code == 0; at = json_object_iter_next(root, at))
+        code = read_value(settings, json_object_iter_key(at), json_object_iter_value(at));
+    json_decref(root);
+    return code;
+}

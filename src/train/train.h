@@ -1,0 +1,89 @@
+// Training: settings, the loop, the run folder, resume.
+//
+// Everything that decides a run is in struct train_settings; struct trainer is that plus live
+// state. A checkpoint holds all of the state, so a resumed run goes on bit for bit.
+#ifndef POSGRAD_TRAIN_H
+#define POSGRAD_TRAIN_H
+
+#include <signal.h>
+
+#include "../../datasets/dataset.h"
+#include "../../optim/optim.h"
+#include "../model/model.h"
+
+#define TRAIN_MAX_PAIRS 64
+
+struct train_settings {
+    char pe[OPTION_TEXT], task[OPTION_TEXT], optimizer[OPTION_TEXT], schedule[OPTION_TEXT];
+    int arch; // index in "encoder|decoder"
+    int64_t layers, heads, dim, ff_dim, length, batch_size, steps, warmup, seed, threads;
+    double lr, weight_decay, grad_clip, dropout;
+    bool tie;
+    int64_t save_every, eval_every, eval_batches, log_every;
+    char data[OPTION_TEXT], out_dir[OPTION_TEXT];
+    int pe_opts, task_opts, optimizer_opts;
+    char pe_opt[TRAIN_MAX_PAIRS][OPTION_TEXT / 4];
+    char task_opt[TRAIN_MAX_PAIRS][OPTION_TEXT / 4];
+    char optimizer_opt[TRAIN_MAX_PAIRS][OPTION_TEXT / 4];
+};
+
+// One row a field that is a single value; keys as the flags of `train` without "--".
+extern const struct option_def train_options[];
+
+// Defaults of the design page; --pe and --task have none and are empty.
+void train_settings_init(struct train_settings *settings);
+// One "--KEY VALUE" as typed: a row of train_options, or pe-opt, task-opt, optimizer-opt, which
+// append a pair. The line of an error names the flag.
+int train_settings_assign(struct train_settings *settings, const char *key, const char *value);
+// Refuses what no run can have: --pe or --task missing, names that no list has.
+int train_settings_check(const struct train_settings *settings);
+// The folder of the run: out_dir, or runs/TASK-PE-sSEED where that is empty.
+int train_settings_folder(const struct train_settings *settings, char *folder, size_t size);
+// The pairs of one kind as the argument that the modules take.
+void train_settings_pairs(char (*pair)[OPTION_TEXT / 4], int count,
+                          const char *pairs[TRAIN_MAX_PAIRS]);
+// JSON text of all settings (malloc'ed), and back; unknown keys are errors with the nearest one.
+char *train_settings_to_json(const struct train_settings *settings);
+int train_settings_from_json(struct train_settings *settings, const char *text);
+
+struct trainer {
+    struct train_settings settings;
+    struct dataset dataset;
+    struct model_config config;
+    struct ag_params params;
+    struct model_graph train, evaluation;
+    struct pe_tables tables; // kept tensors of `evaluation`
+    struct optimizer optimizer;
+    const struct schedule_def *schedule;
+    int32_t *predictions; // [B * T]
+    int64_t step;         // updates done
+    int lock;             // descriptor that holds the flock of the run folder, or -1
+};
+
+// Opens the task, captures and plans the models, allocates parameters and optimizer state. On
+// failure nothing is left.
+int trainer_init(struct trainer *trainer, const struct train_settings *settings);
+void trainer_release(struct trainer *trainer);
+
+struct train_step_result {
+    double loss, grad_norm, lr, accuracy; // accuracy of this training batch
+};
+// The first half of an update: batch of step + 1, forward, backward. Gradients are left in
+// params.grad, as they are before clipping. ERR_NUMBER as trainer_step.
+int trainer_gradients(struct trainer *trainer, struct train_step_result *result);
+// One update: batch, forward, backward, clip, optimizer. ERR_NUMBER (with step and first op) when
+// loss or gradient is not finite; the parameters are then unchanged. Allocates nothing.
+int trainer_step(struct trainer *trainer, struct train_step_result *result);
+
+struct evaluation {
+    double loss, accuracy, exact_match;
+    int64_t scored, rows;
+};
+// Runs the evaluation graph on the first validation batch, so that the kept tensors of `tables`
+// hold what the parameters are now.
+void trainer_refresh_tables(struct trainer *trainer);
+// Scores `batches` batches of a split with dropout off.
+int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
+                     struct evaluation *result);
+
+#endif

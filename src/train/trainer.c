@@ -1,0 +1,215 @@
+// The trainer: one update, one evaluation, and everything that they need, allocated up front.
+//
+// An update is a pure function of (parameters, optimizer state, settings, step): batch and dropout
+// are keyed by the step, the learning rate is a function of it. So there is nothing else to keep in
+// a checkpoint.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "../../autograd/base/par.h"
+#include "train.h"
+
+static int open_task(struct trainer *trainer)
+{
+    struct train_settings *s = &trainer->settings;
+    const char *pairs[TRAIN_MAX_PAIRS];
+    train_settings_pairs(s->task_opt, s->task_opts, pairs);
+    int code = dataset_open(&trainer->dataset, s->task, s->length, (uint64_t)s->seed,
+                            s->data[0] ? s->data : NULL, s->task_opts, pairs);
+    if (code < 0)
+        return code;
+    if (!trainer->dataset.needs_causal || s->arch)
+        return 0;
+    dataset_close(&trainer->dataset);
+    memset(&trainer->dataset, 0, sizeof trainer->dataset);
+    return err_set(ERR_ARGUMENT,
+                   "task %s asks for tokens that stand further right in the row, where an encoder "
+                   "would just look them up; add --arch decoder",
+                   s->task);
+}
+
+static int configure(struct trainer *trainer)
+{
+    struct train_settings *s = &trainer->settings;
+    const char *pairs[TRAIN_MAX_PAIRS];
+    trainer->schedule = schedule_find(s->schedule);
+    if (!trainer->schedule)
+        return ERR_ARGUMENT;
+    trainer->config = (struct model_config){
+        .layers = s->layers, .heads = s->heads, .dim = s->dim, .ff_dim = s->ff_dim,
+        .vocab = trainer->dataset.vocab, .train_length = s->length, .causal = s->arch == 1,
+        .tie = s->tie, .dropout = s->dropout};
+    train_settings_pairs(s->pe_opt, s->pe_opts, pairs);
+    int code = pe_stack_init(&trainer->config.pe, s->pe, s->pe_opts, pairs);
+    return code < 0 ? code : model_check(&trainer->config);
+}
+
+static int build(struct trainer *trainer)
+{
+    struct train_settings *s = &trainer->settings;
+    struct model_config *config = &trainer->config;
+    const char *pairs[TRAIN_MAX_PAIRS];
+    int code = model_graph_capture(&trainer->train, config, &trainer->params, s->batch_size,
+                                   s->length, NULL);
+    if (code == 0)
+        code = model_graph_capture(&trainer->evaluation, config, &trainer->params, s->batch_size,
+                                   s->length, &trainer->tables);
+    if (code == 0)
+        code = ag_params_allocate(&trainer->params, (uint64_t)s->seed);
+    if (code == 0)
+        code = model_graph_plan(&trainer->train, true);
+    if (code == 0)
+        code = model_graph_plan(&trainer->evaluation, false);
+    if (code < 0)
+        return code;
+    train_settings_pairs(s->optimizer_opt, s->optimizer_opts, pairs);
+    code = optimizer_init(&trainer->optimizer, s->optimizer, &trainer->params, s->optimizer_opts,
+                          pairs);
+    if (code < 0)
+        return code;
+    trainer->predictions = calloc((size_t)s->batch_size * (size_t)s->length,
+                                  sizeof *trainer->predictions);
+    return trainer->predictions ? 0 : err_set(ERR_MEMORY, "out of memory for the predictions");
+}
+
+int trainer_init(struct trainer *trainer, const struct train_settings *settings)
+{
+    memset(trainer, 0, sizeof *trainer);
+    trainer->lock = -1;
+    trainer->settings = *settings;
+    ag_params_init(&trainer->params);
+    par_set_threads((int)settings->threads);
+    int code = train_settings_check(settings);
+    if (code == 0)
+        code = open_task(trainer);
+    if (code == 0)
+        code = configure(trainer);
+    if (code == 0)
+        code = build(trainer);
+    if (code < 0)
+        trainer_release(trainer);
+    return code;
+}
+
+void trainer_release(struct trainer *trainer)
+{
+    free(trainer->predictions);
+    if (trainer->optimizer.def)
+        optimizer_release(&trainer->optimizer);
+    model_graph_release(&trainer->evaluation);
+    model_graph_release(&trainer->train);
+    ag_params_release(&trainer->params);
+    pe_stack_release(&trainer->config.pe);
+    if (trainer->dataset.task)
+        dataset_close(&trainer->dataset);
+    if (trainer->lock >= 0)
+        close(trainer->lock);
+    memset(trainer, 0, sizeof *trainer);
+    trainer->lock = -1;
+}
+
+static void load_batch(struct trainer *trainer, struct model_graph *model, enum dataset_split split,
+                       int64_t batch)
+{
+    dataset_batch(&trainer->dataset, split, (uint64_t)batch, model->batch, model->tokens->index,
+                  model->targets->index, model->mask->index);
+}
+
+static void score(struct trainer *trainer, const struct model_graph *model,
+                  struct dataset_score *sum)
+{
+    model_predictions(model, trainer->predictions);
+    dataset_score(sum, model->batch, model->length, trainer->predictions, model->targets->index);
+}
+
+static int not_finite(struct trainer *trainer, const char *what, double value)
+{
+    char where[2 * AG_NAME_SIZE];
+    long long step = trainer->step + 1;
+    if (!ag_locate_nonfinite(trainer->train.plan, where, sizeof where))
+        snprintf(where, sizeof where, "the sum of all gradients");
+    return err_set(ERR_NUMBER, "step %lld: the %s is %s, first seen in %s; try a lower --lr", step,
+                   what, isnan(value) ? "NaN" : "infinite", where);
+}
+
+int trainer_gradients(struct trainer *trainer, struct train_step_result *result)
+{
+    struct model_graph *model = &trainer->train;
+    struct ag_run *run = ag_plan_run(model->plan);
+    struct dataset_score sum = {0};
+    result->lr = 0;
+    load_batch(trainer, model, DATASET_TRAIN, trainer->step + 1);
+    run->seed = (uint64_t)trainer->settings.seed;
+    run->step = (uint64_t)(trainer->step + 1);
+    run->training = true;
+    ag_forward(model->plan);
+    result->loss = (double)model->loss->data[0];
+    if (!isfinite(result->loss))
+        return not_finite(trainer, "loss", result->loss);
+    score(trainer, model, &sum);
+    result->accuracy = sum.scored ? (double)sum.correct / (double)sum.scored : 0;
+    ag_backward(model->plan, NULL);
+    result->grad_norm = optimizer_grad_norm(&trainer->optimizer);
+    if (!isfinite(result->grad_norm))
+        return not_finite(trainer, "norm of the gradient", result->grad_norm);
+    return 0;
+}
+
+int trainer_step(struct trainer *trainer, struct train_step_result *result)
+{
+    int code = trainer_gradients(trainer, result);
+    if (code < 0)
+        return code;
+    trainer->step++;
+    result->lr = schedule_lr(trainer->schedule, trainer->settings.lr, trainer->step,
+                             trainer->settings.steps, trainer->settings.warmup);
+    optimizer_update(&trainer->optimizer, trainer->step, result->lr,
+                     trainer->settings.weight_decay, result->grad_norm,
+                     trainer->settings.grad_clip);
+    return 0;
+}
+
+static void run_evaluation(struct trainer *trainer, enum dataset_split split, int64_t batch)
+{
+    struct model_graph *model = &trainer->evaluation;
+    struct ag_run *run = ag_plan_run(model->plan);
+    load_batch(trainer, model, split, batch);
+    run->seed = (uint64_t)trainer->settings.seed;
+    run->step = 0;
+    run->training = false;
+    ag_forward(model->plan);
+}
+
+void trainer_refresh_tables(struct trainer *trainer)
+{
+    run_evaluation(trainer, DATASET_VALIDATION, 0);
+}
+
+int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
+                     struct evaluation *result)
+{
+    struct dataset_score sum = {0};
+    double loss = 0;
+    for (int64_t i = 0; i < batches; i++) {
+        int64_t before = sum.scored;
+        run_evaluation(trainer, split, i);
+        score(trainer, &trainer->evaluation, &sum);
+        // The graph's loss is a mean over the scored targets of its batch, which differ in number.
+        loss += (double)trainer->evaluation.loss->data[0] * (double)(sum.scored - before);
+    }
+    *result = (struct evaluation){.scored = sum.scored, .rows = sum.rows};
+    if (sum.scored) {
+        result->loss = loss / (double)sum.scored;
+        result->accuracy = (double)sum.correct / (double)sum.scored;
+    }
+    if (sum.rows)
+        result->exact_match = (double)sum.rows_correct / (double)sum.rows;
+    if (!isfinite(result->loss))
+        return err_set(ERR_NUMBER, "step %lld: the %s loss is not finite; try a lower --lr",
+                       (long long)trainer->step, dataset_split_name[split]);
+    return 0;
+}

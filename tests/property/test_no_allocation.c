@@ -1,0 +1,147 @@
+// In the steady state nothing in the process allocates: not our code, not the C library, not
+// OpenMP, not BLAS.
+//
+// The allocation functions of the whole process are replaced by counting ones.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+
+#include <cmocka.h>
+
+#include "../../autograd/base/err.h"
+#include "../../src/train/train.h"
+
+#ifdef __has_feature
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#define REPLACED 0 // the sanitizer has replaced them itself
+#else
+#define REPLACED 1
+#endif
+
+static atomic_long calls;
+
+#if REPLACED
+// glibc's own, under the names that it keeps for replacements like these.
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size)
+{
+    atomic_fetch_add(&calls, 1);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    atomic_fetch_add(&calls, 1);
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *block, size_t size)
+{
+    atomic_fetch_add(&calls, 1);
+    return __libc_realloc(block, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    atomic_fetch_add(&calls, 1);
+    return __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **block, size_t alignment, size_t size)
+{
+    atomic_fetch_add(&calls, 1);
+    *block = __libc_memalign(alignment, size);
+    return *block ? 0 : ENOMEM;
+}
+#endif
+
+static struct train_settings settings;
+
+static void small_run(const char *pe, const char *threads)
+{
+    static const char *const values[][2] = {
+        {"layers", "2"},      {"heads", "2"},  {"dim", "32"},     {"ff-dim", "64"},
+        {"batch-size", "8"},  {"steps", "64"}, {"warmup", "2"},   {"dropout", "0.1"},
+        {"task", "probe"}, {"length", "16"},
+    };
+    train_settings_init(&settings);
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        assert_int_equal(train_settings_assign(&settings, values[i][0], values[i][1]), 0);
+    assert_int_equal(train_settings_assign(&settings, "arch", "decoder"), 0);
+    assert_int_equal(train_settings_assign(&settings, "pe", pe), 0);
+    assert_int_equal(train_settings_assign(&settings, "threads", threads), 0);
+}
+
+static long count_steps(struct trainer *trainer, int steps)
+{
+    struct train_step_result result;
+    struct evaluation evaluation;
+    long before = atomic_load(&calls);
+    for (int i = 0; i < steps; i++)
+        if (trainer_step(trainer, &result) < 0)
+            fail_msg("%s", err_last());
+    if (trainer_evaluate(trainer, DATASET_VALIDATION, 2, &evaluation) < 0)
+        fail_msg("%s", err_last());
+    return atomic_load(&calls) - before;
+}
+
+static void no_step_allocates(void **state)
+{
+    (void)state;
+    static const char *const threads[] = {"1", "2"};
+    for (int p = 0; p < pe_count; p++) {
+        for (int t = 0; t < 2; t++) {
+            struct trainer trainer;
+            small_run(pe_list[p]->name, threads[t]);
+            if (trainer_init(&trainer, &settings) < 0)
+                fail_msg("%s: %s", pe_list[p]->name, err_last());
+            count_steps(&trainer, 2); // threads start, kernels are chosen
+            long counted = count_steps(&trainer, 20);
+            trainer_release(&trainer);
+            if (counted)
+                fail_msg("--pe %s --threads %s: %ld allocations in 20 steps", pe_list[p]->name,
+                         threads[t], counted);
+        }
+    }
+}
+
+// The counter itself is checked: an allocation in this process, by us or by the C library, is seen.
+static void the_counter_counts(void **state)
+{
+    (void)state;
+    if (!REPLACED)
+        skip();
+    long before = atomic_load(&calls);
+    void *volatile block = malloc(8);
+    free(block);
+    block = strdup("seen in the C library too");
+    free(block);
+    void *aligned = NULL;
+    assert_int_equal(posix_memalign(&aligned, 64, 64), 0);
+    free(aligned);
+    assert_int_equal(atomic_load(&calls) - before, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_counter_counts),
+        cmocka_unit_test(no_step_allocates),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,332 @@
+// The same bits: stopped and resumed or not, with any number of threads, and - but for its own part
+// - with any encoding.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../autograd/base/err.h"
+#include "../../autograd/ops/op.h"
+#include "../../src/io/checkpoint.h"
+
+enum { STEPS = 12, CUT = 5 };
+
+static char folder[] = "/tmp/posgrad-resume-XXXXXX";
+static char checkpoint_path[64], text_path[64];
+static struct train_settings settings;
+
+static void set(const char *key, const char *value)
+{
+    if (train_settings_assign(&settings, key, value) != 0)
+        fail_msg("--%s %s: %s", key, value, err_last());
+}
+
+static void small_run(const char *pe, const char *task)
+{
+    static const char *const values[][2] = {
+        {"layers", "1"}, {"heads", "2"},   {"dim", "8"},       {"ff-dim", "12"},
+        {"batch-size", "3"},
+        {"steps", "12"}, {"warmup", "3"},  {"dropout", "0.2"}, {"lr", "0.01"},   {"threads", "1"},
+    };
+    train_settings_init(&settings);
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        set(values[i][0], values[i][1]);
+    set("pe", pe);
+    set("task", task);
+    if (task_find(task)->needs_file)
+        set("data", text_path);
+}
+
+// Tasks differ in the lengths that they can make, and some want a decoder.
+static void start(struct trainer *trainer)
+{
+    static const char *const lengths[] = {"16", "17", "25", "24", "33"};
+    static const char *const archs[] = {"encoder", "decoder"};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        for (int a = 0; a < 2; a++) {
+            set("length", lengths[i]);
+            set("arch", archs[a]);
+            if (trainer_init(trainer, &settings) == 0)
+                return;
+        }
+    }
+    fail_msg("task %s: %s", settings.task, err_last());
+}
+
+static void begin(struct trainer *trainer)
+{
+    if (trainer_init(trainer, &settings) < 0)
+        fail_msg("%s", err_last());
+}
+
+static void advance(struct trainer *trainer, int steps)
+{
+    struct train_step_result result;
+    for (int i = 0; i < steps; i++)
+        if (trainer_step(trainer, &result) < 0)
+            fail_msg("%s", err_last());
+}
+
+static void expect_same(const struct trainer *a, const struct trainer *b, const char *what)
+{
+    size_t size = (size_t)a->params.count * sizeof(real);
+    assert_int_equal(a->step, b->step);
+    assert_int_equal(a->params.count, b->params.count);
+    if (memcmp(a->params.value, b->params.value, size) != 0)
+        fail_msg("%s %s %s: parameters differ %s", settings.task, settings.optimizer,
+                 settings.schedule, what);
+    for (int k = 0; k < a->optimizer.def->states; k++)
+        if (memcmp(a->optimizer.state[k], b->optimizer.state[k], size) != 0)
+            fail_msg("%s %s %s: optimizer state %s differs %s", settings.task, settings.optimizer,
+                     settings.schedule, a->optimizer.def->state_name[k], what);
+}
+
+static void restore(struct trainer *trainer)
+{
+    static struct checkpoint checkpoint;
+    if (checkpoint_open(&checkpoint, checkpoint_path) < 0)
+        fail_msg("%s", err_last());
+    // Everything comes from the file: the settings too.
+    checkpoint.settings.threads = 1;
+    if (trainer_init(trainer, &checkpoint.settings) < 0 ||
+        checkpoint_read_params(&checkpoint, trainer) < 0 ||
+        checkpoint_read_optimizer(&checkpoint, trainer) < 0)
+        fail_msg("%s", err_last());
+    checkpoint_close(&checkpoint);
+}
+
+static void check_resume(void)
+{
+    struct trainer whole, part, resumed;
+    struct history history;
+    history_init(&history);
+    start(&whole);
+    advance(&whole, STEPS);
+    begin(&part);
+    advance(&part, CUT);
+    if (checkpoint_save(checkpoint_path, &part, &history) < 0)
+        fail_msg("%s", err_last());
+    restore(&resumed);
+    expect_same(&part, &resumed, "after loading");
+    advance(&resumed, STEPS - CUT);
+    expect_same(&whole, &resumed, "after going on");
+    trainer_release(&whole);
+    trainer_release(&part);
+    trainer_release(&resumed);
+}
+
+static void resumed_runs_have_the_same_bits(void **state)
+{
+    (void)state;
+    for (int t = 0; t < task_count; t++)
+        for (int o = 0; o < optimizer_count; o++)
+            for (int s = 0; s < schedule_count; s++) {
+                small_run("learned", task_list[t]->name);
+                set("optimizer", optimizer_list[o]->name);
+                set("schedule", schedule_list[s]->name);
+                check_resume();
+            }
+}
+
+static void every_encoding_resumes(void **state)
+{
+    (void)state;
+    for (int p = 0; p < pe_count; p++) {
+        small_run(pe_list[p]->name, task_list[0]->name);
+        check_resume();
+    }
+}
+
+static void threads_change_no_bit(void **state)
+{
+    (void)state;
+    static const char *const threads[] = {"2", "3", "8"};
+    struct trainer one, many;
+    small_run("learned", task_list[0]->name);
+    set("batch-size", "16"); // enough for more than one piece
+    set("dim", "64");
+    set("ff-dim", "128");
+    set("heads", "4");
+    start(&one);
+    advance(&one, STEPS);
+    for (int i = 0; i < 3; i++) {
+        set("threads", threads[i]);
+        begin(&many);
+        advance(&many, STEPS);
+        expect_same(&one, &many, "between threads");
+        trainer_release(&many);
+    }
+    trainer_release(&one);
+}
+
+static char *file_bytes(size_t *size)
+{
+    char *bytes;
+    if (file_read(checkpoint_path, 1 << 26, &bytes, size) < 0)
+        fail_msg("%s", err_last());
+    return bytes;
+}
+
+static void equal_state_gives_equal_files(void **state)
+{
+    (void)state;
+    char *bytes[2];
+    size_t size[2];
+    for (int i = 0; i < 2; i++) {
+        struct trainer trainer;
+        struct history history;
+        history_init(&history);
+        small_run("learned", task_list[0]->name);
+        set("threads", i ? "2" : "1");
+        set("out-dir", i ? "here" : "there");
+        start(&trainer);
+        advance(&trainer, 3);
+        history_add(&history, HISTORY_TRAIN, 3, (double[]){1, 2, 3, 4});
+        if (checkpoint_save(checkpoint_path, &trainer, &history) < 0)
+            fail_msg("%s", err_last());
+        bytes[i] = file_bytes(&size[i]);
+        history_release(&history);
+        trainer_release(&trainer);
+    }
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(bytes[0], bytes[1], size[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
+static void expect_same_batches(struct trainer *a, struct trainer *b, const char *pe)
+{
+    struct train_step_result result;
+    for (int step = 0; step < 3; step++) {
+        advance(a, 1);
+        if (trainer_step(b, &result) < 0)
+            fail_msg("%s", err_last());
+        size_t size = (size_t)a->train.tokens->count * sizeof(int32_t);
+        if (memcmp(a->train.tokens->index, b->train.tokens->index, size) != 0 ||
+            memcmp(a->train.targets->index, b->train.targets->index, size) != 0 ||
+            memcmp(a->train.mask->index, b->train.mask->index, size) != 0)
+            fail_msg("--pe %s changes the batches", pe);
+    }
+}
+
+static void expect_same_start(const struct trainer *a, const struct trainer *b, const char *pe)
+{
+    for (int i = 0; i < a->params.rows; i++) {
+        const struct ag_parameter *row = &a->params.row[i];
+        int other = ag_params_find(&b->params, row->name);
+        if (other < 0)
+            fail_msg("--pe %s has no parameter %s", pe, row->name);
+        if (memcmp(a->params.value + row->offset, b->params.value + b->params.row[other].offset,
+                   (size_t)row->count * sizeof(real)) != 0)
+            fail_msg("--pe %s changes the start of %s", pe, row->name);
+    }
+}
+
+// A mask is a function of seed, step and the node's name: the same names, the same masks.
+static struct ag_tensor *next_dropout(struct ag_tensor *tensor)
+{
+    while (tensor && (!tensor->op || (strcmp(tensor->op->name, "dropout") != 0 &&
+                                      strcmp(tensor->op->name, "attention") != 0)))
+        tensor = tensor->next;
+    return tensor;
+}
+
+static void expect_same_masks(const struct trainer *a, const struct trainer *b, const char *pe)
+{
+    struct ag_tensor *x = next_dropout(a->train.graph.first);
+    struct ag_tensor *y = next_dropout(b->train.graph.first);
+    int count = 0;
+    for (; x && y; x = next_dropout(x->next), y = next_dropout(y->next), count++)
+        if (strcmp(x->name, y->name) != 0)
+            fail_msg("--pe %s changes the dropout of %s to %s", pe, x->name, y->name);
+    assert_true(!x && !y);
+    assert_true(count >= 3);
+}
+
+static void runs_are_paired(void **state)
+{
+    (void)state;
+    for (int t = 0; t < task_count; t++) {
+        for (int p = 0; p < pe_count; p++) {
+            struct trainer none, other;
+            small_run("none", task_list[t]->name);
+            start(&none);
+            set("pe", pe_list[p]->name);
+            begin(&other);
+            expect_same_start(&none, &other, pe_list[p]->name);
+            expect_same_masks(&none, &other, pe_list[p]->name);
+            expect_same_batches(&none, &other, pe_list[p]->name);
+            trainer_release(&none);
+            trainer_release(&other);
+        }
+    }
+}
+
+// A file of another model is refused and the reason names the place.
+static void another_model_is_refused(void **state)
+{
+    (void)state;
+    static struct checkpoint checkpoint;
+    struct trainer trainer, other;
+    struct history history;
+    history_init(&history);
+    small_run("learned", task_list[0]->name);
+    start(&trainer);
+    assert_int_equal(checkpoint_save(checkpoint_path, &trainer, &history), 0);
+    set("dim", "12");
+    begin(&other);
+    assert_int_equal(checkpoint_open(&checkpoint, checkpoint_path), 0);
+    assert_int_equal(checkpoint_read_params(&checkpoint, &other), ERR_FORMAT);
+    assert_non_null(strstr(err_last(), "tok_emb"));
+    trainer_release(&other);
+    set("dim", "8");
+    set("pe", "none");
+    begin(&other);
+    assert_int_equal(checkpoint_read_params(&checkpoint, &other), ERR_FORMAT);
+    checkpoint_close(&checkpoint);
+    trainer_release(&other);
+    trainer_release(&trainer);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(checkpoint_path, sizeof checkpoint_path, "%s/checkpoint.h5", folder);
+    snprintf(text_path, sizeof text_path, "%s/text", folder);
+    FILE *file = fopen(text_path, "w");
+    if (!file)
+        return -1;
+    for (int i = 0; i < 20000; i++)
+        fprintf(file, "%d bottles, ", i * 7919 % 1000);
+    return fclose(file);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    unlink(checkpoint_path);
+    unlink(text_path);
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resumed_runs_have_the_same_bits),
+        cmocka_unit_test(every_encoding_resumes),
+        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(equal_state_gives_equal_files),
+        cmocka_unit_test(runs_are_paired),
+        cmocka_unit_test(another_model_is_refused),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,349 @@
+// The run folder: what a run leaves does not depend on where it was stopped, and nothing is lost or
+// overwritten without being asked for.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../autograd/base/err.h"
+#include "../../src/io/h5file.h"
+#include "../../src/train/run.h"
+
+static char base[] = "/tmp/posgrad-run-XXXXXX";
+static struct train_settings settings;
+static struct run run;
+
+// What the observer saw and does.
+struct watch {
+    int64_t stop_at, break_at, lift_at; // steps; 0 for never
+    int warnings, notices, saves;
+    char notice[2048], warning[2048];
+};
+static struct watch watch;
+static volatile sig_atomic_t stop_flag, save_flag;
+
+static void observe(void *context, const struct run *from, const struct run_event *event)
+{
+    struct watch *w = context;
+    int64_t step = from->trainer.step;
+    if (event->type == RUN_STEP && step == w->stop_at)
+        stop_flag = 1;
+    if (event->type == RUN_STEP && step == w->break_at)
+        from->trainer.params.value[0] = (real)NAN;
+    if (event->type == RUN_STEP && step == w->lift_at)
+        rmdir(from->checkpoint);
+    w->saves += event->type == RUN_SAVED;
+    if (event->type == RUN_NOTICE) {
+        w->notices++;
+        snprintf(w->notice + strlen(w->notice), sizeof w->notice - strlen(w->notice), "%s\n",
+                 event->message);
+    }
+    if (event->type == RUN_WARNING) {
+        w->warnings++;
+        snprintf(w->warning, sizeof w->warning, "%s", event->message);
+    }
+}
+
+static const struct run_observer observer = {observe, &watch, &stop_flag, &save_flag};
+
+static void set(const char *key, const char *value)
+{
+    if (train_settings_assign(&settings, key, value) != 0)
+        fail_msg("--%s %s: %s", key, value, err_last());
+}
+
+static const char *path_in(const char *folder, const char *name)
+{
+    static char path[4][256];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(path[turn], sizeof path[turn], "%s/%s%s%s", base, folder, *name ? "/" : "", name);
+    return path[turn];
+}
+
+static void prepare(const char *folder)
+{
+    static const char *const values[][2] = {
+        {"pe", "learned"},    {"task", "probe"}, {"layers", "1"},     {"heads", "2"},
+        {"dim", "8"},         {"ff-dim", "12"},     {"batch-size", "3"}, {"steps", "12"},
+        {"warmup", "3"},      {"length", "16"},     {"log-every", "2"},  {"eval-every", "3"},
+        {"save-every", "4"},  {"threads", "1"},     {"eval-batches", "2"}, {"dropout", "0.1"},
+    };
+    train_settings_init(&settings);
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        set(values[i][0], values[i][1]);
+    set("out-dir", path_in(folder, ""));
+    memset(&watch, 0, sizeof watch);
+    stop_flag = save_flag = 0;
+}
+
+static void start(bool overwrite)
+{
+    if (run_start(&run, &settings, overwrite, &observer) < 0)
+        fail_msg("%s", err_last());
+}
+
+static void resume(const char *folder, int count, const struct run_setting *given)
+{
+    stop_flag = 0;
+    watch.stop_at = 0;
+    if (run_resume(&run, path_in(folder, ""), count, given, &observer) < 0)
+        fail_msg("%s", err_last());
+}
+
+static void finish(int wanted)
+{
+    int code = run_train(&run);
+    if (code != wanted)
+        fail_msg("run_train gave %d: %s", code, err_last());
+    run_release(&run);
+}
+
+static char *contents(const char *path, size_t *size)
+{
+    char *bytes;
+    if (file_read(path, 1 << 26, &bytes, size) < 0)
+        fail_msg("%s", err_last());
+    return bytes;
+}
+
+// Cuts the timing fields, which are the last two of a training line.
+static char *without_times(const char *path)
+{
+    size_t size;
+    char *text = contents(path, &size), *to = text;
+    for (char *p = text; *p;) {
+        if (strncmp(p, ", \"step_ms\"", 11) == 0)
+            p += strcspn(p, "}");
+        else
+            *to++ = *p++;
+    }
+    *to = '\0';
+    return text;
+}
+
+static void expect_same_metrics(const char *a, const char *b)
+{
+    char *x = without_times(path_in(a, "metrics.jsonl"));
+    char *y = without_times(path_in(b, "metrics.jsonl"));
+    assert_string_equal(x, y);
+    assert_non_null(strstr(x, "\"step\": 12, \"split\": \"validation\", \"loss\": "));
+    free(x);
+    free(y);
+}
+
+static void expect_same_checkpoint(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = contents(path_in(a, "checkpoint.h5"), &n);
+    char *y = contents(path_in(b, "checkpoint.h5"), &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+static void a_stop_leaves_no_trace(void **state)
+{
+    (void)state;
+    prepare("whole");
+    start(false);
+    finish(0);
+    assert_int_equal(watch.saves, 3);
+    for (int64_t stop = 1; stop < 12; stop++) {
+        char folder[32];
+        snprintf(folder, sizeof folder, "stopped-%d", (int)stop);
+        prepare(folder);
+        watch.stop_at = stop;
+        start(false);
+        finish(ERR_STOPPED);
+        // Lines past the checkpoint, and half a line, are what a kill leaves.
+        FILE *file = fopen(path_in(folder, "metrics.jsonl"), "a");
+        fprintf(file, "{\"step\": %d, \"split\": \"train\"}\n{\"step\": 1", (int)stop + 1);
+        fclose(file);
+        resume(folder, 0, NULL);
+        finish(0);
+        expect_same_metrics("whole", folder);
+        expect_same_checkpoint("whole", folder);
+    }
+}
+
+static void config_repeats_the_run(void **state)
+{
+    (void)state;
+    size_t size;
+    prepare("again");
+    char *text = contents(path_in("whole", "config.json"), &size);
+    assert_int_equal(train_settings_from_json(&settings, text), 0);
+    free(text);
+    set("out-dir", path_in("again", ""));
+    start(false);
+    finish(0);
+    expect_same_metrics("whole", "again");
+    expect_same_checkpoint("whole", "again");
+}
+
+static void expect_refusal(int code, int wanted, const char *part)
+{
+    assert_int_equal(code, wanted);
+    if (!strstr(err_last(), part))
+        fail_msg("the line '%s' does not say '%s'", err_last(), part);
+}
+
+static void folders_are_not_overwritten(void **state)
+{
+    (void)state;
+    size_t size;
+    prepare("whole");
+    expect_refusal(run_start(&run, &settings, false, &observer), ERR_FILE, "--overwrite");
+    prepare("taken");
+    start(false);
+    FILE *file = fopen(path_in("taken", "notes"), "w");
+    assert_non_null(file);
+    fclose(file);
+    static struct run second;
+    expect_refusal(run_start(&second, &settings, true, &observer), ERR_FILE, "another process");
+    expect_refusal(run_resume(&second, path_in("taken", ""), 0, NULL, &observer), ERR_FILE,
+                   "another process");
+    finish(0);
+    start(true);
+    assert_int_equal(access(path_in("taken", "checkpoint.h5"), F_OK), -1);
+    assert_int_equal(access(path_in("taken", "notes"), F_OK), 0);
+    finish(0);
+    free(contents(path_in("taken", "checkpoint.h5"), &size));
+}
+
+static void a_mistake_touches_no_folder(void **state)
+{
+    (void)state;
+    prepare("whole");
+    set("heads", "3");
+    expect_refusal(run_start(&run, &settings, true, &observer), ERR_ARGUMENT, "--heads");
+    assert_int_equal(access(path_in("whole", "checkpoint.h5"), F_OK), 0);
+    prepare("never");
+    set("heads", "3");
+    expect_refusal(run_start(&run, &settings, false, &observer), ERR_ARGUMENT, "--heads");
+    assert_int_equal(access(path_in("never", ""), F_OK), -1);
+}
+
+static void resume_keeps_what_defines_the_run(void **state)
+{
+    (void)state;
+    static const struct run_setting bad[] = {
+        {"pe", "none"},   {"dim", "16"}, {"lr", "0.1"},     {"seed", "1"},      {"task", "copy"},
+        {"steps", "3"},   {"steps", "x"}, {"out-dir", "x"}, {"task-opt", "a=1"},
+        {"schedule", "linear"},
+    };
+    static const struct run_setting good[] = {
+        {"dim", "8"}, {"steps", "20"}, {"log_every", "1"}, {"threads", "2"}};
+    prepare("longer");
+    watch.stop_at = 5;
+    start(false);
+    finish(ERR_STOPPED);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int code = run_resume(&run, path_in("longer", ""), 1, &bad[i], &observer);
+        expect_refusal(code, ERR_ARGUMENT, bad[i].key);
+    }
+    watch.notices = 0;
+    resume("longer", 4, good);
+    assert_int_equal(watch.notices, 4);
+    assert_non_null(strstr(watch.notice, "--steps was 12 and is now 20"));
+    assert_non_null(strstr(watch.notice, "cosine schedule"));
+    assert_non_null(strstr(watch.notice, "--threads was 1 and is now 2"));
+    assert_int_equal(run.trainer.settings.steps, 20);
+    finish(0);
+    resume("longer", 0, NULL); // a finished run: nothing to do, its result is there
+    assert_int_equal(run.trainer.step, 20);
+    assert_int_equal(run.trainer.settings.threads, 2);
+    assert_int_equal(run_train(&run), 0);
+    assert_int_equal(run.evaluated_step, 20);
+    run_release(&run);
+}
+
+static void a_failed_save_is_tried_again(void **state)
+{
+    (void)state;
+    prepare("failing");
+    start(false);
+    assert_int_equal(mkdir(run.checkpoint, 0777), 0); // rename() cannot replace a folder
+    assert_int_equal(run_train(&run), ERR_FILE);
+    assert_int_equal(run.trainer.step, 12);
+    assert_int_equal(watch.warnings, 3);
+    assert_non_null(strstr(watch.warning, "checkpoint.h5"));
+    run_release(&run);
+    prepare("mended");
+    watch.lift_at = 6;
+    start(false);
+    assert_int_equal(mkdir(run.checkpoint, 0777), 0);
+    finish(0);
+    assert_int_equal(watch.warnings, 1);
+    assert_int_equal(watch.saves, 2);
+    expect_same_checkpoint("whole", "mended");
+}
+
+static void divergence_keeps_the_last_good_state(void **state)
+{
+    (void)state;
+    prepare("broken");
+    watch.break_at = 6;
+    set("eval-every", "0");
+    start(false);
+    expect_refusal(run_train(&run), ERR_NUMBER, "step 7");
+    assert_non_null(strstr(err_last(), "holds step 4"));
+    assert_non_null(strstr(err_last(), "tok_emb.weight"));
+    run_release(&run);
+    resume("broken", 0, NULL);
+    assert_int_equal(run.trainer.step, 4);
+    run_release(&run);
+}
+
+static void a_save_on_request_changes_nothing(void **state)
+{
+    (void)state;
+    prepare("asked");
+    start(false);
+    save_flag = 1;
+    finish(0);
+    assert_int_equal(watch.saves, 4);
+    assert_int_equal(save_flag, 0);
+    expect_same_metrics("whole", "asked");
+    expect_same_checkpoint("whole", "asked");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return mkdtemp(base) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", base);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stop_leaves_no_trace),
+        cmocka_unit_test(config_repeats_the_run),
+        cmocka_unit_test(folders_are_not_overwritten),
+        cmocka_unit_test(a_mistake_touches_no_folder),
+        cmocka_unit_test(resume_keeps_what_defines_the_run),
+        cmocka_unit_test(a_failed_save_is_tried_again),
+        cmocka_unit_test(divergence_keeps_the_last_good_state),
+        cmocka_unit_test(a_save_on_request_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,362 @@
+// Exports: the very bytes of each format, numbers that read back to the same bits, and the way from a file of ours.
+#include "../support/check.h"
+
+#include <float.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zip.h>
+
+#include "../../autograd/base/err.h"
+#include "../../src/io/export_source.h"
+
+static const float numbers[6] = {1, -0.1f, FLT_MIN, FLT_MAX, 1.0f / 3, 16777217.0f};
+static const int64_t offsets[3] = {-1, 0, 1};
+static const struct export_attribute attributes[] = {{"encoding", "shaw", 0},
+                                                     {"train_length", NULL, 32}};
+
+static struct export_array make_array(void)
+{
+    return (struct export_array){.name = "relative_bias",
+                                 .dims = 2,
+                                 .size = {2, 3},
+                                 .axis = {"head", "offset"},
+                                 .coordinate = {NULL, offsets},
+                                 .data = numbers,
+                                 .attributes = 2,
+                                 .attribute = attributes};
+}
+
+static char *encode(const struct export_set *set, const char *format, size_t *size)
+{
+    char *bytes = NULL;
+    const struct export_format *found = export_format_find(format);
+    assert_non_null(found);
+    check_ok(found->encode(set, &bytes, size));
+    assert_non_null(bytes);
+    return bytes;
+}
+
+// A header and data as the format's own description has them.
+static void check_npy(const char *bytes, size_t size, const char *dict, const void *data,
+                      size_t data_size)
+{
+    assert_true(size > data_size + 10);
+    check_same_bytes(bytes, "\x93NUMPY\x01\x00", 8);
+    size_t length = (unsigned char)bytes[8] + 256u * (unsigned char)bytes[9];
+    assert_int_equal((10 + length) % 64, 0);
+    assert_int_equal(size, 10 + length + data_size);
+    check_same_bytes(bytes + 10, dict, strlen(dict));
+    for (size_t i = 10 + strlen(dict); i < 10 + length - 1; i++)
+        assert_int_equal(bytes[i], ' ');
+    assert_int_equal(bytes[10 + length - 1], '\n');
+    check_same_bytes(bytes + 10 + length, data, data_size);
+}
+
+static void npy_has_its_header_and_its_data(void **state)
+{
+    (void)state;
+    size_t size;
+    struct export_array array = make_array();
+    const struct export_set set = {.arrays = 1, .array = &array};
+    char *bytes = encode(&set, "npy", &size);
+    check_npy(bytes, size, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", numbers,
+              sizeof numbers);
+    free(bytes);
+    array.dims = 1; // a tuple of one has a comma
+    array.size[0] = 6;
+    bytes = encode(&set, "npy", &size);
+    check_npy(bytes, size, "{'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", numbers,
+              sizeof numbers);
+    free(bytes);
+    const double scalar = 0.1;
+    array = (struct export_array){.name = "loss", .is_double = true, .data = &scalar};
+    bytes = encode(&set, "npy", &size);
+    check_npy(bytes, size, "{'descr': '<f8', 'fortran_order': False, 'shape': (), }", &scalar,
+              sizeof scalar);
+    free(bytes);
+}
+
+// The alignment holds for every length of the shape's text.
+static void npy_is_aligned_whatever_its_shape(void **state)
+{
+    (void)state;
+    static const float one = 1;
+    for (int dims = 0; dims <= EXPORT_MAX_DIMS; dims++) {
+        size_t size;
+        struct export_array array = {.name = "x", .dims = dims, .data = &one};
+        for (int d = 0; d < dims; d++)
+            array.size[d] = 1;
+        const struct export_set set = {.arrays = 1, .array = &array};
+        char *bytes = encode(&set, "npy", &size);
+        assert_int_equal((size - sizeof one) % 64, 0);
+        check_same_bytes(bytes + size - sizeof one, &one, sizeof one);
+        free(bytes);
+    }
+}
+
+static void csv_is_a_row_an_element(void **state)
+{
+    (void)state;
+    size_t size;
+    const struct export_array array = make_array();
+    const struct export_set set = {.arrays = 1, .array = &array};
+    char *bytes = encode(&set, "csv", &size);
+    assert_string_equal(bytes, "head,offset,value\n"
+                               "0,-1,1\n"
+                               "0,0,-0.100000001\n"
+                               "0,1,1.17549435e-38\n"
+                               "1,-1,3.40282347e+38\n"
+                               "1,0,0.333333343\n"
+                               "1,1,16777216\n");
+    assert_int_equal(size, strlen(bytes));
+    free(bytes);
+}
+
+static void csv_quotes_what_needs_it(void **state)
+{
+    (void)state;
+    size_t size;
+    static const float number = 2;
+    const struct export_array array = {
+        .name = "x", .dims = 2, .size = {1, 1}, .axis = {"a,\"b\"", NULL}, .data = &number};
+    const struct export_set set = {.arrays = 1, .array = &array};
+    char *bytes = encode(&set, "csv", &size);
+    assert_string_equal(bytes, "\"a,\"\"b\"\"\",axis_1,value\n0,0,2\n");
+    free(bytes);
+}
+
+// A linear congruential walk over all bit patterns: %.9g and %.17g lose none.
+static void text_reads_back_to_the_same_bits(void **state)
+{
+    (void)state;
+    char text[32];
+    uint64_t bits = 1;
+    for (int i = 0; i < 20000; i++) {
+        float small;
+        double large;
+        bits = bits * 6364136223846793005u + 1442695040888963407u;
+        uint32_t high = (uint32_t)(bits >> 32);
+        memcpy(&small, &high, sizeof small);
+        memcpy(&large, &bits, sizeof large);
+        const struct export_array floats = {.data = &small};
+        const struct export_array doubles = {.data = &large, .is_double = true};
+        if (isfinite(small)) {
+            float back = strtof(export_number(&floats, 0, text), NULL);
+            check_same_bytes(&back, &small, sizeof small);
+        }
+        if (isfinite(large)) {
+            double back = strtod(export_number(&doubles, 0, text), NULL);
+            check_same_bytes(&back, &large, sizeof large);
+        }
+    }
+}
+
+static void json_has_axes_attributes_and_data(void **state)
+{
+    (void)state;
+    size_t size;
+    float data[6] = {1, NAN, -0.1f, INFINITY, 1.0f / 3, 0};
+    struct export_array array = make_array();
+    array.data = data;
+    const struct export_set set = {
+        .arrays = 1, .array = &array, .attributes = 1, .attribute = &attributes[1]};
+    char *bytes = encode(&set, "json", &size);
+    assert_string_equal(
+        bytes,
+        "{\"attributes\":{\"train_length\":32},\"tables\":{\"relative_bias\":{\"axes\":["
+        "{\"name\":\"head\",\"coordinates\":[0,1]},{\"name\":\"offset\",\"coordinates\":[-1,0,1]}],"
+        "\"attributes\":{\"encoding\":\"shaw\",\"train_length\":32},"
+        "\"data\":[[1.0,null,-0.100000001],[null,0.333333343,0.0]]}}}\n");
+    json_t *parsed = json_loads(bytes, 0, NULL);
+    assert_non_null(parsed);
+    json_decref(parsed);
+    free(bytes);
+}
+
+static void check_member(zip_t *archive, zip_int64_t index, const char *name, const char *dict,
+                         const void *data, size_t data_size)
+{
+    static char bytes[4096];
+    zip_stat_t status;
+    assert_int_equal(zip_stat_index(archive, (zip_uint64_t)index, 0, &status), 0);
+    assert_string_equal(status.name, name);
+    assert_int_equal(status.comp_method, ZIP_CM_STORE);
+    assert_true(status.size < sizeof bytes);
+    zip_file_t *file = zip_fopen_index(archive, (zip_uint64_t)index, 0);
+    assert_non_null(file);
+    assert_int_equal(zip_fread(file, bytes, sizeof bytes), (zip_int64_t)status.size);
+    assert_int_equal(zip_fclose(file), 0);
+    check_npy(bytes, (size_t)status.size, dict, data, data_size);
+}
+
+static void npz_holds_every_array_and_its_coordinates(void **state)
+{
+    (void)state;
+    size_t size;
+    struct export_array arrays[2] = {make_array(), make_array()};
+    arrays[1].name = "plain";
+    arrays[1].coordinate[1] = NULL;
+    const struct export_set set = {.arrays = 2, .array = arrays};
+    char *bytes = encode(&set, "npz", &size);
+    zip_source_t *source = zip_source_buffer_create(bytes, size, 0, NULL);
+    zip_t *archive = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, NULL);
+    assert_non_null(archive);
+    assert_int_equal(zip_get_num_entries(archive, 0), 3);
+    const char *dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
+    check_member(archive, 0, "relative_bias.npy", dict, numbers, sizeof numbers);
+    check_member(archive, 1, "relative_bias.offset.npy",
+                 "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }", offsets,
+                 sizeof offsets);
+    check_member(archive, 2, "plain.npy", dict, numbers, sizeof numbers);
+    zip_discard(archive);
+    free(bytes);
+}
+
+static void equal_arrays_give_equal_bytes(void **state)
+{
+    (void)state;
+    const struct export_array array = make_array();
+    const struct export_set set = {.arrays = 1, .array = &array};
+    for (int i = 0; i < export_format_count; i++) {
+        size_t first_size, second_size;
+        setenv("TZ", "UTC", 1);
+        char *first = encode(&set, export_formats[i]->name, &first_size);
+        setenv("TZ", "Asia/Tokyo", 1);
+        sleep(i == 0); // dates of zip have two seconds' grain; one pass of the clock is enough for text
+        char *second = encode(&set, export_formats[i]->name, &second_size);
+        assert_int_equal(first_size, second_size);
+        check_same_bytes(first, second, first_size);
+        free(first);
+        free(second);
+    }
+}
+
+static void formats_are_found_by_name_and_extension(void **state)
+{
+    (void)state;
+    for (int i = 0; i < export_format_count; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "a.b/table%s", export_formats[i]->extension);
+        assert_ptr_equal(export_format_of(path), export_formats[i]);
+        assert_ptr_equal(export_format_find(export_formats[i]->name), export_formats[i]);
+    }
+    assert_ptr_equal(export_format_of("X.NPZ"), export_format_find("npz"));
+    assert_null(export_format_of("table.nyp"));
+    assert_null(export_format_of(".npy")); // a name of nothing but an extension
+    assert_null(export_format_of(""));
+    assert_null(export_format_find("nzp"));
+    assert_non_null(strstr(err_last(), "did you mean 'npz'?"));
+}
+
+static void refusals_name_the_reason(void **state)
+{
+    (void)state;
+    struct export_array arrays[2] = {make_array(), make_array()};
+    struct export_set set = {.arrays = 2, .array = arrays};
+    check_error(export_write(&set, export_format_find("npy"), "/nowhere/x.npy"), ERR_ARGUMENT,
+                "one array, not 2");
+    set.arrays = 1;
+    check_error(export_write(&set, export_format_find("npy"), "/nowhere/x.npy"), ERR_FILE,
+                "/nowhere/x.npy");
+    arrays[0].size[0] = INT64_MAX / 2;
+    check_error(export_write(&set, export_format_find("npz"), "x.npz"), ERR_ARGUMENT, "fit");
+    arrays[0].size[0] = -1;
+    check_error(export_write(&set, export_format_find("csv"), "x.csv"), ERR_ARGUMENT, "fit");
+}
+
+// --- from a file of ours
+
+static void write_file(const char *path)
+{
+    static const int64_t shape[] = {2, 3}, three = 3;
+    static const double weights[6] = {1, 2, 3, 4, 5, 6};
+    struct h5_writer *writer = h5_writer_new();
+    assert_non_null(writer);
+    h5_attr_int(writer, "/", "step", 7);
+    h5_write(writer, "/tables/relative_bias", H5FILE_F32, 2, shape, numbers);
+    h5_attr_text(writer, "/tables/relative_bias", "encoding", "shaw");
+    h5_attr_int(writer, "/tables/relative_bias", "train_length", 32);
+    h5_write(writer, "/scales/relative_bias/offset", H5FILE_I64, 1, &three, offsets);
+    h5_attach_scale(writer, "/tables/relative_bias", 1, "offset", "/scales/relative_bias/offset");
+    h5_write(writer, "/params/layers/0/attn/q/weight", H5FILE_F64, 2, shape, weights);
+    h5_write(writer, "/params/head/weight", H5FILE_F32, 2, shape, numbers);
+    check_ok(h5_writer_publish(writer, path));
+    h5_writer_free(writer);
+}
+
+static struct h5_reader *open_file(char path[64])
+{
+    strcpy(path, "/tmp/posgrad-export-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    write_file(path);
+    struct h5_reader *reader = h5_reader_open(path);
+    assert_non_null(reader);
+    return reader;
+}
+
+static void tables_come_with_axes_coordinates_and_attributes(void **state)
+{
+    (void)state;
+    char path[64];
+    struct h5_reader *reader = open_file(path);
+    struct export_source source;
+    check_ok(export_source_read(&source, reader, "/tables", NULL));
+    h5_reader_close(reader); // the set owes nothing to the file
+    assert_int_equal(source.set.arrays, 1);
+    const struct export_array *array = &source.set.array[0];
+    assert_string_equal(array->name, "relative_bias");
+    assert_int_equal(array->dims, 2);
+    assert_null(array->axis[0]);
+    assert_string_equal(array->axis[1], "offset");
+    check_same_bytes(array->coordinate[1], offsets, sizeof offsets);
+    check_same_bytes(array->data, numbers, sizeof numbers);
+    assert_int_equal(array->attributes, 2);
+    assert_string_equal(array->attribute[0].text, "shaw");
+    assert_int_equal(array->attribute[1].number, 32);
+    assert_int_equal(source.set.attributes, 1);
+    assert_int_equal(source.set.attribute[0].number, 7);
+    export_source_release(&source);
+    unlink(path);
+}
+
+static void parameters_have_dotted_names(void **state)
+{
+    (void)state;
+    char path[64];
+    struct h5_reader *reader = open_file(path);
+    struct export_source source;
+    check_ok(export_source_read(&source, reader, "/params", NULL));
+    assert_int_equal(source.set.arrays, 2);
+    assert_string_equal(source.set.array[0].name, "head.weight");
+    assert_string_equal(source.set.array[1].name, "layers.0.attn.q.weight");
+    assert_true(source.set.array[1].is_double);
+    export_source_release(&source);
+    check_ok(export_source_read(&source, reader, "/params", "layers.0.attn.q.weight"));
+    assert_int_equal(source.set.arrays, 1);
+    export_source_release(&source);
+    check_error(export_source_read(&source, reader, "/tables", "position_table"), ERR_ARGUMENT,
+                "there are: relative_bias");
+    check_ok(export_source_read(&source, reader, "/nothing", NULL));
+    assert_int_equal(source.set.arrays, 0);
+    export_source_release(&source);
+    h5_reader_close(reader);
+    unlink(path);
+}
+
+CHECK_MAIN(cmocka_unit_test(npy_has_its_header_and_its_data),
+           cmocka_unit_test(npy_is_aligned_whatever_its_shape),
+           cmocka_unit_test(csv_is_a_row_an_element), cmocka_unit_test(csv_quotes_what_needs_it),
+           cmocka_unit_test(text_reads_back_to_the_same_bits),
+           cmocka_unit_test(json_has_axes_attributes_and_data),
+           cmocka_unit_test(npz_holds_every_array_and_its_coordinates),
+           cmocka_unit_test(equal_arrays_give_equal_bytes),
+           cmocka_unit_test(formats_are_found_by_name_and_extension),
+           cmocka_unit_test(refusals_name_the_reason),
+           cmocka_unit_test(tables_come_with_axes_coordinates_and_attributes),
+           cmocka_unit_test(parameters_have_dotted_names))
