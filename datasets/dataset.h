@@ -37,8 +37,8 @@ struct task_def {
     // ->state. Errors name the option and leave nothing open.
     int (*open)(struct dataset *dataset);
     void (*close)(struct dataset *dataset); // NULL where open opens nothing
-    // Fills one row of dataset->length tokens, which arrives blank: tokens 0, targets ignored, mask 0.
-    // Allocates nothing, cannot fail.
+    // Fills one row of dataset->length entries, which arrives blank: tokens 0, mask 0, targets all
+    // ignored. Allocates nothing, cannot fail.
     void (*sample)(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
                    struct dataset_row *row);
 };
@@ -57,8 +57,8 @@ struct dataset {
     double chance;
     uint64_t seed;
     uint64_t stream[DATASET_SPLITS]; // rng_stream(seed, "data/TASK/SPLIT")
-    bool bits_per_byte; // the loss is also reported in bits a byte (text)
-    bool needs_causal;  // the answer is among the tokens to the right: only a decoder may train on it
+    bool bits_per_byte;              // the loss is also reported in bits a byte (text)
+    bool needs_causal;               // answers are among the tokens to the right: for decoders only
 };
 
 // Opens task `name` for rows of `length` tokens. `pairs` are "KEY=VALUE" texts; data_path may be
@@ -67,8 +67,8 @@ int dataset_open(struct dataset *dataset, const char *name, int64_t length, uint
                  const char *data_path, int pair_count, const char *const *pairs);
 void dataset_close(struct dataset *dataset);
 
-// Fills a batch: rows [batch_size, length]. `step` names the batch within the split: a training step,
-// or the number of an evaluation batch. Same arguments, same bytes.
+// Fills a batch: rows [batch_size, length]. `step` names the batch within the split: a training
+// step, or the number of an evaluation batch. Same arguments, same bytes.
 void dataset_batch(const struct dataset *dataset, enum dataset_split split, uint64_t step,
                    int64_t batch_size, int32_t *tokens, int32_t *targets, int32_t *mask);
 
@@ -77,8 +77,8 @@ void dataset_batch_rng(struct rng *shared, const struct rng *row);
 
 // Scores predictions (argmax of the logits) of one batch, adding to the counts.
 struct dataset_score {
-    int64_t correct, scored;       // targets that are not ignored
-    int64_t rows_correct, rows;    // rows with all their scored targets right; rows with any
+    int64_t correct, scored;    // targets that are not ignored
+    int64_t rows_correct, rows; // rows with all their scored targets right; rows with any
 };
 void dataset_score(struct dataset_score *score, int64_t batch_size, int64_t length,
                    const int32_t *predictions, const int32_t *targets);

@@ -19,23 +19,23 @@ int string_open(struct dataset *dataset)
     const char *name = dataset->task->name;
     int64_t fits = (dataset->length - 1) / 2;
     if (fits < 1)
-        return err_set(ERR_ARGUMENT,
-                       "task %s: length %lld cannot hold a string, a separator and an answer; it must "
-                       "be at least 3",
+        return err_set(ERR_ARGUMENT, "task %s: length %lld is too short; it must be at least 3",
                        name, (long long)dataset->length);
     if (s->max_length > fits)
-        return err_set(ERR_ARGUMENT,
-                       "--task-opt of task %s: max_length %lld does not fit length %lld; it must be at "
-                       "most %lld, or length at least %lld",
-                       name, (long long)s->max_length, (long long)dataset->length, (long long)fits,
-                       2 * (long long)s->max_length + 1);
+        return err_set(
+            ERR_ARGUMENT,
+            "--task-opt of task %s: max_length %lld does not fit length %lld; it must be "
+            "at most %lld, or length at least %lld",
+            name, (long long)s->max_length, (long long)dataset->length, (long long)fits,
+            2 * (long long)s->max_length + 1);
     if (s->max_length == 0)
         s->max_length = fits;
     if (s->min_length > s->max_length)
-        return err_set(ERR_ARGUMENT,
-                       "--task-opt of task %s: min_length %lld is more than the longest string, %lld; "
-                       "lower it or raise the length",
-                       name, (long long)s->min_length, (long long)s->max_length);
+        return err_set(
+            ERR_ARGUMENT,
+            "--task-opt of task %s: min_length %lld is more than the longest string has, "
+            "%lld; lower it or raise the length",
+            name, (long long)s->min_length, (long long)s->max_length);
     if (s->min_length == 0)
         s->min_length = s->max_length;
     dataset->vocab = s->symbols + 2;

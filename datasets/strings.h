@@ -1,11 +1,11 @@
-// What the string-to-string tasks share: a row is a random string, a separator, and one blank slot for
-// each symbol of the answer.
+// What the string-to-string tasks share: a row is a random string, a separator, and one blank slot
+// for each symbol of the answer.
 //
 //     s_1 ... s_n  SEP  BLANK ... BLANK   (padding)
 //
-// Targets sit on the blank slots, and only there. No answer is ever a token, so the same rows are fair
-// to an encoder, which sees the whole row, and to a decoder, which finds the string behind it; what
-// is left is to find the right place in the string, and that takes a position encoding.
+// Targets sit on the blank slots, and only there. No answer is ever a token, so the same rows are
+// fair to an encoder, which sees the whole row, and to a decoder, which finds the string behind it;
+// what is left is to find the right place in the string, and that takes a position encoding.
 #ifndef POSGRAD_STRINGS_H
 #define POSGRAD_STRINGS_H
 

@@ -28,12 +28,12 @@ static int parse_int(const struct option_def *o, void *at, const char *what, con
     char *end = NULL;
     errno = 0;
     long long x = strtoll(value, &end, 10);
-    bool number = end != value && *end == '\0' && (*value == '-' || (*value >= '0' && *value <= '9'));
+    bool number = *end == '\0' && (*value == '-' || isdigit((unsigned char)*value));
     if (!number)
         return err_set(ERR_ARGUMENT, "%s: %s '%s' is not a whole number", what, o->key, value);
     if (errno == ERANGE || (double)x < o->min || (double)x > o->max)
-        return err_set(ERR_ARGUMENT, "%s: %s %s is out of range; it must be from %.0f to %.0f", what,
-                       o->key, value, o->min, o->max);
+        return err_set(ERR_ARGUMENT, "%s: %s %s is out of range; it must be from %.0f to %.0f",
+                       what, o->key, value, o->min, o->max);
     memcpy(at, &(int64_t){x}, sizeof(int64_t));
     return 0;
 }
@@ -42,8 +42,7 @@ static int parse_real(const struct option_def *o, void *at, const char *what, co
 {
     char *end = NULL;
     double x = strtod(value, &end);
-    if (end == value || *end != '\0' || !isfinite(x) ||
-        isspace((unsigned char)*value))
+    if (end == value || *end != '\0' || !isfinite(x) || isspace((unsigned char)*value))
         return err_set(ERR_ARGUMENT, "%s: %s '%s' is not a finite number", what, o->key, value);
     if (!(x >= o->min && x <= o->max))
         return err_set(ERR_ARGUMENT, "%s: %s %s is out of range; it must be from %g to %g", what,
@@ -79,7 +78,8 @@ static int split_words(const char *choices, char copy[256], const char *word[MAX
     int count = 0;
     char *rest = NULL;
     snprintf(copy, 256, "%s", choices);
-    for (char *w = strtok_r(copy, "|", &rest); w && count < MAX_WORDS; w = strtok_r(NULL, "|", &rest))
+    char *w = strtok_r(copy, "|", &rest);
+    for (; w && count < MAX_WORDS; w = strtok_r(NULL, "|", &rest))
         word[count++] = w;
     return count;
 }
@@ -161,10 +161,11 @@ int options_set_pair(const struct option_def *table, void *settings, const char 
 
 static int print_real(double x, char *text, size_t size)
 {
+    char shorter[32];
     for (int digits = 6; digits < 17; digits++) {
-        int used = snprintf(text, size, "%.*g", digits, x);
-        if (strtod(text, NULL) == x)
-            return used;
+        snprintf(shorter, sizeof shorter, "%.*g", digits, x);
+        if (strtod(shorter, NULL) == x)
+            return snprintf(text, size, "%s", shorter);
     }
     return snprintf(text, size, "%.17g", x);
 }

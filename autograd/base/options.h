@@ -1,8 +1,8 @@
 // Option tables: one description of a setting for the command line, the checkpoint and the docs.
 //
 // Whoever has settings (an encoding, a task, an optimizer, the train command) has a struct and a
-// const table with one row a field. Parsing, defaults, ranges, the nearest name for a typo, JSON and
-// help all walk the table.
+// const table with one row a field. Parsing, defaults, ranges, the nearest name for a typo, JSON
+// and help all walk the table.
 #ifndef POSGRAD_OPTIONS_H
 #define POSGRAD_OPTIONS_H
 

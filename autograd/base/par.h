@@ -21,8 +21,8 @@ void par_set_threads(int threads);
 int par_threads(void);
 
 // Runs function(context, piece, thread) once for every piece, in any order, and returns when all
-// are done. With one piece or one thread it runs in the calling thread. Called from within a piece it
-// runs there, one piece after another, under the same `thread`. Does not allocate.
+// are done. With one piece or one thread it runs in the calling thread. Called from within a piece
+// it runs there, one piece after another, under the same `thread`. Does not allocate.
 void par_run(int64_t pieces, par_function *function, void *context);
 
 // As par_run, but inside a parallel region even for a single piece: an OpenBLAS that was built with

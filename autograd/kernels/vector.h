@@ -16,9 +16,9 @@ static inline real vector_exp1(real x)
 {
     return exp(x);
 }
-static inline real vector_erf1(real x)
+static inline real vector_normal1(real x)
 {
-    return erf(x);
+    return 0.5 * erfc(-x * 0.70710678118654752440);
 }
 #else
 // exp(x) = 2^n exp(r), n the nearest integer to x / ln 2, |r| <= ln 2 / 2; a polynomial of degree 6 for exp(r).
@@ -51,12 +51,14 @@ static inline float vector_exp1(float x)
     return x != x ? x : y;
 }
 
-// erf: its series where |x| < 1, else 1 - exp(-x^2) t P(t), t = 1 / (1 + 0.47047 |x|)-like rational forms lose
-// digits, so the complementary function is fitted as exp(-x^2 + Q(t)), t = 1 / (1 + |x| / 2) (Press et al.,
-// Numerical Recipes in C, 2nd ed. 1992, section 6.2: 1.2e-7 relative everywhere).
-static inline float vector_erf1(float x)
+// The normal distribution function Phi(x) = erfc(-x / sqrt 2) / 2, by erfc(z) = t exp(-z^2 + Q(t)), t = 1 / (1 + z / 2),
+// z >= 0 (Press et al., Numerical Recipes in C, 2nd ed. 1992, section 6.2: 1.2e-7 relative everywhere). As erfc, not
+// 1 + erf, the left tail keeps its digits. exp(-z^2) takes the rounding error of z^2 along.
+static inline float vector_normal1(float x)
 {
-    float z = fabsf(x), s = x * x;
+    float z = fabsf(x) * 0.707106781f;
+    z = z > 15.0f ? 15.0f : z; // exp(-225) is 0 in float, and infinity has no rounding error
+    float s = z * z, error = fmaf(z, z, -s);
     float t = 1.0f / (1.0f + 0.5f * z);
     float q = 0.17087277f;
     q = q * t - 0.82215223f;
@@ -68,21 +70,8 @@ static inline float vector_erf1(float x)
     q = q * t + 0.37409196f;
     q = q * t + 1.00002368f;
     q = q * t - 1.26551223f;
-    float far = 1.0f - t * vector_exp1(q - s);
-    far = x < 0 ? -far : far;
-    // Maclaurin series to x^19: the terms of erf(x) = 2/sqrt(pi) sum (-1)^k x^(2k+1) / (k! (2k+1)).
-    float p = -1.0f / 6894720.0f;
-    p = p * s + 1.0f / 685440.0f;
-    p = p * s - 1.0f / 75600.0f;
-    p = p * s + 1.0f / 9360.0f;
-    p = p * s - 1.0f / 1320.0f;
-    p = p * s + 1.0f / 216.0f;
-    p = p * s - 1.0f / 42.0f;
-    p = p * s + 0.1f;
-    p = p * s - 1.0f / 3.0f;
-    p = p * s + 1.0f;
-    float near = 1.12837917f * x * p;
-    float y = z < 1.0f ? near : far;
+    float tail = 0.5f * t * vector_exp1(-s) * vector_exp1(q - error);
+    float y = x < 0 ? tail : 1.0f - tail;
     return x != x ? x : y;
 }
 #endif

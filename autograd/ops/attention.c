@@ -1,7 +1,7 @@
 // Attention: O = dropout(softmax(scale Q K^T)) V, head by head, masked.
 //
-// Works on blocks of query rows and keeps of the T x S scores only one number a row: the logarithm of its
-// sum of exponentials, from which backward makes the weights again (Dao et al. 2022, arXiv 2205.14135;
+// Works on blocks of query rows and keeps of the T x S scores only two numbers a row: its maximum and one
+// over its sum of exponentials, from which backward makes the same weights again (Dao et al. 2022, arXiv 2205.14135;
 // Rabe and Staats 2021, arXiv 2112.05682). A piece of forward is one block of one head; a piece of backward is
 // one head of one sequence, as its key gradients sum over the blocks in order.
 #include <math.h>
@@ -98,21 +98,28 @@ static bool sees_a_key(const struct work *w, const struct block *b, int64_t i)
     return false;
 }
 
-// Makes a row of scores into weights and returns its log-sum-exp; +inf (and weights 0) for a row that sees
-// no key, so that backward's exp(score - lse) is 0 there too. NaN goes through.
-static real normalise_row(real *row, int64_t columns, bool visible)
+// Makes a row of scores into weights and keeps its maximum and 1 / sum; +inf and 0 for a row that sees no key, so
+// that its weights are 0 in backward too. NaN goes through.
+static void normalise_row(real *row, int64_t columns, bool visible, real kept[2])
 {
     if (!visible) {
         memset(row, 0, (size_t)columns * sizeof *row);
-        return INFINITY;
+        kept[0] = INFINITY;
+        kept[1] = 0;
+        return;
     }
-    real largest = vector_max(row, columns);
-    real sum = vector_exp_sum(row, row, largest, columns);
-    real inverse = 1 / sum;
+    kept[0] = vector_max(row, columns);
+    kept[1] = 1 / vector_exp_sum(row, row, kept[0], columns);
 #pragma omp simd
     for (int64_t j = 0; j < columns; j++)
-        row[j] *= inverse;
-    return largest + (real)log((double)sum);
+        row[j] *= kept[1];
+}
+
+// What is kept of the rows of a block.
+static real *kept_rows(const struct work *w, const struct block *b)
+{
+    const struct param *p = w->p;
+    return (real *)w->node->saved + 2 * ((b->batch * p->heads + b->head) * p->length + b->first);
 }
 
 // Multiplies by the dropout mask over (1 - rate): the bits of weight (row, j) are counter (row, j / 4).
@@ -141,12 +148,12 @@ static void forward_piece(void *context, int64_t piece, int thread)
     const struct param *p = w->p;
     int64_t blocks = (p->length + BLOCK - 1) / BLOCK;
     struct block b = block_of(p, piece / blocks, piece % blocks * BLOCK);
-    real *scores = ag_scratch(w->run, thread), *lse = w->node->saved;
+    real *scores = ag_scratch(w->run, thread), *kept = kept_rows(w, &b);
     make_scores(w, &b, scores);
     bool masked = w->node->input[KEY_MASK] != NULL;
     for (int64_t i = 0; i < b.rows; i++)
-        lse[(b.batch * p->heads + b.head) * p->length + b.first + i] =
-            normalise_row(scores + i * b.columns, b.columns, !masked || sees_a_key(w, &b, i));
+        normalise_row(scores + i * b.columns, b.columns, !masked || sees_a_key(w, &b, i),
+                      kept + 2 * i);
     if (w->rate > 0)
         drop(w, &b, scores);
     gemm(false, false, b.rows, p->head_dim, b.columns, 1, scores, b.columns,
@@ -161,15 +168,18 @@ static void forward(const struct ag_run *run, struct ag_tensor *node)
     par_run_in_region(w.p->batch * w.p->heads * blocks, forward_piece, &w);
 }
 
-// weights = exp(scores - lse), the softmax again.
+// The softmax again, bit for bit that of forward.
 static void remake_weights(const struct work *w, const struct block *b, real *scores)
 {
-    const struct param *p = w->p;
-    const real *lse = (const real *)w->node->saved +
-                      (b->batch * p->heads + b->head) * p->length + b->first;
+    const real *kept = kept_rows(w, b);
     make_scores(w, b, scores);
-    for (int64_t i = 0; i < b->rows; i++)
-        vector_exp_sum(scores + i * b->columns, scores + i * b->columns, lse[i], b->columns);
+    for (int64_t i = 0; i < b->rows; i++) {
+        real *row = scores + i * b->columns;
+        vector_exp_sum(row, row, kept[2 * i], b->columns);
+#pragma omp simd
+        for (int64_t j = 0; j < b->columns; j++)
+            row[j] *= kept[2 * i + 1];
+    }
 }
 
 // grad [rows, columns]: dL/dweights in, dL/dscores out, for softmax: dS = A (dA - sum_k A_k dA_k).
@@ -303,7 +313,7 @@ ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
     ag_t *node = ag_node(graph, &ag_op_attention, a->query->shape, INPUTS, input, &p, sizeof p);
     if (graph->error)
         return node;
-    node->saved_size = (size_t)(p.batch * p.heads * p.length) * sizeof(real);
+    node->saved_size = (size_t)(2 * p.batch * p.heads * p.length) * sizeof(real);
     node->scratch_size = (size_t)(2 * BLOCK * p.keys) * sizeof(real);
     return node;
 }

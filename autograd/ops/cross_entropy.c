@@ -1,6 +1,8 @@
 // Cross-entropy of logits and class indices, mean over the rows that have a target.
 //
-// Keeps the log-sum-exp of each row; the sum over rows is in double, in order.
+// Keeps maximum and sum of exponentials of each row, not their logarithm: where one class has nearly all of the
+// probability, its gradient is a small difference that a rounded logarithm would drown. The sum over rows is in
+// double, in order.
 #include <math.h>
 
 #include "../ag_ops.h"
@@ -36,13 +38,13 @@ static int64_t scored_rows(const struct job *job)
     return scored;
 }
 
-// -log softmax without cancellation: log(sum exp(x - max)) + max - x[target]. The exponentials go to `work`.
+// Maximum and sum of exp(x - maximum) of each row.
 static void forward_piece(void *context, int64_t piece, int thread)
 {
     (void)thread;
     const struct job *job = context;
     const struct ag_tensor *logits = job->node->input[0], *target = job->node->input[1];
-    real *lse = job->node->saved;
+    real *saved = job->node->saved;
     int64_t end = par_begin(job->rows, job->pieces, piece + 1);
     for (int64_t row = par_begin(job->rows, job->pieces, piece); row < end; row++) {
         const real *x = logits->data + row * job->vocab;
@@ -51,7 +53,8 @@ static void forward_piece(void *context, int64_t piece, int thread)
 #pragma omp simd reduction(+ : sum)
         for (int64_t v = 0; v < job->vocab; v++)
             sum += vector_exp1(x[v] - largest);
-        lse[row] = largest + (real)log((double)sum);
+        saved[2 * row] = largest;
+        saved[2 * row + 1] = sum;
     }
 }
 
@@ -61,11 +64,12 @@ static void forward(const struct ag_run *run, struct ag_tensor *node)
     struct job job = job_of(node);
     par_run(job.pieces, forward_piece, &job);
     const int32_t *target = node->input[1]->index;
-    const real *lse = node->saved, *logits = node->input[0]->data;
+    const real *saved = node->saved, *logits = node->input[0]->data;
     double sum = 0;
     for (int64_t row = 0; row < job.rows; row++)
         if (target[row] >= 0)
-            sum += (double)lse[row] - (double)logits[row * job.vocab + target[row]];
+            sum += log((double)saved[2 * row + 1]) +
+                   ((double)saved[2 * row] - (double)logits[row * job.vocab + target[row]]);
     int64_t scored = scored_rows(&job);
     node->data[0] = (real)(scored ? sum / (double)scored : 0);
 }
@@ -75,22 +79,21 @@ static void backward_piece(void *context, int64_t piece, int thread)
     (void)thread;
     const struct job *job = context;
     const struct ag_tensor *logits = job->node->input[0], *target = job->node->input[1];
-    const real *lse = job->node->saved;
+    const real *saved = job->node->saved;
     bool fresh = ag_is_fresh(job->node, 0);
     int64_t end = par_begin(job->rows, job->pieces, piece + 1);
     for (int64_t row = par_begin(job->rows, job->pieces, piece); row < end; row++) {
         const real *restrict x = logits->data + row * job->vocab;
         real *restrict to = logits->grad + row * job->vocab;
-        real scale = target->index[row] >= 0 ? job->scale : 0, shift = lse[row];
-        bool ignored = target->index[row] < 0;
+        real largest = saved[2 * row], inverse = 1 / saved[2 * row + 1];
         for (int64_t v = 0; fresh && v < job->vocab; v++)
             to[v] = 0;
-        if (ignored)
+        if (target->index[row] < 0)
             continue;
 #pragma omp simd
         for (int64_t v = 0; v < job->vocab; v++)
-            to[v] += scale * vector_exp1(x[v] - shift);
-        to[target->index[row]] -= scale;
+            to[v] += job->scale * (vector_exp1(x[v] - largest) * inverse);
+        to[target->index[row]] -= job->scale;
     }
 }
 
@@ -132,6 +135,6 @@ ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target)
     ag_t *node = ag_node(graph, &ag_op_cross_entropy, (struct ag_shape){0}, 2,
                          (ag_t *const[]){logits, target}, NULL, 0);
     if (!graph->error)
-        node->saved_size = (size_t)target->count * sizeof(real);
+        node->saved_size = (size_t)(2 * target->count) * sizeof(real);
     return node;
 }

@@ -83,7 +83,8 @@ const struct ag_op ag_op_softmax = {
 
 ag_t *ag_softmax(struct ag_graph *graph, ag_t *x)
 {
+    char text[96];
     if (x->shape.dims < 1)
-        return ag_fail(graph, "softmax: a scalar has no last dimension");
+        return ag_fail(graph, "softmax: %s has no last dimension", ag_shape_text(x->shape, text));
     return ag_node(graph, &ag_op_softmax, x->shape, 1, &x, NULL, 0);
 }

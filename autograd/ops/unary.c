@@ -102,6 +102,5 @@ UNARY(reciprocal, "y = 1 / x", 0.5, 3, 1 / x, -g * y * y)
 UNARY(neg, "y = -x", -2, 2, -x, -g)
 // gelu: y = x Phi(x), y' = Phi(x) + x phi(x).
 UNARY(gelu, "y = x Phi(x), Phi the normal distribution function", -3, 3,
-      REAL(0.5) * x * (1 + vector_erf1(x * REAL(0.70710678118654752440))),
-      g *(REAL(0.5) * (1 + vector_erf1(x * REAL(0.70710678118654752440))) +
-          x * REAL(0.39894228040143267794) * vector_exp1(REAL(-0.5) * x * x)))
+      x *vector_normal1(x),
+      g *(vector_normal1(x) + x * REAL(0.39894228040143267794) * vector_exp1(REAL(-0.5) * x * x)))

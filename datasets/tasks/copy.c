@@ -14,7 +14,7 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
 const struct task_def task_copy = {
     .name = "copy",
     .title = "a random string, then the same string",
-    .source = "Kazemnejad, Padhi, Natesan Ramamurthy, Das, Reddy 2023, The Impact of Positional "
+    .source = "Kazemnejad et al. 2023, The Impact of Positional "
               "Encoding on Length Generalization in Transformers, arXiv 2305.19466",
     .scored = "the answer's tokens; exact match of the whole answer",
     .options = string_options,

@@ -1,8 +1,8 @@
 // The probe: a row of one repeated token, and every token must say where it stands.
 //
 // The input has nothing but the positions in it, so whatever accuracy there is above chance comes
-// from the encoding (and, in a decoder, from the causal mask). The answer "i-th" (1-based) is stored as
-// class i - 1.
+// from the encoding (and, in a decoder, from the causal mask). The answer "i-th" (1-based) is
+// stored as class i - 1.
 #include "../../autograd/base/err.h"
 #include "../dataset.h"
 
@@ -24,8 +24,8 @@ static int64_t most(const struct dataset *dataset)
     return dataset->length - s->bos;
 }
 
-// The best answer that ignores position is always "first". It is right once a row; a row has n answers,
-// and with `mixed` (most + 1) / 2 of them on average.
+// The best answer that ignores position is always "first". It is right once a row; a row has n
+// answers, and with `mixed` (most + 1) / 2 of them on average.
 static int open_probe(struct dataset *dataset)
 {
     const struct settings *s = dataset->settings;

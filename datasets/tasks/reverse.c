@@ -14,7 +14,7 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
 const struct task_def task_reverse = {
     .name = "reverse",
     .title = "a random string, then the string from its end",
-    .source = "Ruoss, Deletang, Genewein, Grau-Moya, Csordas, Bennani, Legg, Veness 2023, Randomized "
+    .source = "Ruoss et al. 2023, Randomized "
               "Positional Encodings Boost Length Generalization of Transformers, arXiv 2305.16843",
     .scored = "the answer's tokens; exact match of the whole answer",
     .options = string_options,

@@ -1,10 +1,10 @@
 // Text: the bytes of a file, each row a window in which every byte is followed by its answer.
 //
-// The file is cut into 20 blocks whose bounds depend on its size alone, so that the held-out bytes are the
-// same at every length; of each ten, the fifth is for validation and the tenth for the test. A split is
-// the stretches of its neighbouring blocks, and a window lies inside one stretch: no split sees a byte
-// of another. Held-out windows do not depend on the seed: all runs are scored on the same ones. The file
-// is mapped, not read, and must not change while it is in use.
+// The file is cut into 20 blocks whose bounds depend on its size alone, so that the held-out bytes
+// are the same at every length; of each ten, the fifth is for validation and the tenth for the
+// test. A split is the stretches of its neighbouring blocks, and a window lies inside one stretch:
+// no split sees a byte of another. Held-out windows do not depend on the seed: all runs are scored
+// on the same ones. The file is mapped, not read, and must not change while it is in use.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -82,14 +82,13 @@ static int check_file(const char *path, const struct stat *status, int64_t lengt
         return err_set(ERR_FILE, "--data: '%s' is not a regular file; save its bytes to one", path);
     if (status->st_size == 0)
         return err_set(ERR_FILE, "--data: '%s' is empty", path);
-    if (status->st_size / BLOCKS < length + 1)
-        return err_set(ERR_FILE,
-                       "--data: '%s' has %lld bytes, too few for windows of length %lld in every split; "
-                       "it takes %lld, or a length of at most %lld",
-                       path, (long long)status->st_size, (long long)length,
-                       (long long)(length + 1) * BLOCKS,
-                       (long long)(status->st_size / BLOCKS - 1 > 0 ? status->st_size / BLOCKS - 1 : 0));
-    return 0;
+    if (status->st_size / BLOCKS > length)
+        return 0;
+    return err_set(
+        ERR_FILE,
+        "--data: '%s' has %lld bytes; windows of length %lld take %lld, so that each split "
+        "has one",
+        path, (long long)status->st_size, (long long)length, (long long)(length + 1) * BLOCKS);
 }
 
 static int map_file(struct text *text, const char *path, int64_t length)
@@ -188,7 +187,8 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
 const struct task_def task_text = {
     .name = "text",
     .title = "bytes of any file; each names the next",
-    .source = "byte-level language modelling: Al-Rfou, Choe, Constant, Guo, Jones 2019, AAAI",
+    .source = "Al-Rfou et al. 2019, Character-Level Language Modeling with Deeper Self-Attention, "
+              "arXiv 1808.04444",
     .scored = "every byte; bits per byte; held out by block",
     .settings_size = 0,
     .needs_file = true,

@@ -103,7 +103,8 @@ static int run_command(int argc, char **argv)
     const struct argp argp = {
         options, parse, "[RUN]",
         "Writes batch, parameters, logits, loss and every gradient of one step to an HDF5 file: "
-        "the step after the checkpoint of RUN, or the first one of a model that the options describe."
+        "the step after the checkpoint of RUN, or the first one of a model that the options "
+        "describe."
         "\vlists",
         children, help, NULL};
     arguments_normalise(argc, argv);

@@ -176,7 +176,8 @@ static void live_line(struct console *console, const struct run *run, const stru
 static void evaluation_line(const struct run *run, const struct evaluation *result)
 {
     printf("step %lld  validation loss %.4f  accuracy %.3f  exact match %.3f",
-           (long long)run->trainer.step, result->loss, shown(result->accuracy), shown(result->exact_match));
+           (long long)run->trainer.step, result->loss, shown(result->accuracy),
+           shown(result->exact_match));
     if (run->trainer.dataset.bits_per_byte)
         printf("  bits per byte %.3f", result->loss / 0.69314718055994531);
     putchar('\n');

@@ -3,7 +3,6 @@
 // A digest finds accidents, not malice, so the reader also refuses what can make libhdf5 open
 // another file or believe a false size: links that are not hard, layouts that are not contiguous,
 // filters, external storage, sizes that the file cannot hold.
-#include <errno.h>
 #include <hdf5_hl.h>
 #include <stdio.h>
 #include <stdlib.h>

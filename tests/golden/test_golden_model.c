@@ -5,16 +5,12 @@
 // but rounding may be left.
 #include <glob.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "../../autograd/base/err.h"
 #include "../../src/model/model.h"
+#include "../support/check.h"
 #include "../support/golden.h"
 
 // The files that must be there; others may join them.

@@ -1,16 +1,12 @@
 // Single ops against torch.nn.functional: the output, and the gradient of every input for a random
 // cotangent.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "../../autograd/ag_ops.h"
 #include "../../autograd/base/err.h"
+#include "../support/check.h"
 #include "../support/golden.h"
 
 #define FILE_NAME "tests/golden/ops.bin"

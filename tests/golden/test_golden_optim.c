@@ -1,16 +1,12 @@
 // Optimizers against torch.optim: five updates of a matrix (with weight decay) and a vector
 // (without) under given gradients, each step with another rate, one case with clipping.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "../../autograd/base/err.h"
 #include "../../optim/optim.h"
+#include "../support/check.h"
 #include "../support/golden.h"
 
 #define FILE_NAME "tests/golden/optimizers.bin"

@@ -1,14 +1,10 @@
 // The reader of golden data refuses what is damaged: else a golden test could pass on nothing.
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "../support/check.h"
 #include "../support/golden.h"
 
 #define FILE_NAME "tests/golden/optimizers.bin"

@@ -1,9 +1,9 @@
 // Comparisons for tests, over cmocka's, that a NaN or an infinity never passes.
 //
-// Every test includes this file instead of cmocka.h. cmocka 1.1.5's own comparison of floats lets NaN
-// and infinities pass, so none of its floating-point assertions is used in this tree. A failing check
-// prints the expression, both numbers and the place, and ends the test. Call from the test's own
-// thread only: pieces of parallel work write into arrays, and the test compares afterwards.
+// Every test includes this file instead of cmocka.h. cmocka 1.1.5's own comparison of floats lets
+// NaN and infinities pass, so none of its floating-point assertions is used in this tree. A failing
+// check prints the expression, both numbers and the place, and ends the test. Call from the test's
+// own thread only: pieces of parallel work write into arrays, and the test compares afterwards.
 #ifndef POSGRAD_TESTS_CHECK_H
 #define POSGRAD_TESTS_CHECK_H
 
@@ -17,8 +17,8 @@
 
 #include "../../autograd/base/real.h"
 
-// Whether |actual - expected| <= absolute + relative * |expected|. False when any of the four is not
-// finite, even for two equal infinities: a test that expects one says so with isinf.
+// Whether |actual - expected| <= absolute + relative * |expected|. False when any of the four is
+// not finite, even for two equal infinities: a test that expects one says so with isinf.
 bool check_is_close(double actual, double expected, double relative, double absolute);
 
 // Where a comparison is written, for its message.

@@ -3,16 +3,12 @@
 #include "golden.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "../../autograd/base/err.h"
+#include "check.h"
 
 #define GOLDEN_MAGIC "PGGOLDEN"
 #define GOLDEN_VERSION 1

@@ -7,7 +7,8 @@
 #include "../../autograd/base/err.h"
 #include "../support/check.h"
 
-// The address sanitizer would end the process where malloc returns NULL, which is what is tested here.
+// The address sanitizer would end the process where malloc returns NULL, which is what is tested
+// here.
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {

@@ -24,8 +24,8 @@ static const struct option_def table[] = {
     {"rate", OPTION_REAL, offsetof(struct settings, rate), "1e-3", -1e300, 1e300, NULL, "a number"},
     {"bos", OPTION_BOOL, offsetof(struct settings, bos), "no", 0, 0, NULL, "start token"},
     {"path", OPTION_STRING, offsetof(struct settings, path), "", 0, 0, NULL, "a file"},
-    {"kind", OPTION_CHOICE, offsetof(struct settings, kind), "linear", 0, 0,
-     "softmax|linear|relu2", "normaliser"},
+    {"kind", OPTION_CHOICE, offsetof(struct settings, kind), "linear", 0, 0, "softmax|linear|relu2",
+     "normaliser"},
     {.key = NULL},
 };
 
@@ -72,9 +72,8 @@ static void test_int(void **state)
 static void test_int_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",    "1e3",  "nan", "inf", "1.0", "7x",  "7 ",
-                                      " 7",  "\t7",  "+7",  "-",   "--7", "0x7", "seven",
-                                      "7,0", "1_000"};
+    static const char *const bad[] = {"",    "1e3", "nan", "inf", "1.0", "7x",    "7 ",  " 7",
+                                      "\t7", "+7",  "-",   "--7", "0x7", "seven", "7,0", "1_000"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char words[64];
         snprintf(words, sizeof words, "max_steps '%s' is not a whole number", bad[i]);
@@ -98,7 +97,8 @@ static void test_real(void **state)
     static const struct {
         const char *text;
         double value;
-    } good[] = {{"0.25", 0.25}, {"1e3", 1000}, {"-2", -2}, {".5", 0.5}, {"0", 0}, {"1e-320", 1e-320}};
+    } good[] = {{"0.25", 0.25}, {"1e3", 1000}, {"-2", -2},
+                {".5", 0.5},    {"0", 0},      {"1e-320", 1e-320}};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         check_ok(set("rate", good[i].text));
         check_close(settings.rate, good[i].value, 0, 0);
@@ -108,8 +108,8 @@ static void test_real(void **state)
 static void test_real_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",     "nan",   "-nan", "inf", "-inf", "infinity", "1e999",
-                                      "1.5x", "1.5 ",  " 1.5", "\n1", "one",  "1,5",      "NAN(1)"};
+    static const char *const bad[] = {"",     "nan",  "-nan", "inf", "-inf", "infinity", "1e999",
+                                      "1.5x", "1.5 ", " 1.5", "\n1", "one",  "1,5",      "NAN(1)"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         check_error(set("rate", bad[i]), ERR_ARGUMENT, "is not a finite number");
     check_error(set("rate", "1e301"), ERR_ARGUMENT, "from -1e+300 to 1e+300");
@@ -197,7 +197,8 @@ static void test_pairs(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         check_error(options_set_pair(table, &settings, "w", bad[i]), ERR_ARGUMENT,
                     "is not KEY=VALUE");
-    check_error(options_set_pair(table, &settings, "w", "max_steps="), ERR_ARGUMENT, "max_steps ''");
+    check_error(options_set_pair(table, &settings, "w", "max_steps="), ERR_ARGUMENT,
+                "max_steps ''");
     char endless[400];
     memset(endless, 'k', sizeof endless);
     endless[300] = '=';
@@ -250,6 +251,10 @@ static void test_get_is_short_and_bounded(void **state)
     settings.rate = 0.1;
     assert_int_equal(options_get(options_find(table, "rate"), &settings, text, 4), 3);
     assert_string_equal(text, "0.1");
+    char digits[32];
+    settings.rate = 0.123456789012345;
+    options_get(options_find(table, "rate"), &settings, digits, sizeof digits);
+    assert_string_equal(digits, "0.123456789012345");
     check_error(options_get(options_find(table, "rate"), &settings, text, 3), ERR_ARGUMENT, "rate");
     check_ok(set("path", "eightlong"));
     check_error(options_get(options_find(table, "path"), &settings, text, 8), ERR_ARGUMENT, "path");
@@ -267,8 +272,11 @@ static void test_names(void **state)
     assert_int_equal(name_index(names, 0, "rope"), -1);
     static const struct {
         const char *typed, *meant;
-    } typos[] = {{"alibbi", "alibi"},      {"laibi", "alibi"},      {"rpoe", "rope"},
-                 {"ROPE", "rope"},         {"tranformer-xl", "transformer-xl"},
+    } typos[] = {{"alibbi", "alibi"},
+                 {"laibi", "alibi"},
+                 {"rpoe", "rope"},
+                 {"ROPE", "rope"},
+                 {"tranformer-xl", "transformer-xl"},
                  {"kerple_lgo", "kerple-log"}};
     for (size_t i = 0; i < sizeof typos / sizeof typos[0]; i++) {
         const char *near = name_nearest(names, NAMES, typos[i].typed);

@@ -1,0 +1,53 @@
+# The program and its commands: names, help, versions, lists, system.
+# shellcheck source=tests/cli/support.sh
+source "$(dirname "$0")/support.sh"
+
+good "help names the commands" '^  gradcheck ' "$POSGRAD" --help
+good "version" '^posgrad [0-9]+\.[0-9]+\.[0-9]+$' "$POSGRAD" --version
+refused "no command" 2 'command is missing' "$POSGRAD"
+refused "unknown command, nearest" 2 "did you mean 'train'" "$POSGRAD" trian
+refused "unknown command" 2 "no command is called 'xyzzy'" "$POSGRAD" xyzzy
+refused "empty command" 2 "no command" "$POSGRAD" ""
+refused "option before the command" 2 "--pe" "$POSGRAD" --pe learned
+
+for command in train export inspect trace gradcheck list system; do
+    good "$command --help" "^Usage: posgrad $command" "$POSGRAD" "$command" --help
+    refused "$command: unknown option" 2 "unrecognized option '--no-such-thing'" \
+        "$POSGRAD" "$command" --no-such-thing
+done
+good "started as train" "^Usage: posgrad train" "$TRAIN" --help
+ln -s "$POSGRAD" train
+good "started as train by a link elsewhere" "^Usage: posgrad train" ./train --help
+good "help of train names every encoding" 'sinusoidal' "$TRAIN" --help
+good "help of export names every format" '  npz ' "$POSGRAD" export --help
+
+for list in encodings tasks optimizers schedules formats ops; do
+    good "list $list" '^[a-z]' "$POSGRAD" list "$list"
+    good "list $list --json" '^\[$' "$POSGRAD" list "$list" --json
+done
+good "list has the null model" '^none ' "$POSGRAD" list encodings
+good "list has options in JSON" '"default"' "$POSGRAD" list optimizers --json
+refused "list of nothing" 2 'encodings, tasks' "$POSGRAD" list
+refused "list: nearest" 2 "did you mean 'tasks'" "$POSGRAD" list task
+refused "list: unknown" 2 "no list of 'cheeses'" "$POSGRAD" list cheeses
+refused "list: two" 2 'one list too many' "$POSGRAD" list tasks ops
+
+good "system names the kernels" '^kernels ' "$POSGRAD" system
+good "system --json" '"blas_kernel": ' "$POSGRAD" system --json
+refused "system takes no argument" 2 "'now'" "$POSGRAD" system now
+
+good "gradcheck runs in double" 'pass op    softmax' "$POSGRAD" gradcheck --op softmax
+refused "gradcheck: nearest op" 1 "did you mean 'softmax'" "$POSGRAD" gradcheck --op sofmax
+refused "gradcheck: nearest encoding" 1 "did you mean 'learned'" "$POSGRAD" gradcheck --pe lerned
+
+if [ -w /dev/full ]; then
+    run sh -c '"$1" list ops >/dev/full' - "$POSGRAD"
+    if [ "$status" -eq 1 ] && grep -q "cannot write the output" err; then
+        ok "a full output is an error"
+    else
+        fail "a full output is an error" "exit $status"
+    fi
+fi
+run sh -c '"$1" list ops --json | head -n 1' - "$POSGRAD"
+if [ "$status" -eq 0 ] && [ ! -s err ]; then ok "a reader that leaves is none"; else fail "a reader that leaves" "$status"; fi
+finish

@@ -1,0 +1,74 @@
+# Export and inspect, from a run to files.
+# shellcheck source=tests/cli/support.sh
+source "$(dirname "$0")/support.sh"
+
+small_run learned learned
+small_run none none
+
+good "inspect a folder" 'digest ok' "$POSGRAD" inspect learned
+good "inspect a file" 'position_table .*\[8, 8\]  position, channel' "$POSGRAD" inspect learned/checkpoint.h5
+good "inspect --json" '"digest": "ok"' "$POSGRAD" inspect learned --json
+refused "inspect: nothing given" 2 'RUN is missing' "$POSGRAD" inspect
+refused "inspect: not there" 1 'nowhere' "$POSGRAD" inspect nowhere
+refused "inspect: no such format" 1 'config.json' "$POSGRAD" inspect learned/config.json
+
+for format in csv json npy npz; do
+    run "$POSGRAD" export learned -o "table.$format"
+    if [ "$status" -eq 0 ] && [ -s "table.$format" ] && [ ! -s out ] && [ ! -s err ]; then
+        ok "export to $format"
+    else
+        fail "export to $format" "exit $status"
+    fi
+    run "$POSGRAD" export learned -o - --format "$format"
+    if cmp -s out "table.$format"; then ok "the same on stdout"; else fail "$format on stdout" "differs"; fi
+done
+if [ "$(head -n 1 table.csv)" = "position,channel,value" ] && [ "$(wc -l <table.csv)" -eq 65 ]; then
+    ok "csv has a header and a row an element"
+else
+    fail "csv" "$(head -n 2 table.csv)"
+fi
+good "json has the encoding" '"encoding":"learned"' cat table.json
+run "$POSGRAD" export learned -o model.npz --what model
+if [ "$status" -eq 0 ] && grep -q -a 'layers.0.attn.q.weight.npy' model.npz; then
+    ok "the whole model to npz"
+else
+    fail "the whole model to npz" "exit $status"
+fi
+run "$POSGRAD" export learned -o one.npy --what model --table head.weight
+if [ "$status" -eq 0 ] && [ -s one.npy ]; then ok "one parameter"; else fail "one parameter" "exit $status"; fi
+cp table.npy before
+run "$POSGRAD" export learned --output=table.out --format=npy
+if cmp -s table.out before; then ok "--format wins over the name"; else fail "--format" "$status"; fi
+
+refused "none has no tables" 1 'has no tables' "$POSGRAD" export none -o none.npy
+refused "no RUN" 2 'RUN is missing' "$POSGRAD" export -o x.npy
+refused "no output" 2 '-o FILE is missing' "$POSGRAD" export learned
+refused "stdout without a format" 2 '--format' "$POSGRAD" export learned -o -
+refused "unknown extension" 2 'x.nyp.*\.npy' "$POSGRAD" export learned -o x.nyp
+refused "unknown format" 2 "did you mean 'npz'" "$POSGRAD" export learned -o x.npz --format nzp
+refused "unknown table" 1 'there are: position_table' "$POSGRAD" export learned -o x.npy --table nothing
+refused "several arrays in npy" 1 'choose by --table' "$POSGRAD" export learned -o x.npy --what model
+refused "unknown --what" 2 "'all' is neither" "$POSGRAD" export learned -o x.npy --what all
+refused "two RUNs" 2 'one RUN too many' "$POSGRAD" export learned none -o x.npy
+refused "missing run" 1 'nowhere' "$POSGRAD" export nowhere -o x.npy
+refused "missing folder of the output" 1 'nowhere/x.npy' "$POSGRAD" export learned -o nowhere/x.npy
+mkdir folder.npy
+refused "output is a folder" 1 'folder.npy' "$POSGRAD" export learned -o folder.npy
+[ ! -e x.npy ] && [ ! -e x.npy.tmp ] && [ ! -e folder.npy.tmp ] && ok "a refusal leaves no file"
+
+run "$POSGRAD" trace learned -o trace.h5
+good "inspect a trace" 'logits' "$POSGRAD" inspect trace.h5
+refused "a trace has no tables" 1 'is a trace' "$POSGRAD" export trace.h5 -o x.npy
+run "$POSGRAD" trace learned -o double.h5 --precision=double
+good "a trace in double" 'float64|double' "$POSGRAD" inspect double.h5
+
+head -c 700 learned/checkpoint.h5 >short.h5
+refused "inspect: truncated" 1 'short.h5.*truncated' "$POSGRAD" inspect short.h5
+refused "export: truncated" 1 'short.h5.*truncated' "$POSGRAD" export short.h5 -o x.npy
+cp learned/checkpoint.h5 flipped.h5
+printf '\377' | dd of=flipped.h5 bs=1 seek=2000 conv=notrunc 2>/dev/null
+cmp -s flipped.h5 learned/checkpoint.h5 && printf '\000' | dd of=flipped.h5 bs=1 seek=2000 conv=notrunc 2>/dev/null
+refused "inspect: damaged" 1 'flipped.h5.*damaged' "$POSGRAD" inspect flipped.h5
+: >empty.h5
+refused "inspect: empty" 1 'empty' "$POSGRAD" inspect empty.h5
+finish

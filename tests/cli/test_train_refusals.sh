@@ -1,0 +1,98 @@
+# Bad input to train: one line that says what is wrong, and no run folder left behind.
+# shellcheck source=tests/cli/support.sh
+source "$(dirname "$0")/support.sh"
+
+start() { refused "$1" "$2" "$3" "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir new "${@:4}"; }
+
+refused "no --pe" 2 '--pe' "$TRAIN" --task probe
+refused "no --task" 2 '--task' "$TRAIN" --pe learned
+refused "misspelt encoding" 2 "did you mean 'learned'" "$TRAIN" --pe lerned --task probe
+refused "unknown encoding" 2 "'quux'" "$TRAIN" --pe quux --task probe
+refused "half a stack" 2 "'learned\+'|''" "$TRAIN" --pe learned+ --task probe
+refused "an encoding twice" 1 'twice' "$TRAIN" --pe learned+learned --task probe
+refused "misspelt task" 2 "did you mean 'probe'" "$TRAIN" --pe learned --task prob
+start "misspelt optimizer" 2 "did you mean 'adamw'" --optimizer adamww
+start "misspelt schedule" 2 "did you mean 'cosine'" --schedule cosin
+start "unknown option of an encoding" 1 "pe-opt" --pe-opt nothing=1
+start "an option without a value" 2 "KEY=VALUE" --pe-opt nothing
+start "a word too many" 2 "'probe'" probe
+
+start "dim not divisible by heads" '1' 'dim.*heads|heads.*dim' --dim 7
+start "negative" 2 "layers.*-1" --layers -1
+start "zero" 2 "heads.*0" --heads 0
+start "too large for any integer" 2 "steps" --steps 99999999999999999999
+start "trailing letters" 2 "steps.*12abc" --steps 12abc
+start "empty number" 2 "steps" --steps=
+start "not a number" 2 "lr.*nan" --lr nan
+start "infinite" 2 "lr" --lr inf
+start "too large for a real" 2 "lr" --lr 1e999
+start "a real for an integer" 2 "steps.*1.5" --steps 1.5
+start "probability out of range" 2 "dropout" --dropout 1.5
+start "neither architecture" 2 "arch" --arch sideways
+[ ! -e new ] && ok "no folder is left" || fail "no folder is left" "there is one"
+
+refused "text without --data" 1 '--data' "$TRAIN" --pe learned --task text "${small[@]}" --out-dir new
+refused "missing data" 1 'nowhere.txt' \
+    "$TRAIN" --pe learned --task text --data nowhere.txt "${small[@]}" --out-dir new
+: >empty.txt
+refused "empty data" 1 'empty.txt' \
+    "$TRAIN" --pe learned --task text --data empty.txt "${small[@]}" --out-dir new
+refused "data is a folder" 1 'folder' "$TRAIN" --pe learned --task text --data . "${small[@]}" --out-dir new
+
+small_run learned run
+refused "the folder is taken" 1 'run.*--overwrite|--overwrite.*run' \
+    "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir run
+cp run/checkpoint.h5 before.h5
+run "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir run --overwrite
+if [ "$status" -eq 0 ] && cmp -s run/checkpoint.h5 before.h5; then
+    ok "--overwrite, and the same bytes again"
+else
+    fail "--overwrite" "exit $status"
+fi
+mkdir mine && : >mine/thesis.tex
+refused "a folder of something else" 1 'mine' \
+    "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir mine
+refused "a file in the place of the folder" 1 'before.h5' \
+    "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir before.h5
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir readonly && chmod a-w readonly
+    refused "a folder that may not be written" 1 'readonly' \
+        "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir readonly/run
+else
+    refused "a place that may not be written" 1 '/proc/run' \
+        "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir /proc/run
+fi
+if command -v flock >/dev/null; then
+    lock=$(find run -name '*lock*' | head -n 1)
+    exec 9<"${lock:-run}"
+    if flock -n 9; then
+        refused "a run that is in use" 1 'in use|another|lock' "$TRAIN" --resume run --steps 8 --quiet
+    fi
+    exec 9<&-
+fi
+
+refused "resume: not there" 1 'nowhere' "$TRAIN" --resume nowhere
+refused "resume: another encoding" 1 'pe' "$TRAIN" --resume run --pe none
+refused "resume: another width" 1 'dim' "$TRAIN" --resume run --dim 16
+refused "resume: fewer steps" 1 'steps.*2' "$TRAIN" --resume run --steps 2
+run "$TRAIN" --resume run --steps 6 --quiet
+if [ "$status" -eq 0 ] && "$POSGRAD" inspect run | grep -q '^step     6,'; then
+    ok "resume"
+else
+    fail "resume" "exit $status"
+fi
+cp -r run cut && head -c 600 run/checkpoint.h5 >cut/checkpoint.h5
+refused "resume: truncated" 1 'truncated' "$TRAIN" --resume cut --steps 8
+cp -r run gone && rm gone/checkpoint.h5
+refused "resume: no checkpoint" 1 'checkpoint' "$TRAIN" --resume gone --steps 8
+
+echo '{"layerz": 2}' >typo.json
+refused "config: unknown key" 1 "did you mean 'layers'" "$TRAIN" --config typo.json
+echo '{' >broken.json
+refused "config: not JSON" 1 'broken.json' "$TRAIN" --config broken.json
+refused "config: not there" 1 'nowhere.json' "$TRAIN" --config nowhere.json
+
+refused "trace: no output" 2 '-o' "$POSGRAD" trace run
+refused "trace: neither precision" 2 'half' "$POSGRAD" trace run -o x.h5 --precision half
+refused "trace: settings beside a run" 2 'leave it out' "$POSGRAD" trace run -o x.h5 --dim 16
+finish
