@@ -84,7 +84,7 @@ $(BUILD)/posgrad: $(BUILD)/float/src/cli/main.o $(BUILD)/double.o $(BUILD)/float
 # The programs in the root are those of the BUILD that was made last.
 posgrad: $(BUILD)/posgrad FORCE
 	@cmp -s $< $@ || cp --remove-destination $< $@
-train $(BUILD)/train: %train: %posgrad
+train: posgrad
 	@ln -sf posgrad $@
 
 $(FLOAT_TESTS): $(BUILD)/float/%: $(BUILD)/float/%.o $(SUPPORT:%.c=$(BUILD)/float/%.o) $(BUILD)/float/libposgrad.a
@@ -94,14 +94,14 @@ $(DOUBLE_TESTS): $(BUILD)/double/%: $(BUILD)/double/%.o $(SUPPORT:%.c=$(BUILD)/d
 
 tests: $(FLOAT_TESTS) $(DOUBLE_TESTS)
 
-test: all tests $(BUILD)/train
+test: all tests
 	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" bash tests/run.sh
 
 demo: all
-	@echo "The probe asks of every place what stood elsewhere. With a learned table of positions it is solved:"
+	@echo "The probe is a row of one repeated token: every token must name its own position. A learned table solves it:"
 	./train --pe learned --task probe --out-dir runs/demo-learned --overwrite
 	@echo
-	@echo "Without positions the same model cannot tell one place from another, and stays at chance:"
+	@echo "Without positions all tokens look alike to the same model, and it stays at chance:"
 	./train --pe none --task probe --out-dir runs/demo-none --overwrite
 
 # Installs what is missing, and does nothing where nothing is.

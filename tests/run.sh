@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
 LIMIT=${TEST_SECONDS:-300} # of one program
 case $BUILD in /*) bin=$BUILD ;; *) bin=$PWD/$BUILD ;; esac
-export POSGRAD=$bin/posgrad TRAIN=$bin/train
+export POSGRAD=$bin/posgrad
 # An OpenMP that spins between tests slows down its neighbours; bits do not depend on it.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
@@ -26,7 +26,7 @@ report() {
         printf 'ok    %-48s %3d passed%s (%ss)\n' "$1" "$2" "$extra" "$5"
     else
         printf 'FAIL  %-48s %3d passed, %d failed%s (%ss)\n' "$1" "$2" "$3" "$extra" "$5"
-        grep -v -E '^\[ RUN  |^\[       OK ' "$log" | tail -n 60 | sed 's/^/      /'
+        grep -v -E '^\[ RUN  |^\[       OK |^ok ' "$log" | tail -n 60 | sed 's/^/      /'
         failures+=("$1")
     fi
 }

@@ -58,7 +58,7 @@ const char *name_nearest(const char *const *names, int count, const char *name)
 {
     int letters = (int)strnlen(name, MAX_LETTERS + 1), best = MAX_LETTERS + 1;
     const char *nearest = NULL;
-    for (int i = 0; i < count && letters <= MAX_LETTERS; i++) {
+    for (int i = 0; i < count; i++) {
         int d = distance(names[i], name);
         if (d < best) {
             best = d;

@@ -1,14 +1,15 @@
 # Sourced by the scripts of this folder: a scratch folder, and checks that print one line each.
 #
-# POSGRAD and TRAIN are the programs under test (tests/run.sh sets them).
+# POSGRAD is the program under test (tests/run.sh sets it), and TRAIN is it under its other name.
 set -uo pipefail
 POSGRAD=${POSGRAD:-$PWD/build/posgrad}
-TRAIN=${TRAIN:-$PWD/build/train}
 if [ ! -x "$POSGRAD" ]; then
     echo "FAIL there is no program $POSGRAD"
     exit 1
 fi
 scratch=$(mktemp -d)
+TRAIN=$scratch/train
+ln -s "$POSGRAD" "$TRAIN"
 cleanup() {
     chmod -R u+w "$scratch" 2>/dev/null
     rm -rf "$scratch"

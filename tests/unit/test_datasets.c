@@ -4,82 +4,25 @@
 #include "../../datasets/dataset.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../support/batch.h"
 #include "../support/check.h"
 
-#define TEXT "/usr/share/common-licenses/GPL-3"
-
-enum { MAX_ROWS = 64, MAX_LENGTH = 256 };
-
-struct batch {
-    int32_t tokens[MAX_ROWS * MAX_LENGTH], targets[MAX_ROWS * MAX_LENGTH],
-        mask[MAX_ROWS * MAX_LENGTH];
-};
 static struct batch batch, other;
 static struct dataset dataset;
 
-// "a=1 b=2" as pairs.
-static int open_with(struct dataset *d, const char *task, int64_t length, uint64_t seed,
-                     const char *options)
-{
-    static char copy[256];
-    const char *pairs[8];
-    char *rest = NULL;
-    int count = 0;
-    snprintf(copy, sizeof copy, "%s", options);
-    for (char *p = strtok_r(copy, " ", &rest); p && count < 8; p = strtok_r(NULL, " ", &rest))
-        pairs[count++] = p;
-    const char *data = strcmp(task, "text") == 0 ? TEXT : NULL;
-    return dataset_open(d, task, length, seed, data, count, pairs);
-}
-
 static void open_task(const char *task, int64_t length, const char *options)
 {
-    check_ok(open_with(&dataset, task, length, 1, options));
-}
-
-static void draw(struct batch *b, enum dataset_split split, uint64_t step, int64_t rows)
-{
-    memset(b, 0x7f, sizeof *b);
-    dataset_batch(&dataset, split, step, rows, b->tokens, b->targets, b->mask);
-}
-
-// What any row must be: in range, and nothing scored or said where there is padding.
-static void check_rows(const struct batch *b, int64_t rows)
-{
-    for (int64_t i = 0; i < rows * dataset.length; i++) {
-        assert_true(b->mask[i] == 0 || b->mask[i] == 1);
-        assert_true(b->tokens[i] >= 0 && b->tokens[i] < dataset.vocab);
-        assert_true(b->targets[i] >= DATASET_IGNORE && b->targets[i] < dataset.vocab);
-        if (b->mask[i])
-            continue;
-        assert_int_equal(b->tokens[i], 0);
-        assert_int_equal(b->targets[i], DATASET_IGNORE);
-    }
-    for (int64_t i = rows * dataset.length; i < MAX_ROWS * MAX_LENGTH; i++)
-        assert_true(b->tokens[i] == 0x7f7f7f7f && b->targets[i] == 0x7f7f7f7f &&
-                    b->mask[i] == 0x7f7f7f7f);
+    check_ok(batch_open(&dataset, task, length, 1, options));
 }
 
 // --- probe
 
-static int64_t masked_length(const struct batch *b, int64_t row)
-{
-    int64_t n = 0;
-    for (int64_t i = 0; i < dataset.length; i++)
-        n += b->mask[row * dataset.length + i];
-    return n;
-}
-
 static void check_probe_row(const struct batch *b, int64_t row, bool bos)
 {
-    int64_t n = masked_length(b, row);
+    int64_t n = batch_row_length(&dataset, b, row);
     for (int64_t i = 0; i < n; i++) {
         int64_t at = row * dataset.length + i;
         assert_int_equal(b->mask[at], 1);
@@ -96,10 +39,10 @@ static void test_probe(void **state)
             open_task("probe", length, bos ? "bos=1" : "");
             assert_int_equal(dataset.vocab, (length > 2 ? length : 2) + bos);
             check_close(dataset.chance, 1.0 / (double)(length - bos), 1e-15, 0);
-            draw(&batch, DATASET_TRAIN, 3, 5);
-            check_rows(&batch, 5);
+            batch_draw(&dataset, &batch, DATASET_TRAIN, 3, 5);
+            batch_check(&dataset, &batch, 5);
             for (int row = 0; row < 5; row++) {
-                assert_int_equal(masked_length(&batch, row), length);
+                assert_int_equal(batch_row_length(&dataset, &batch, row), length);
                 check_probe_row(&batch, row, bos);
             }
             dataset_close(&dataset);
@@ -118,14 +61,14 @@ static void test_probe_mixed(void **state)
         double first = 0, scored = 0;
         open_task("probe", LENGTH, bos ? "mixed=1 bos=1" : "mixed=1");
         for (uint64_t step = 0; step < BATCHES; step++) {
-            draw(&batch, DATASET_TRAIN, step, 4);
-            int64_t n = masked_length(&batch, 0) - bos;
+            batch_draw(&dataset, &batch, DATASET_TRAIN, step, 4);
+            int64_t n = batch_row_length(&dataset, &batch, 0) - bos;
             assert_in_range(n, 1, LENGTH - bos);
             seen[n]++;
             first += 1;
             scored += (double)n;
             for (int row = 0; row < 4; row++) {
-                assert_int_equal(masked_length(&batch, row), n + bos);
+                assert_int_equal(batch_row_length(&dataset, &batch, row), n + bos);
                 check_probe_row(&batch, row, bos);
             }
         }
@@ -143,7 +86,7 @@ static void check_string_row(const struct batch *b, int64_t row, bool reverse, i
 {
     const int32_t *tokens = b->tokens + row * dataset.length;
     const int32_t *targets = b->targets + row * dataset.length;
-    int64_t size = masked_length(b, row), n = (size - 1) / 2;
+    int64_t size = batch_row_length(&dataset, b, row), n = (size - 1) / 2;
     assert_int_equal(size, 2 * n + 1);
     for (int64_t i = 0; i < dataset.length; i++) {
         assert_int_equal(b->mask[row * dataset.length + i], i < size);
@@ -161,19 +104,19 @@ static void check_string_row(const struct batch *b, int64_t row, bool reverse, i
 static void check_string_task(const char *task, int64_t length, const char *options,
                               int64_t symbols, int64_t shortest, int64_t longest)
 {
-    bool seen[MAX_LENGTH] = {false};
+    bool seen[BATCH_MAX_LENGTH] = {false};
     open_task(task, length, options);
     assert_int_equal(dataset.vocab, symbols + 2);
     check_close(dataset.chance, 1.0 / (double)symbols, 1e-15, 0);
     for (uint64_t step = 0; step < 20; step++) {
-        draw(&batch, DATASET_TRAIN, step, 16);
-        check_rows(&batch, 16);
+        batch_draw(&dataset, &batch, DATASET_TRAIN, step, 16);
+        batch_check(&dataset, &batch, 16);
         for (int64_t row = 0; row < 16; row++) {
             check_string_row(&batch, row, task[0] == 'r', symbols);
-            seen[(masked_length(&batch, row) - 1) / 2] = true;
+            seen[(batch_row_length(&dataset, &batch, row) - 1) / 2] = true;
         }
     }
-    for (int64_t n = 0; n < MAX_LENGTH; n++)
+    for (int64_t n = 0; n < BATCH_MAX_LENGTH; n++)
         assert_int_equal(seen[n], n >= shortest && n <= longest);
     dataset_close(&dataset);
 }
@@ -191,199 +134,6 @@ static void test_strings(void **state)
         check_string_task(tasks[t], 32, "max-length=9 min-length=2", 16, 2, 9);
         check_string_task(tasks[t], 255, "symbols=300 max_length=127", 300, 127, 127);
     }
-}
-
-// --- text
-
-struct file {
-    unsigned char *bytes;
-    int64_t size;
-};
-
-static struct file read_whole(const char *path)
-{
-    struct file file = {malloc(1 << 20), 0};
-    FILE *stream = fopen(path, "rb");
-    assert_non_null(stream);
-    assert_non_null(file.bytes);
-    file.size = (int64_t)fread(file.bytes, 1, 1 << 20, stream);
-    assert_in_range(file.size, 2000, (1 << 20) - 1);
-    fclose(stream);
-    return file;
-}
-
-// The split of one byte, byte by byte: twentieths of the file, the 5th and 15th for validation, the
-// 10th and 20th for the test.
-static enum dataset_split split_of_byte(int64_t at, int64_t size)
-{
-    int64_t block = 0;
-    while (at >= (block + 1) * size / 20)
-        block++;
-    return block % 10 == 4 ? DATASET_VALIDATION : block % 10 == 9 ? DATASET_TEST : DATASET_TRAIN;
-}
-
-// Where a row comes from: some place whose bytes are the row and are all of the split.
-static int64_t find_window(const struct file *file, enum dataset_split split, const int32_t *tokens,
-                           const int32_t *targets)
-{
-    for (int64_t at = 0; at + dataset.length < file->size; at++) {
-        int64_t i = 0;
-        while (i < dataset.length && tokens[i] == file->bytes[at + i] &&
-               targets[i] == file->bytes[at + i + 1])
-            i++;
-        if (i < dataset.length)
-            continue;
-        for (i = 0; i <= dataset.length; i++)
-            if (split_of_byte(at + i, file->size) != split)
-                break;
-        if (i > dataset.length)
-            return at;
-    }
-    return -1;
-}
-
-static void check_text_split(const struct file *file, enum dataset_split split, bool *used)
-{
-    for (uint64_t step = 0; step < 4; step++) {
-        draw(&batch, split, step, MAX_ROWS);
-        check_rows(&batch, MAX_ROWS);
-        for (int row = 0; row < MAX_ROWS; row++) {
-            assert_int_equal(masked_length(&batch, row), dataset.length);
-            int64_t at = find_window(file, split, batch.tokens + row * dataset.length,
-                                     batch.targets + row * dataset.length);
-            assert_true(at >= 0);
-            memset(used + at, true, (size_t)dataset.length + 1);
-        }
-    }
-}
-
-static void test_text(void **state)
-{
-    (void)state;
-    static const int64_t lengths[] = {1, 31, 200};
-    struct file file = read_whole(TEXT);
-    for (int l = 0; l < 3; l++) {
-        bool *used = calloc((size_t)file.size, DATASET_SPLITS);
-        assert_non_null(used);
-        open_task("text", lengths[l], "");
-        assert_int_equal(dataset.vocab, 256);
-        assert_true(dataset.bits_per_byte && dataset.needs_causal);
-        int64_t reached = 0;
-        for (int s = 0; s < DATASET_SPLITS; s++)
-            check_text_split(&file, (enum dataset_split)s, used + s * file.size);
-        for (int64_t i = 0; i < file.size; i++) {
-            int splits = used[i] + used[file.size + i] + used[2 * file.size + i];
-            assert_in_range(splits, 0, 1);
-            reached += splits;
-        }
-        assert_true(lengths[l] < 200 || reached > file.size * 8 / 10);
-        dataset_close(&dataset);
-        free(used);
-    }
-    free(file.bytes);
-}
-
-static void test_text_chance(void **state)
-{
-    (void)state;
-    struct file file = read_whole(TEXT);
-    double count[256] = {0}, all = 0, most = 0;
-    for (int64_t i = 0; i < file.size; i++) {
-        if (split_of_byte(i, file.size) != DATASET_TRAIN)
-            continue;
-        all += 1;
-        count[file.bytes[i]] += 1;
-        most = fmax(most, count[file.bytes[i]]);
-    }
-    open_task("text", 32, "");
-    check_close(dataset.chance, most / all, 1e-12, 0);
-    check_close(dataset.chance, 0.17, 0, 0.05); // the space, in English
-    dataset_close(&dataset);
-    free(file.bytes);
-}
-
-static void test_text_held_out_is_the_same_for_all_seeds(void **state)
-{
-    (void)state;
-    for (int s = 0; s < DATASET_SPLITS; s++) {
-        check_ok(open_with(&dataset, "text", 64, 1, ""));
-        draw(&batch, (enum dataset_split)s, 5, 8);
-        dataset_close(&dataset);
-        check_ok(open_with(&dataset, "text", 64, 2, ""));
-        draw(&other, (enum dataset_split)s, 5, 8);
-        dataset_close(&dataset);
-        assert_int_equal(memcmp(&batch, &other, sizeof batch) == 0, s != DATASET_TRAIN);
-    }
-}
-
-// Every window of the smallest file that is allowed stays within its split.
-static void test_text_smallest_file(void **state)
-{
-    (void)state;
-    char path[] = "/tmp/posgrad-text-XXXXXX";
-    int file = mkstemp(path);
-    unsigned char bytes[180]; // 20 blocks of 8 + 1
-    for (int i = 0; i < 180; i++)
-        bytes[i] = (unsigned char)i;
-    assert_true(file >= 0 && write(file, bytes, sizeof bytes) == sizeof bytes);
-    check_error(dataset_open(&dataset, "text", 9, 0, path, 0, NULL), ERR_FILE,
-                "has 180 bytes; windows of length 9 take 200");
-    check_ok(dataset_open(&dataset, "text", 8, 0, path, 0, NULL));
-    bool used[DATASET_SPLITS][256] = {{false}};
-    for (int s = 0; s < DATASET_SPLITS; s++) {
-        for (uint64_t step = 0; step < 40; step++) {
-            draw(&batch, (enum dataset_split)s, step, 32);
-            for (int i = 0; i < 32 * 8; i++)
-                used[s][batch.tokens[i]] = used[s][batch.targets[i]] = true;
-        }
-    }
-    dataset_close(&dataset);
-    for (int i = 0; i < 180; i++)
-        for (int s = 0; s < DATASET_SPLITS; s++)
-            assert_int_equal(used[s][i], s == (int)split_of_byte(i, 180));
-    // The file may be any other bytes, all the same byte too.
-    assert_int_equal(ftruncate(file, 0), 0);
-    assert_int_equal(ftruncate(file, 5000), 0);
-    check_ok(dataset_open(&dataset, "text", 8, 0, path, 0, NULL));
-    check_close(dataset.chance, 1.0, 0, 0);
-    dataset_close(&dataset);
-    assert_int_equal(ftruncate(file, 0), 0);
-    check_error(dataset_open(&dataset, "text", 8, 0, path, 0, NULL), ERR_FILE, "is empty");
-    close(file);
-    unlink(path);
-}
-
-static void test_text_refused(void **state)
-{
-    (void)state;
-    check_error(dataset_open(&dataset, "text", 8, 0, NULL, 0, NULL), ERR_ARGUMENT, "--data FILE");
-    check_error(dataset_open(&dataset, "text", 8, 0, "", 0, NULL), ERR_ARGUMENT, "--data FILE");
-    check_error(dataset_open(&dataset, "text", 8, 0, "/nowhere/at/all", 0, NULL), ERR_FILE,
-                "cannot open '/nowhere/at/all': No such file");
-    check_error(dataset_open(&dataset, "text", 8, 0, "/tmp", 0, NULL), ERR_FILE,
-                "'/tmp' is a folder");
-    check_error(dataset_open(&dataset, "text", 8, 0, "/dev/null", 0, NULL), ERR_FILE,
-                "not a regular file");
-    char path[] = "/tmp/posgrad-pipe-XXXXXX", fifo[64];
-    assert_non_null(mkdtemp(path));
-    snprintf(fifo, sizeof fifo, "%s/pipe", path);
-    assert_int_equal(mkfifo(fifo, 0600), 0);
-    check_error(dataset_open(&dataset, "text", 8, 0, fifo, 0, NULL), ERR_FILE,
-                "not a regular file"); // and does not wait for a writer
-    unlink(fifo);
-    rmdir(path);
-    char hidden[] = "/tmp/posgrad-hidden-XXXXXX";
-    int file = mkstemp(hidden);
-    assert_true(file >= 0 && fchmod(file, 0) == 0);
-    close(file);
-    int code = dataset_open(&dataset, "text", 8, 0, hidden, 0, NULL);
-    // root may read everything, and finds nothing
-    check_error(code, ERR_FILE, getuid() ? "Permission denied" : "is empty");
-    unlink(hidden);
-    char endless[2000];
-    memset(endless, 'p', sizeof endless);
-    endless[sizeof endless - 1] = '\0';
-    check_error(dataset_open(&dataset, "text", 8, 0, endless, 0, NULL), ERR_ARGUMENT, "--data");
 }
 
 // --- all tasks
@@ -407,16 +157,17 @@ static void test_same_arguments_same_bytes(void **state)
     (void)state;
     for (int c = 0; c < CASES; c++) {
         open_task(cases[c].task, cases[c].length, cases[c].options);
-        draw(&batch, DATASET_VALIDATION, 7, 16);
-        draw(&other, DATASET_TRAIN, 7, 16); // nothing is remembered from one batch to another
-        draw(&other, DATASET_VALIDATION, 7, 16);
+        batch_draw(&dataset, &batch, DATASET_VALIDATION, 7, 16);
+        batch_draw(&dataset, &other, DATASET_TRAIN, 7,
+                   16); // nothing is remembered from one batch to another
+        batch_draw(&dataset, &other, DATASET_VALIDATION, 7, 16);
         check_same_bytes(&other, &batch, sizeof batch);
         dataset_close(&dataset);
         open_task(cases[c].task, cases[c].length, cases[c].options);
-        draw(&other, DATASET_VALIDATION, 7, 16);
+        batch_draw(&dataset, &other, DATASET_VALIDATION, 7, 16);
         check_same_bytes(&other, &batch, sizeof batch);
         // Rows do not depend on how many come after them.
-        draw(&other, DATASET_VALIDATION, 7, 3);
+        batch_draw(&dataset, &other, DATASET_VALIDATION, 7, 3);
         check_same_bytes(other.tokens, batch.tokens, 3 * 32 * sizeof(int32_t));
         dataset_close(&dataset);
     }
@@ -431,12 +182,13 @@ static bool same_row(const int32_t *a, const int32_t *b)
 static void test_splits_steps_rows_and_seeds_differ(void **state)
 {
     (void)state;
-    static int32_t rows[256][MAX_LENGTH];
+    static int32_t rows[256][BATCH_MAX_LENGTH];
     for (int c = 2; c < 4; c++) {
         int count = 0;
         for (int k = 0; k < 16; k++) {
-            check_ok(open_with(&dataset, cases[c].task, 33, (uint64_t)(k / 8), "symbols=16"));
-            draw(&batch, (enum dataset_split)(k % 8 % 3), (uint64_t)(k % 8 / 3), 16);
+            check_ok(batch_open(&dataset, cases[c].task, 33, (uint64_t)(k / 8), "symbols=16"));
+            batch_draw(&dataset, &batch, (enum dataset_split)(k % 8 % 3), (uint64_t)(k % 8 / 3),
+                       16);
             for (int row = 0; row < 16; row++)
                 memcpy(rows[count++], batch.tokens + row * 33, 33 * sizeof(int32_t));
             if (k < 15)
@@ -454,7 +206,7 @@ static void test_splits_steps_rows_and_seeds_differ(void **state)
 static void test_scores(void **state)
 {
     (void)state;
-    static int32_t noise[MAX_ROWS * MAX_LENGTH];
+    static int32_t noise[BATCH_MAX];
     for (int c = 0; c < CASES; c++) {
         struct rng rng;
         struct dataset_score right = {0}, random = {0};
@@ -463,7 +215,7 @@ static void test_scores(void **state)
         bool strings = strcmp(cases[c].task, "copy") == 0 || strcmp(cases[c].task, "reverse") == 0;
         uint32_t answers = (uint32_t)dataset.vocab - (strings ? 2 : 0);
         for (uint64_t step = 0; step < 60; step++) {
-            draw(&batch, DATASET_TEST, step, 32);
+            batch_draw(&dataset, &batch, DATASET_TEST, step, 32);
             for (int i = 0; i < 32 * 32; i++)
                 noise[i] = (int32_t)rng_below(&rng, answers);
             dataset_score(&right, 32, 32, batch.targets, batch.targets);
@@ -532,12 +284,12 @@ static void test_refused(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         memset(&dataset, 0x5a, sizeof dataset);
-        int code = open_with(&dataset, bad[i].task, bad[i].length, 0, bad[i].options);
+        int code = batch_open(&dataset, bad[i].task, bad[i].length, 0, bad[i].options);
         check_error(code, ERR_ARGUMENT, bad[i].words);
         assert_null(dataset.task); // nothing is left open, and closing is harmless
         dataset_close(&dataset);
     }
-    check_error(dataset_open(&dataset, "copy", 32, 0, TEXT, 0, NULL), ERR_ARGUMENT,
+    check_error(dataset_open(&dataset, "copy", 32, 0, BATCH_TEXT, 0, NULL), ERR_ARGUMENT,
                 "leave out --data");
 }
 
@@ -556,9 +308,6 @@ static void test_list(void **state)
 
 CHECK_MAIN(cmocka_unit_test(test_list), cmocka_unit_test(test_probe),
            cmocka_unit_test(test_probe_mixed), cmocka_unit_test(test_strings),
-           cmocka_unit_test(test_text), cmocka_unit_test(test_text_chance),
-           cmocka_unit_test(test_text_held_out_is_the_same_for_all_seeds),
-           cmocka_unit_test(test_text_smallest_file), cmocka_unit_test(test_text_refused),
            cmocka_unit_test(test_same_arguments_same_bytes),
            cmocka_unit_test(test_splits_steps_rows_and_seeds_differ), cmocka_unit_test(test_scores),
            cmocka_unit_test(test_score_counts), cmocka_unit_test(test_refused))

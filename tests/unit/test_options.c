@@ -252,9 +252,9 @@ static void test_get_is_short_and_bounded(void **state)
     assert_int_equal(options_get(options_find(table, "rate"), &settings, text, 4), 3);
     assert_string_equal(text, "0.1");
     char digits[32];
-    settings.rate = 0.123456789012345;
+    settings.rate = 1.0 / 3;
     options_get(options_find(table, "rate"), &settings, digits, sizeof digits);
-    assert_string_equal(digits, "0.123456789012345");
+    assert_string_equal(digits, "0.3333333333333333");
     check_error(options_get(options_find(table, "rate"), &settings, text, 3), ERR_ARGUMENT, "rate");
     check_ok(set("path", "eightlong"));
     check_error(options_get(options_find(table, "path"), &settings, text, 8), ERR_ARGUMENT, "path");
@@ -274,6 +274,7 @@ static void test_names(void **state)
         const char *typed, *meant;
     } typos[] = {{"alibbi", "alibi"},
                  {"laibi", "alibi"},
+                 {"laiib", "alibi"}, // two swaps
                  {"rpoe", "rope"},
                  {"ROPE", "rope"},
                  {"tranformer-xl", "transformer-xl"},
