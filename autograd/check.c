@@ -168,7 +168,7 @@ static void run_check(struct checker *c, int64_t max_elements, enum ag_corruptio
         c->cotangent[i] = (real)(rng_uniform(&c->rng) + 0.5) * (rng_below(&c->rng, 2) ? 1 : -1);
     double f = value(c);
     if (!isfinite(f))
-        compare(c, NAN, f, 1, "forward", 0);
+        compare(c, (double)NAN, f, 1, "forward", 0);
     ag_backward(c->plan, c->cotangent);
     int64_t k = 0;
     for (int l = 0; l < c->leaves; l++) {

