@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs every test program of BUILD in float and in double, then the test scripts, and counts.
 #
-# A program's own count of its tests is compared with what it reported as good, so a test that never ended
-# counts as failed: a crash, an exit in the middle, a time limit. Last line: "N passed, M failed".
+# A program's own count of its tests is compared with what it reported as good, so a test that never
+# ended counts as failed: a crash, an exit in the middle, a time limit. Last line: "N passed, M
+# failed".
 set -uo pipefail
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}

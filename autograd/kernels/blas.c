@@ -25,9 +25,9 @@ struct blas_cpu blas_cpu(void)
 static bool is_old(const char *core)
 {
     static const char *const old[] = {
-        "Katmai",  "Coppermine", "Northwood", "Prescott",    "Banias", "Atom",
-        "Core2",   "Penryn",     "Dunnington", "Nehalem",    "Sandybridge",
-        "Athlon",  "Opteron",    "Opteron_SSE3", "Barcelona", "Bobcat", "Nano",
+        "Katmai",  "Coppermine",   "Northwood",  "Prescott", "Banias",      "Atom",
+        "Core2",   "Penryn",       "Dunnington", "Nehalem",  "Sandybridge", "Athlon",
+        "Opteron", "Opteron_SSE3", "Barcelona",  "Bobcat",   "Nano",
     };
     for (size_t i = 0; i < sizeof old / sizeof old[0]; i++)
         if (strcasecmp(core, old[i]) == 0)

@@ -1,16 +1,17 @@
 // The OpenBLAS that this process runs on, and the mend for CPUs that it does not know.
 //
-// OpenBLAS picks its kernels by the CPU's model number while it is loaded. For a model newer than itself
-// it may fall back to SSE3 kernels, which are 4 to 8 times slower than what the CPU can do. The choice can
-// only be steered by the environment, so the mend sets OPENBLAS_CORETYPE and starts the program anew, once.
+// OpenBLAS picks its kernels by the CPU's model number while it is loaded. For a model newer than
+// itself it may fall back to SSE3 kernels, which are 4 to 8 times slower than what the CPU can do.
+// The choice can only be steered by the environment, so the mend sets OPENBLAS_CORETYPE and starts
+// the program anew, once.
 #ifndef POSGRAD_BLAS_H
 #define POSGRAD_BLAS_H
 
 #include <stdbool.h>
 
 #define BLAS_CORE_VARIABLE "OPENBLAS_CORETYPE"
-// Holds the kernels that were found too slow, in the process that was started anew; a process that has it,
-// even empty, is left alone.
+// Holds the kernels that were found too slow, in the process that was started anew; a process that
+// has it, even empty, is left alone.
 #define BLAS_MENDED_VARIABLE "POSGRAD_BLAS_MENDED"
 
 struct blas_cpu {
@@ -20,12 +21,12 @@ struct blas_cpu {
 
 struct blas_cpu blas_cpu(void);
 
-// The kernels to ask for on `cpu` in place of `core`, or NULL when `core` is as good as any. `chosen` is
-// what the user has in OPENBLAS_CORETYPE (NULL or "" for nothing); his choice stands.
+// The kernels to ask for on `cpu` in place of `core`, or NULL when `core` is as good as any.
+// `chosen` is what the user has in OPENBLAS_CORETYPE (NULL or "" for nothing); his choice stands.
 const char *blas_better_core(const char *core, const struct blas_cpu *cpu, const char *chosen);
 
-// Call first in main(). Starts the program anew with better kernels where there are any; otherwise, and when
-// that fails, it returns and the program goes on with what it has.
+// Call first in main(). Starts the program anew with better kernels where there are any; otherwise,
+// and when that fails, it returns and the program goes on with what it has.
 void blas_mend(char **argv);
 
 // "serial", "pthreads" or "OpenMP": how OpenBLAS was built.

@@ -1,7 +1,8 @@
 // Subcommands: one file each (command_NAME.c), one row in list.h.
 //
-// A command parses its own arguments with argp, calls the library, prints. It is the only layer that prints
-// or decides an exit code: 0 good, 1 for an error (one line on stderr), 2 for wrong usage.
+// A command parses its own arguments with argp, calls the library, prints. It is the only layer
+// that prints or decides an exit code: 0 good, 1 for an error (one line on stderr), 2 for wrong
+// usage.
 #ifndef POSGRAD_COMMAND_H
 #define POSGRAD_COMMAND_H
 

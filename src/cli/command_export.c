@@ -133,11 +133,15 @@ static int export(const struct arguments *arguments, const struct export_format 
 
 static int run_command(int argc, char **argv)
 {
-    static const struct argp argp = {
-        options, parse, "RUN",
-        "Writes the tables of an encoding (positions, biases, rotations, factors), with the names of their "
-        "axes, to a file.\vformats",
-        NULL, help, NULL};
+    static const struct argp argp = {options,
+                                     parse,
+                                     "RUN",
+                                     "Writes the tables of an encoding (positions, biases, "
+                                     "rotations, factors), with the names of their "
+                                     "axes, to a file.\vformats",
+                                     NULL,
+                                     help,
+                                     NULL};
     struct arguments arguments = {.what = "tables"};
     const struct export_format *format = NULL;
     arguments_normalise(argc, argv);

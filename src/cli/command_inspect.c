@@ -68,8 +68,8 @@ static int add_dataset(void *context, const char *path)
         if (*p == '/')
             *p = '.';
     json_t *shape = shape_json(dims, size, &count);
-    json_t *row = json_pack("{s:s, s:s, s:o, s:I}", "name", name, "type", types[type], "shape", shape,
-                            "count", count);
+    json_t *row = json_pack("{s:s, s:s, s:o, s:I}", "name", name, "type", types[type], "shape",
+                            shape, "count", count);
     if (strcmp(inspection->group, "/tables") == 0)
         json_object_set_new(row, "axes", axes_json(inspection->reader, path, dims));
     inspection->count += count;
@@ -93,8 +93,9 @@ static int add_group(json_t *facts, struct h5_reader *reader, const char *group)
 
 static void add_attributes(json_t *facts, struct h5_reader *reader)
 {
-    static const char *const names[] = {"format",    "format_version", "step",         "seed",
-                                        "precision", "posgrad_version", "blas_version", "blas_kernel"};
+    static const char *const names[] = {"format",       "format_version", "step",
+                                        "seed",         "precision",      "posgrad_version",
+                                        "blas_version", "blas_kernel"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         int64_t number;
         char *text = h5_read_attr_text(reader, "/", names[i]);
@@ -160,7 +161,8 @@ static void print_config(json_t *config)
     const char *key;
     json_t *value;
     int used = 0;
-    json_object_foreach(config, key, value) {
+    json_object_foreach(config, key, value)
+    {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
         if (text && strcmp(text, "\"\"") != 0 && strcmp(text, "[]") != 0) {
             int size = (int)(strlen(key) + strlen(text)) + 3;
@@ -184,10 +186,12 @@ static void print_group(const json_t *facts, const char *group, const char *titl
     if (json_array_size(list) == 0)
         return;
     printf("%s\n", title);
-    json_array_foreach(list, i, row) {
+    json_array_foreach(list, i, row)
+    {
         char shape[256] = "[";
         json_t *size, *axes = json_object_get(row, "axes"), *axis;
-        json_array_foreach(json_object_get(row, "shape"), k, size) {
+        json_array_foreach(json_object_get(row, "shape"), k, size)
+        {
             size_t used = strlen(shape);
             snprintf(shape + used, sizeof shape - used, "%s%lld", k ? ", " : "",
                      (long long)json_integer_value(size));
@@ -201,11 +205,13 @@ static void print_group(const json_t *facts, const char *group, const char *titl
 
 static void print_text(const json_t *facts)
 {
-    printf("file     %s, %lld bytes, digest ok\n", text_of(facts, "file"), number_of(facts, "bytes"));
+    printf("file     %s, %lld bytes, digest ok\n", text_of(facts, "file"),
+           number_of(facts, "bytes"));
     printf("format   %s %lld, posgrad %s, %s\n", text_of(facts, "format"),
            number_of(facts, "format_version"), text_of(facts, "posgrad_version"),
            text_of(facts, "precision"));
-    printf("BLAS     %s, kernels %s\n", text_of(facts, "blas_version"), text_of(facts, "blas_kernel"));
+    printf("BLAS     %s, kernels %s\n", text_of(facts, "blas_version"),
+           text_of(facts, "blas_kernel"));
     printf("step     %lld, seed %lld\n", number_of(facts, "step"), number_of(facts, "seed"));
     json_t *config = json_object_get(facts, "config");
     if (config) {
@@ -262,8 +268,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static int run_command(int argc, char **argv)
 {
     static const struct argp argp = {
-        options, parse, "RUN|FILE",
-        "Shows what is in a checkpoint or a trace, after its digest was checked.", NULL, NULL, NULL};
+        options,    parse,
+        "RUN|FILE", "Shows what is in a checkpoint or a trace, after its digest was checked.",
+        NULL,       NULL,
+        NULL};
     struct arguments arguments = {0};
     arguments_normalise(argc, argv);
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))

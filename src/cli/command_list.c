@@ -90,8 +90,9 @@ static const struct kind *find_kind(const char *name)
     if (near)
         err_set(ERR_ARGUMENT, "there is no list of '%s'; did you mean '%s'?", name, near);
     else
-        err_set(ERR_ARGUMENT, "there is no list of '%s', but of encodings, tasks, optimizers, "
-                              "schedules, formats and ops",
+        err_set(ERR_ARGUMENT,
+                "there is no list of '%s', but of encodings, tasks, optimizers, "
+                "schedules, formats and ops",
                 name);
     return NULL;
 }
@@ -114,9 +115,9 @@ static json_t *options_json(const struct option_def *option)
 {
     json_t *list = json_array();
     for (; list && option && option->key; option++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s*, s:s}", "name", option->key, "default",
-                                              option->default_value, "choices", option->choices,
-                                              "help", option->help));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s*, s:s}", "name", option->key,
+                                              "default", option->default_value, "choices",
+                                              option->choices, "help", option->help));
     return list;
 }
 
@@ -184,16 +185,20 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 static int run_command(int argc, char **argv)
 {
-    static const struct argp argp = {
-        options, parse, "encodings|tasks|optimizers|schedules|formats|ops",
-        "Lists what there is to choose from.", NULL, NULL, NULL};
+    static const struct argp argp = {options,
+                                     parse,
+                                     "encodings|tasks|optimizers|schedules|formats|ops",
+                                     "Lists what there is to choose from.",
+                                     NULL,
+                                     NULL,
+                                     NULL};
     struct arguments arguments = {0};
     arguments_normalise(argc, argv);
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
         return 2;
     if (!arguments.kind)
-        return command_usage("list", "say of what: encodings, tasks, optimizers, schedules, formats "
-                                     "or ops");
+        return command_usage("list",
+                             "say of what: encodings, tasks, optimizers, schedules, formats or ops");
     const struct kind *kind = find_kind(arguments.kind);
     if (!kind)
         return command_usage("list", err_last());

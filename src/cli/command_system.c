@@ -1,4 +1,5 @@
-// posgrad system: all of this machine that decides speed or bits, for a report of a result or of a fault.
+// posgrad system: all of this machine that decides speed or bits, for a report of a result or of a
+// fault.
 #include <argp.h>
 #include <jansson.h>
 #include <nettle/version.h>
@@ -67,8 +68,9 @@ static void add_cpu(struct facts *facts)
     struct blas_cpu cpu = blas_cpu();
     cpu_name(name, sizeof name);
     add(facts, "cpu", "CPU", "%s", name);
-    add(facts, "cpu_features", "features", "%s%s%s%s", cpu.avx2 ? "AVX2 " : "", cpu.fma ? "FMA " : "",
-        cpu.avx512 ? "AVX-512" : "", !cpu.avx2 && !cpu.fma && !cpu.avx512 ? "none that matter" : "");
+    add(facts, "cpu_features", "features", "%s%s%s%s", cpu.avx2 ? "AVX2 " : "",
+        cpu.fma ? "FMA " : "", cpu.avx512 ? "AVX-512" : "",
+        !cpu.avx2 && !cpu.fma && !cpu.avx512 ? "none that matter" : "");
     add(facts, "threads", "threads", "%d", par_threads());
 }
 
@@ -78,11 +80,11 @@ static void add_mend(struct facts *facts)
     struct blas_cpu cpu = blas_cpu();
     const char *better = blas_better_core(gemm_kernel(), &cpu, NULL);
     if (before && *before && asked && better)
-        add(facts, "blas_mend", "mend", "failed: OpenBLAS keeps its %s kernels, though %s was asked for",
-            gemm_kernel(), asked);
+        add(facts, "blas_mend", "mend",
+            "failed: OpenBLAS keeps its %s kernels, though %s was asked for", gemm_kernel(), asked);
     else if (before && *before && asked)
-        add(facts, "blas_mend", "mend", "OpenBLAS took its %s kernels; restarted with %s=%s", before,
-            BLAS_CORE_VARIABLE, asked);
+        add(facts, "blas_mend", "mend", "OpenBLAS took its %s kernels; restarted with %s=%s",
+            before, BLAS_CORE_VARIABLE, asked);
     else if (asked && *asked)
         add(facts, "blas_mend", "mend", "none: %s=%s is set by you and is respected%s%s",
             BLAS_CORE_VARIABLE, asked, better ? "; faster here: " : "", better ? better : "");
@@ -153,9 +155,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static int run_command(int argc, char **argv)
 {
     static const struct argp argp = {
-        options, parse, NULL,
-        "Shows what of this machine decides speed or bits: CPU, BLAS kernels, threads, versions.", NULL,
-        NULL, NULL};
+        options,
+        parse,
+        NULL,
+        "Shows what of this machine decides speed or bits: CPU, BLAS kernels, threads, versions.",
+        NULL,
+        NULL,
+        NULL};
     struct facts facts = {0};
     bool json = false;
     arguments_normalise(argc, argv);

@@ -54,7 +54,7 @@ static void print_help(void)
          "A wind tunnel for position encodings: small Transformers trained with any of them.\n");
     for (int i = 0; i < command_count; i++)
         printf("  %-11s %s\n", commands[i]->name, commands[i]->title);
-    puts("\n'posgrad COMMAND --help' tells of one. Started as 'train', the program is 'posgrad train'.\n"
+    puts("\n'posgrad COMMAND --help' tells of one. Started as 'train', this is 'posgrad train'.\n"
          "  --version   version; 'posgrad system' tells of the libraries, too");
 }
 
@@ -74,8 +74,8 @@ static int unknown_command(const char *name)
     return command_usage(NULL, err_last());
 }
 
-// Whether "--precision double" is among the arguments, in any form that argp takes: joined by '=', or
-// shortened down to "--pr".
+// Whether "--precision double" is among the arguments, in any form that argp takes: joined by '=',
+// or shortened down to "--pr".
 static bool asks_for_double(int argc, char **argv)
 {
     static const char flag[] = "--precision";

@@ -53,8 +53,9 @@ const struct export_format *export_format_of(const char *path)
         strncat(all, i ? " " : "", sizeof all - strlen(all) - 1);
         strncat(all, export_formats[i]->extension, sizeof all - strlen(all) - 1);
     }
-    err_set(ERR_ARGUMENT, "the name %s does not say its format; end it with one of %s, or give --format",
-            path, all);
+    err_set(ERR_ARGUMENT,
+            "the name %s does not say its format; end it with one of %s, or give --format", path,
+            all);
     return NULL;
 }
 
@@ -65,8 +66,7 @@ static int write_stdout(const char *bytes, size_t size)
     return 0;
 }
 
-int export_write(const struct export_set *set, const struct export_format *format,
-                 const char *path)
+int export_write(const struct export_set *set, const struct export_format *format, const char *path)
 {
     char *bytes = NULL;
     size_t size = 0;

@@ -1,7 +1,7 @@
 // Exports: named arrays in a file of a format that other programs read.
 //
-// A format is one file, one const struct export_format, one row in export_list.h: a pure function from arrays to
-// bytes. Equal arrays give equal bytes, whatever the day and the machine.
+// A format is one file, one const struct export_format, one row in export_list.h: a pure function
+// from arrays to bytes. Equal arrays give equal bytes, whatever the day and the machine.
 #ifndef POSGRAD_EXPORT_H
 #define POSGRAD_EXPORT_H
 
@@ -50,8 +50,8 @@ extern const int export_format_count;
 const struct export_format *export_format_find(const char *name);
 // By the extension of `path`; NULL, and err_set with those that there are.
 const struct export_format *export_format_of(const char *path);
-// Encodes and publishes to `path`, atomically; "-" is stdout. ERR_ARGUMENT when the format holds one array and
-// the set another number.
+// Encodes and publishes to `path`, atomically; "-" is stdout. ERR_ARGUMENT when the format holds
+// one array and the set another number.
 int export_write(const struct export_set *set, const struct export_format *format,
                  const char *path);
 
@@ -62,7 +62,8 @@ double export_value(const struct export_array *array, int64_t index);
 int64_t export_coordinate(const struct export_array *array, int dim, int64_t index);
 // The name of an axis into `text`: "axis_2" where it has none.
 const char *export_axis_name(const struct export_array *array, int dim, char text[32]);
-// A number that reads back to the same bits ("%.9g" for float); "nan", "inf", "-inf" for the others.
+// A number that reads back to the same bits ("%.9g" for float); "nan", "inf", "-inf" for the
+// others.
 const char *export_number(const struct export_array *array, int64_t index, char text[32]);
 // A file in npy format of the raw `bytes`; `descr` is "<f4", "<f8" or "<i8". malloc'ed.
 int export_npy_bytes(const char *descr, int dims, const int64_t *size, const void *data,

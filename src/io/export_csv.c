@@ -1,5 +1,5 @@
-// CSV in long form, RFC 4180 with plain line feeds: a column an axis, then the value; a row an element. What
-// spreadsheets, R and pandas group and plot without reshaping.
+// CSV in long form, RFC 4180 with plain line feeds: a column an axis, then the value; a row an
+// element. What spreadsheets, R and pandas group and plot without reshaping.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

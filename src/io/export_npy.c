@@ -1,5 +1,6 @@
-// NumPy's npy, version 1.0: magic, a Python dict of type and shape padded so that the data starts at a multiple of
-// 64 bytes, then the data as it is in memory (NumPy Enhancement Proposal 1; numpy.lib.format).
+// NumPy's npy, version 1.0: magic, a Python dict of type and shape padded so that the data starts
+// at a multiple of 64 bytes, then the data as it is in memory (NumPy Enhancement Proposal 1;
+// numpy.lib.format).
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,9 @@ static void put_shape(char *text, size_t room, int dims, const int64_t *size)
     size_t used = (size_t)snprintf(text, room, "(");
     for (int d = 0; d < dims && used < room; d++)
         used += (size_t)snprintf(text + used, room - used, "%lld%s", (long long)size[d],
-                                 d + 1 < dims ? ", " : dims == 1 ? "," : "");
+                                 d + 1 < dims ? ", "
+                                 : dims == 1  ? ","
+                                              : "");
     if (used < room)
         snprintf(text + used, room - used, ")");
 }

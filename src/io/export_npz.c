@@ -1,4 +1,5 @@
-// NumPy's npz: a zip archive of npy files, stored, with one fixed date, so that equal arrays give equal bytes.
+// NumPy's npz: a zip archive of npy files, stored, with one fixed date, so that equal arrays give
+// equal bytes.
 //
 // An axis that does not simply count from 0 brings its coordinates along as NAME.AXIS.
 #include <stdio.h>
@@ -13,7 +14,8 @@ enum { FIRST_DAY = 1 << 5 | 1 }; // 1980-01-01 as DOS has it, the first day of z
 
 static int zip_failed(const char *what, zip_error_t *error)
 {
-    return err_set(ERR_MEMORY, "cannot make the zip archive: %s: %s", what, zip_error_strerror(error));
+    return err_set(ERR_MEMORY, "cannot make the zip archive: %s: %s", what,
+                   zip_error_strerror(error));
 }
 
 // Puts NAME.npy into the archive, which frees `bytes` when it is done with them.
@@ -103,7 +105,8 @@ static int encode(const struct export_set *set, char **bytes, size_t *size)
     zip_error_t error;
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, &error);
-    zip_t *archive = source ? zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &error) : NULL;
+    zip_t *archive = source ? zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &error)
+                            : NULL;
     if (!archive) {
         int code = zip_failed("start", &error);
         if (source)

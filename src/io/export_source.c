@@ -1,4 +1,5 @@
-// Reading arrays back for export: everything is copied into one arena, so that a set owes the file nothing.
+// Reading arrays back for export: everything is copied into one arena, so that a set owes the file
+// nothing.
 #include "export_source.h"
 
 #include <stdio.h>
@@ -149,9 +150,9 @@ static int no_such(const struct reading *reading, const char *name)
 
 static int read_all(struct reading *reading, const char *name)
 {
-    static const char *const names[] = {"format",       "format_version", "posgrad_version", "step",
-                                        "seed",         "precision",      "blas_version",
-                                        "blas_kernel",  NULL};
+    static const char *const names[] = {"format",       "format_version", "posgrad_version",
+                                        "step",         "seed",           "precision",
+                                        "blas_version", "blas_kernel",    NULL};
     struct export_set *set = &reading->source->set;
     int code = 0;
     if (h5_has(reading->reader, reading->group))

@@ -14,9 +14,9 @@ struct export_source {
 // The checkpoint file of RUN, which is a run folder or a file, into `path`.
 int run_file(const char *run, char *path, size_t size);
 
-// Reads every array under `group` ("/tables", "/params") with axes, coordinates and attributes; a `name` other
-// than NULL picks one, and err_set names those that there are. A group that is not there has no arrays. On failure
-// nothing is left.
+// Reads every array under `group` ("/tables", "/params") with axes, coordinates and attributes; a
+// `name` other than NULL picks one, and err_set names those that there are. A group that is not
+// there has no arrays. On failure nothing is left.
 int export_source_read(struct export_source *source, struct h5_reader *reader, const char *group,
                        const char *name);
 void export_source_release(struct export_source *source);

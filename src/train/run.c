@@ -369,31 +369,39 @@ static void say_steps(const struct run *run, const struct train_settings *s, int
             schedule->name, (long long)s->steps);
 }
 
-static int change_option(const struct run *run, struct train_settings *s,
-                         const struct option_def *row, const char *value)
+static int change_option(struct train_settings *s, const struct option_def *row, const char *value)
 {
     char before[OPTION_TEXT], after[OPTION_TEXT];
-    int64_t steps = s->steps;
     int code = options_get(row, s, before, sizeof before);
     if (code >= 0)
         code = train_settings_assign(s, row->key, value);
     if (code >= 0)
         code = options_get(row, s, after, sizeof after);
-    if (code < 0 || strcmp(before, after) == 0)
-        return code < 0 ? code : 0;
-    if (!changeable(row->key))
+    if (code < 0)
+        return code;
+    if (strcmp(before, after) != 0 && !changeable(row->key))
         return err_set(ERR_ARGUMENT,
                        "--%s is %s in the run and was given as %s; it defines the run: leave it "
                        "out, or start a new run",
                        row->key, before, after);
-    say(run, RUN_NOTICE, "resume: --%s was %s and is now %s", row->key, before, after);
-    if (s->steps != steps)
-        say_steps(run, s, steps);
     return 0;
 }
 
-static int agree_setting(const struct run *run, struct train_settings *s,
-                         const struct run_setting *given)
+// What is another now than it was in the checkpoint.
+static void say_changes(const struct run *run, const struct train_settings *was,
+                        const struct train_settings *is)
+{
+    for (const struct option_def *row = train_options; row->key; row++) {
+        char before[OPTION_TEXT], after[OPTION_TEXT];
+        if (options_get(row, was, before, sizeof before) >= 0 &&
+            options_get(row, is, after, sizeof after) >= 0 && strcmp(before, after) != 0)
+            say(run, RUN_NOTICE, "resume: --%s was %s and is now %s", row->key, before, after);
+    }
+    if (was->steps != is->steps)
+        say_steps(run, is, was->steps);
+}
+
+static int agree_setting(struct train_settings *s, const struct run_setting *given)
 {
     static const char *const lists[] = {"pe-opt", "task-opt", "optimizer-opt"};
     int list = name_index(lists, 3, given->key);
@@ -404,20 +412,27 @@ static int agree_setting(const struct run *run, struct train_settings *s,
         return train_settings_assign(s, given->key, given->value); // says what is wrong with it
     if (strcmp(row->key, "out-dir") == 0)
         return err_set(ERR_ARGUMENT, "--out-dir: a resumed run stays in its folder; leave it out");
-    return change_option(run, s, row, given->value);
+    return change_option(s, row, given->value);
 }
 
+// Changes are said only when all of them are known to be allowed: a refusal is one line.
 static int agree(const struct run *run, struct checkpoint *checkpoint, int given_count,
                  const struct run_setting *given)
 {
-    struct train_settings *s = &checkpoint->settings;
+    struct train_settings *s = &checkpoint->settings, *was = malloc(sizeof *was);
+    if (!was)
+        return err_set(ERR_MEMORY, "out of memory for the settings of a run");
+    *was = *s;
     int code = 0;
     for (int i = 0; i < given_count && code == 0; i++)
-        code = agree_setting(run, s, &given[i]);
+        code = agree_setting(s, &given[i]);
     if (code == 0 && s->steps < checkpoint->step)
         code = err_set(ERR_ARGUMENT,
                        "--steps %lld: the run is at step %lld already; N is the total",
                        (long long)s->steps, (long long)checkpoint->step);
+    if (code == 0)
+        say_changes(run, was, s);
+    free(was);
     return code;
 }
 

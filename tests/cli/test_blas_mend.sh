@@ -1,5 +1,5 @@
-# The mend for an OpenBLAS that does not know the CPU, with a library in front that names its kernels wrongly, as
-# Debian's does on CPUs younger than itself.
+# The mend for an OpenBLAS that does not know the CPU, with a library in front that names its
+# kernels wrongly, as Debian's does on CPUs younger than itself.
 # shellcheck source=tests/cli/support.sh
 source "$(dirname "$0")/support.sh"
 

@@ -1,8 +1,8 @@
-# The repository checked against its own rules: who may include whom, lists in step with files, names that are
-# banned.
+# The repository checked against its own rules: who may include whom, lists in step with files,
+# names that are banned.
 #
-# BUILD is where the library was built: what it defines is compared with the rows of the lists. The rules are
-# those of README and CONTRIBUTING.md.
+# BUILD is where the library was built: what it defines is compared with the rows of the lists. The
+# rules are those of README and CONTRIBUTING.md.
 set -uo pipefail
 BUILD=${BUILD:-build}
 bad=0
@@ -83,9 +83,9 @@ only "parallel regions stay where they are" '# *pragma omp +(parallel|for|task|s
 # --- lists against files and against what the library defines
 rows() { sed -n -E 's/^[A-Z]+\(([a-z0-9_]+)\)$/\1/p' "$1"; }
 
-# in_step LIST PREFIX TYPE FILE-PATTERN OTHERS: rows are sorted where the head of the list says so; each row has
-# a file ('' where files hold several) that defines PREFIX_row; every PREFIX_* object of the library is a row, but
-# for the OTHERS.
+# in_step LIST PREFIX TYPE FILE-PATTERN OTHERS: rows are sorted where the head of the list says so;
+# each row has a file ('' where files hold several) that defines PREFIX_row; every PREFIX_* object
+# of the library is a row, but for the OTHERS.
 library=$BUILD/float/libposgrad.a
 in_step() {
     local list=$1 prefix=$2 pattern=$3 others=$4 row file symbol symbols

@@ -1,4 +1,5 @@
-// Exports: the very bytes of each format, numbers that read back to the same bits, and the way from a file of ours.
+// Exports: the very bytes of each format, numbers that read back to the same bits, and the way from
+// a file of ours.
 #include "../support/check.h"
 
 #include <float.h>
