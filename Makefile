@@ -52,7 +52,7 @@ TESTS := $(sort $(wildcard tests/*/test_*.c))
 FLOAT_TESTS := $(TESTS:%.c=$(BUILD)/float/%)
 DOUBLE_TESTS := $(TESTS:%.c=$(BUILD)/double/%)
 
-.PHONY: all deps demo test tests clean help FORCE
+.PHONY: all deps demo test tests bench clean help FORCE
 all: posgrad train
 
 # Where `deps` is asked for, nothing is compiled before it is done.
@@ -95,6 +95,13 @@ $(DOUBLE_TESTS): $(BUILD)/double/%: $(BUILD)/double/%.o $(SUPPORT:%.c=$(BUILD)/d
 
 tests: $(FLOAT_TESTS) $(DOUBLE_TESTS)
 
+# Programs that measure: in float, as they are about speed.
+BENCHES := $(patsubst %.c,$(BUILD)/float/%,$(sort $(wildcard tests/bench/bench_*.c)))
+$(BENCHES): $(BUILD)/float/%: $(BUILD)/float/%.o $(BUILD)/float/libposgrad.a
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+bench: all $(BENCHES)
+	@for program in $(BENCHES); do $$program || exit 1; done
+
 test: all tests
 	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" bash tests/run.sh
 
@@ -117,6 +124,7 @@ help:
 	@echo "make deps       install the libraries (Debian, Ubuntu)"
 	@echo "make demo       train the probe with and without positions"
 	@echo "make test       build and run every test, in float and in double"
+	@echo "make bench      measure: step time with one thread and with all"
 	@echo "make clean      remove what was built"
 	@echo "make help       this"
 	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined; or set them in config.mk."

@@ -62,9 +62,9 @@ enum ag_decay { AG_NO_DECAY, AG_DECAY };
 struct ag_parameter {
     char name[AG_NAME_SIZE]; // "layers.0.attn.q.weight"
     struct ag_shape shape;
-    int64_t count, offset; // elements, place in the slabs
-    enum ag_decay decay;   // matrices decay; embeddings, norms, biases, position tables do not
-    bool frozen;           // no gradient is computed for it
+    int64_t count, offset;      // elements, place in the slabs
+    enum ag_decay decay;        // matrices decay; embeddings, norms, biases, position tables do not
+    bool frozen;                // no gradient is computed for it
     double init_mean, init_std; // N(mean, std); std 0 is the constant mean
 };
 
@@ -89,9 +89,9 @@ struct ag_graph {
     struct ag_params *params;
     struct ag_tensor *first, *last;
     int tensors;
-    int error;           // the first error wins; its line is in message
+    int error; // the first error wins; its line is in message
     char message[512];
-    char scope[AG_NAME_SIZE]; // put before the names of new nodes
+    char scope[AG_NAME_SIZE];     // put before the names of new nodes
     struct ag_tensor placeholder; // what builders return once something is wrong
 };
 
@@ -118,7 +118,8 @@ bool ag_shape_equal(struct ag_shape a, struct ag_shape b);
 const char *ag_shape_text(struct ag_shape shape, char text[96]);
 
 // Leaves. A parameter is created on first use (of its name) and shared after; another shape for the
-// same name is an error. Inputs are written by the caller between replays; constants are copied now.
+// same name is an error. Inputs are written by the caller between replays; constants are copied
+// now.
 struct ag_tensor *ag_parameter(struct ag_graph *graph, const char *name, struct ag_shape shape,
                                double init_mean, double init_std, enum ag_decay decay);
 struct ag_tensor *ag_input(struct ag_graph *graph, const char *name, struct ag_shape shape);
@@ -160,9 +161,9 @@ void ag_backward(struct ag_plan *plan, const real *cotangent);
 bool ag_locate_nonfinite(struct ag_plan *plan, char *text, size_t size);
 
 struct ag_plan_stats {
-    int instructions;   // forward and backward
-    size_t planned;     // bytes of the block
-    size_t unplanned;   // bytes if every tensor had its own
+    int instructions; // forward and backward
+    size_t planned;   // bytes of the block
+    size_t unplanned; // bytes if every tensor had its own
 };
 struct ag_plan_stats ag_plan_stats(const struct ag_plan *plan);
 

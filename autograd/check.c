@@ -1,7 +1,7 @@
 // Gradient checks: central differences of fourth order against the backward pass.
 //
-// With a step of 1e-3 and values of order one, the truncation error of the five-point formula and the rounding
-// error of double are both about 1e-12: six digits below the tolerance.
+// With a step of 1e-3 and values of order one, the truncation error of the five-point formula and
+// the rounding error of double are both about 1e-12: six digits below the tolerance.
 #include "check.h"
 
 #include <math.h>
@@ -95,8 +95,8 @@ static double rms(const real *x, int64_t count)
     return sqrt(sum / (double)count);
 }
 
-// Elements whose gradient is tiny beside the others of their leaf are measured against a part of those: the
-// rounding of the scalar is as large for them.
+// Elements whose gradient is tiny beside the others of their leaf are measured against a part of
+// those: the rounding of the scalar is as large for them.
 static double floor_of(double typical)
 {
     return fmax(1e-2 * typical, 1e-6);
@@ -188,8 +188,8 @@ int ag_check_plan(struct ag_plan *plan, struct ag_tensor *output, int leaves,
                   enum ag_corruption corruption, int corrupt_leaf, struct ag_check *result)
 {
     *result = (struct ag_check){.leaves = leaves};
-    struct checker c = {.plan = plan, .output = output, .leaves = leaves, .leaf = leaf,
-                        .result = result};
+    struct checker c = {
+        .plan = plan, .output = output, .leaves = leaves, .leaf = leaf, .result = result};
     for (int l = 0; l < leaves; l++)
         c.count += leaf[l].count;
     rng_init(&c.rng, rng_stream(seed, "check"), 0, 0);
@@ -232,7 +232,10 @@ int ag_check_op(const struct ag_op *op, int variant, uint64_t seed, enum ag_corr
     if (plan) {
         struct ag_check_leaf leaf[AG_MAX_INPUTS];
         struct ag_run *run = ag_plan_run(plan);
-        *run = (struct ag_run){.seed = seed, .step = 1, .training = true, .scratch = run->scratch,
+        *run = (struct ag_run){.seed = seed,
+                               .step = 1,
+                               .training = true,
+                               .scratch = run->scratch,
                                .scratch_stride = run->scratch_stride};
         int leaves = collect_leaves(&graph, leaf, AG_MAX_INPUTS);
         result->leaves = leaves;

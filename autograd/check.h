@@ -1,9 +1,10 @@
 // Gradient checks: central differences against the backward pass.
 //
-// The scalar that is differentiated is <output, cotangent> with a random cotangent, as a plain sum is blind to
-// every op that keeps a sum. Every element of small leaves (and a random choice of large ones) is compared, and
-// several random directions through all leaves at once. A comparison passes only if it is true: NaN
-// never does. To know that a check can fail, the gradients can be corrupted on purpose before they are compared.
+// The scalar that is differentiated is <output, cotangent> with a random cotangent, as a plain sum
+// is blind to every op that keeps a sum. Every element of small leaves (and a random choice of
+// large ones) is compared, and several random directions through all leaves at once. A comparison
+// passes only if it is true: NaN never does. To know that a check can fail, the gradients can be
+// corrupted on purpose before they are compared.
 #ifndef POSGRAD_CHECK_H
 #define POSGRAD_CHECK_H
 
@@ -22,7 +23,7 @@ enum ag_corruption {
 extern const char *const ag_corruption_name[AG_CORRUPTIONS];
 
 struct ag_check {
-    double worst;            // largest relative error seen; NaN and inf count as inf
+    double worst;                 // largest relative error seen; NaN and inf count as inf
     int64_t elements, directions; // comparisons made
     int leaves;
     char where[AG_NAME_SIZE + 64]; // of the worst: "x[17]", "direction 2"
@@ -37,8 +38,8 @@ struct ag_check_leaf {
 };
 
 // Compares the gradients of `leaves` of a plan whose graph has just the given output. Runs at most
-// `max_elements` elements a leaf. `corrupt_leaf` is the leaf that `corruption` strikes. Leaves are put back as
-// they were. ERR_MEMORY only; a bad gradient is in result->worst.
+// `max_elements` elements a leaf. `corrupt_leaf` is the leaf that `corruption` strikes. Leaves are
+// put back as they were. ERR_MEMORY only; a bad gradient is in result->worst.
 int ag_check_plan(struct ag_plan *plan, struct ag_tensor *output, int leaves,
                   const struct ag_check_leaf *leaf, int64_t max_elements, uint64_t seed,
                   enum ag_corruption corruption, int corrupt_leaf, struct ag_check *result);

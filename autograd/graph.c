@@ -14,9 +14,18 @@ static struct ag_shape shape_of(int dims, int64_t a, int64_t b, int64_t c, int64
 {
     return (struct ag_shape){.dims = dims, .size = {a, b, c, d, e}};
 }
-struct ag_shape ag_shape1(int64_t a) { return shape_of(1, a, 0, 0, 0, 0); }
-struct ag_shape ag_shape2(int64_t a, int64_t b) { return shape_of(2, a, b, 0, 0, 0); }
-struct ag_shape ag_shape3(int64_t a, int64_t b, int64_t c) { return shape_of(3, a, b, c, 0, 0); }
+struct ag_shape ag_shape1(int64_t a)
+{
+    return shape_of(1, a, 0, 0, 0, 0);
+}
+struct ag_shape ag_shape2(int64_t a, int64_t b)
+{
+    return shape_of(2, a, b, 0, 0, 0);
+}
+struct ag_shape ag_shape3(int64_t a, int64_t b, int64_t c)
+{
+    return shape_of(3, a, b, c, 0, 0);
+}
 struct ag_shape ag_shape4(int64_t a, int64_t b, int64_t c, int64_t d)
 {
     return shape_of(4, a, b, c, d, 0);
@@ -90,7 +99,8 @@ static struct ag_tensor *graph_append(struct ag_graph *graph, const char *name, 
     if (!tensor || !copy) {
         if (!graph->error) {
             graph->error = ERR_MEMORY;
-            snprintf(graph->message, sizeof graph->message, "out of memory while building %s", name);
+            snprintf(graph->message, sizeof graph->message, "out of memory while building %s",
+                     name);
         }
         return &graph->placeholder;
     }

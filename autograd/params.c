@@ -93,8 +93,12 @@ static int params_add(struct ag_params *params, const char *name, struct ag_shap
     if (params_grow(params) < 0)
         return ERR_MEMORY;
     struct ag_parameter *row = &params->row[params->rows];
-    *row = (struct ag_parameter){.shape = shape, .count = count, .offset = params->count,
-                                 .decay = decay, .init_mean = init_mean, .init_std = init_std};
+    *row = (struct ag_parameter){.shape = shape,
+                                 .count = count,
+                                 .offset = params->count,
+                                 .decay = decay,
+                                 .init_mean = init_mean,
+                                 .init_std = init_std};
     strcpy(row->name, name);
     params->count += (count + PARAMS_ALIGN - 1) / PARAMS_ALIGN * PARAMS_ALIGN;
     return params->rows++;

@@ -1,8 +1,8 @@
 // The plan: which nodes run, in what order, and where every tensor lives.
 //
-// Time is the index of an instruction, forward ones first. Every tensor, gradient and saved block has a
-// first and a last time; blocks whose times do not meet may share bytes. Largest first, each takes the
-// tightest gap among those that are alive with it.
+// Time is the index of an instruction, forward ones first. Every tensor, gradient and saved block
+// has a first and a last time; blocks whose times do not meet may share bytes. Largest first, each
+// takes the tightest gap among those that are alive with it.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -24,8 +24,9 @@ struct optimizer_def {
     size_t settings_size;
     int states;
     const char *state_name[OPTIMIZER_MAX_STATES]; // "m", "v": the groups of a checkpoint
-    // Updates value[0..count) given grad; state[k] is slab k at the same place. `decay` says whether
-    // this range takes weight decay. Elementwise, so any cut of the range gives the same bits.
+    // Updates value[0..count) given grad; state[k] is slab k at the same place. `decay` says
+    // whether this range takes weight decay. Elementwise, so any cut of the range gives the same
+    // bits.
     void (*update)(const void *settings, const struct optimizer_step *step, bool decay,
                    int64_t count, real *value, const real *grad, real *const *state);
 };
@@ -65,8 +66,9 @@ extern const struct schedule_def *const schedule_list[];
 extern const int schedule_count;
 const struct schedule_def *schedule_find(const char *name); // NULL, and err_set with the nearest
 
-// The learning rate of update `step` (1 for the first) of `steps`: linear from lr/warmup to lr during
-// the first `warmup` updates, then the schedule. A pure function, so a resumed run needs no state.
+// The learning rate of update `step` (1 for the first) of `steps`: linear from lr/warmup to lr
+// during the first `warmup` updates, then the schedule. A pure function, so a resumed run needs no
+// state.
 double schedule_lr(const struct schedule_def *schedule, double lr, int64_t step, int64_t steps,
                    int64_t warmup);
 

@@ -10,13 +10,14 @@
 
 #include "../base/real.h"
 
-// c [m, n] = alpha * op(a) [m, k] * op(b) [k, n] + beta * c, row-major, op transposes where asked. lda, ldb
-// and ldc are the distances between stored rows. With beta 0, c may hold anything, NaN too.
+// c [m, n] = alpha * op(a) [m, k] * op(b) [k, n] + beta * c, row-major, op transposes where asked.
+// lda, ldb and ldc are the distances between stored rows. With beta 0, c may hold anything, NaN
+// too.
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
           const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
 
-// Which kernels the library chose for this CPU ("SkylakeX"), and what it is ("OpenBLAS 0.3.21 ..."): bits
-// depend on both, so checkpoints hold them.
+// Which kernels the library chose for this CPU ("SkylakeX"), and what it is ("OpenBLAS 0.3.21
+// ..."): bits depend on both, so checkpoints hold them.
 const char *gemm_kernel(void);
 const char *gemm_library(void);
 

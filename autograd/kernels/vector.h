@@ -1,7 +1,8 @@
 // Elementary functions over arrays: branch-free bodies that the compiler turns into vector code.
 //
-// In float they are polynomials after exact range reduction (Cody and Waite 1980), within about 1e-7 relative of
-// libm, and the same bits wherever an array is cut; in double they are libm's. NaN in gives NaN out.
+// In float they are polynomials after exact range reduction (Cody and Waite 1980), within about
+// 1e-7 relative of libm, and the same bits wherever an array is cut; in double they are libm's. NaN
+// in gives NaN out.
 #ifndef POSGRAD_VECTOR_H
 #define POSGRAD_VECTOR_H
 
@@ -21,10 +22,12 @@ static inline real vector_normal1(real x)
     return 0.5 * erfc(-x * 0.70710678118654752440);
 }
 #else
-// exp(x) = 2^n exp(r), n the nearest integer to x / ln 2, |r| <= ln 2 / 2; a polynomial of degree 6 for exp(r).
+// exp(x) = 2^n exp(r), n the nearest integer to x / ln 2, |r| <= ln 2 / 2; a polynomial of degree 6
+// for exp(r).
 static inline float vector_exp1(float x)
 {
-    const float round = 12582912.0f; // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+    const float round =
+        12582912.0f; // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
     float clamped = x < -87.33654f ? -87.33654f : x > 88.72283f ? 88.72283f : x;
     float shifted = clamped * 1.44269504f + round;
     float n = shifted - round;
@@ -51,9 +54,10 @@ static inline float vector_exp1(float x)
     return x != x ? x : y;
 }
 
-// The normal distribution function Phi(x) = erfc(-x / sqrt 2) / 2, by erfc(z) = t exp(-z^2 + Q(t)), t = 1 / (1 + z / 2),
-// z >= 0 (Press et al., Numerical Recipes in C, 2nd ed. 1992, section 6.2: 1.2e-7 relative everywhere). As erfc, not
-// 1 + erf, the left tail keeps its digits. z^2 = x^2 / 2 takes its rounding error along.
+// The normal distribution function Phi(x) = erfc(-x / sqrt 2) / 2, by erfc(z) = t exp(-z^2 + Q(t)),
+// t = 1 / (1 + z / 2), z >= 0 (Press et al., Numerical Recipes in C, 2nd ed. 1992,
+// section 6.2: 1.2e-7 relative everywhere). As erfc, not 1 + erf, the left tail keeps its digits.
+// z^2 = x^2 / 2 takes its rounding error along.
 static inline float vector_normal1(float x)
 {
     float u = fabsf(x);

@@ -1,9 +1,10 @@
 // Attention: O = dropout(softmax(scale Q K^T)) V, head by head, masked.
 //
-// Works on blocks of query rows and keeps of the T x S scores only two numbers a row: its maximum and one
-// over its sum of exponentials, from which backward makes the same weights again (Dao et al. 2022, arXiv 2205.14135;
-// Rabe and Staats 2021, arXiv 2112.05682). A piece of forward is one block of one head; a piece of backward is
-// one head of one sequence, as its key gradients sum over the blocks in order.
+// Works on blocks of query rows and keeps of the T x S scores only two numbers a row: its maximum
+// and one over its sum of exponentials, from which backward makes the same weights again (Dao et
+// al. 2022, arXiv 2205.14135; Rabe and Staats 2021, arXiv 2112.05682). A piece of forward is one
+// block of one head; a piece of backward is one head of one sequence, as its key gradients sum over
+// the blocks in order.
 #include <math.h>
 #include <string.h>
 
@@ -98,8 +99,8 @@ static bool sees_a_key(const struct work *w, const struct block *b, int64_t i)
     return false;
 }
 
-// Makes a row of scores into weights and keeps its maximum and 1 / sum; +inf and 0 for a row that sees no key, so
-// that its weights are 0 in backward too. NaN goes through.
+// Makes a row of scores into weights and keeps its maximum and 1 / sum; +inf and 0 for a row that
+// sees no key, so that its weights are 0 in backward too. NaN goes through.
 static void normalise_row(real *row, int64_t columns, bool visible, real kept[2])
 {
     if (!visible) {
@@ -122,7 +123,8 @@ static real *kept_rows(const struct work *w, const struct block *b)
     return (real *)w->node->saved + 2 * ((b->batch * p->heads + b->head) * p->length + b->first);
 }
 
-// Multiplies by the dropout mask over (1 - rate): the bits of weight (row, j) are counter (row, j / 4).
+// Multiplies by the dropout mask over (1 - rate): the bits of weight (row, j) are counter (row, j /
+// 4).
 static void drop(const struct work *w, const struct block *b, real *weights)
 {
     const struct param *p = w->p;
@@ -219,7 +221,8 @@ static void backward_block(const struct work *w, const struct block *b, real *we
     if (input[VALUE]->grad) {
         if (w->rate > 0)
             drop(w, b, weights);
-        gemm(true, false, n, d, b->rows, 1, weights, n, d_out, c, 1, input[VALUE]->grad + at_key, c);
+        gemm(true, false, n, d, b->rows, 1, weights, n, d_out, c, 1, input[VALUE]->grad + at_key,
+             c);
     }
     if (input[QUERY]->grad)
         gemm(false, false, b->rows, d, n, (real)p->scale, grad, n, input[KEY]->data + at_key, c,
@@ -293,10 +296,14 @@ ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
         return ag_fail(graph, "attention: query %s, key %s and value %s do not fit",
                        ag_shape_text(a->query->shape, q), ag_shape_text(a->key->shape, k),
                        ag_shape_text(a->value->shape, v));
-    struct param p = {.batch = a->query->shape.size[0], .length = a->query->shape.size[1],
-                      .keys = a->key->shape.size[1], .heads = a->heads,
-                      .width = a->query->shape.size[2], .scale = a->scale,
-                      .dropout = a->dropout, .causal = a->causal};
+    struct param p = {.batch = a->query->shape.size[0],
+                      .length = a->query->shape.size[1],
+                      .keys = a->key->shape.size[1],
+                      .heads = a->heads,
+                      .width = a->query->shape.size[2],
+                      .scale = a->scale,
+                      .dropout = a->dropout,
+                      .causal = a->causal};
     if (p.heads < 1 || p.width % p.heads)
         return ag_fail(graph, "attention: width %lld is not divisible by %lld heads",
                        (long long)p.width, (long long)p.heads);

@@ -1,8 +1,8 @@
 // Sum, difference, product, quotient of two tensors with broadcasting.
 //
-// The result is walked as rows of its last dimension; for every row each side has an offset and a step of 0 or 1. The
-// gradient of a side that is repeated sums over its repeats: the rows are cut by what they add to, not by where they
-// come from, so that the order of the sum is fixed.
+// The result is walked as rows of its last dimension; for every row each side has an offset and a
+// step of 0 or 1. The gradient of a side that is repeated sums over its repeats: the rows are cut
+// by what they add to, not by where they come from, so that the order of the sum is fixed.
 #include "../ag_ops.h"
 #include "../base/par.h"
 #include "op.h"
@@ -162,7 +162,8 @@ static void backward_elements(void *context, int64_t piece, int thread)
     }
 }
 
-// A side that is repeated as a whole: a piece owns some of its elements and adds their repeats in order.
+// A side that is repeated as a whole: a piece owns some of its elements and adds their repeats in
+// order.
 static void backward_repeats(void *context, int64_t piece, int thread)
 {
     (void)thread;
@@ -222,9 +223,13 @@ typedef ag_t *builder(struct ag_graph *graph, ag_t *a, ag_t *b);
 static ag_t *random_case(struct ag_graph *graph, struct rng *rng, int variant, builder *build_op)
 {
     int64_t b = ag_case_size(rng, 3), t = ag_case_size(rng, 5), c = ag_case_size(rng, 7);
-    struct ag_shape full = ag_shape3(b, t, c), other[] = {full, ag_shape2(t, c), ag_shape1(c),
-                                                         ag_shape3(b, 1, c), ag_shape3(b, t, 1),
-                                                         ag_shape2(t, 1), ag_shape1(1)};
+    struct ag_shape full = ag_shape3(b, t, c), other[] = {full,
+                                                          ag_shape2(t, c),
+                                                          ag_shape1(c),
+                                                          ag_shape3(b, 1, c),
+                                                          ag_shape3(b, t, 1),
+                                                          ag_shape2(t, 1),
+                                                          ag_shape1(1)};
     bool swapped = variant >= 7;
     ag_t *x = ag_case_leaf(graph, rng, swapped ? other[variant - 7] : full, 0.5, 2);
     ag_t *y = ag_case_leaf(graph, rng, swapped ? full : other[variant], 0.5, 2);
@@ -254,7 +259,8 @@ static ag_t *random_case(struct ag_graph *graph, struct rng *rng, int variant, b
         return build(graph, &ag_op_##NAME, KIND, a, b);                                            \
     }
 
-// The data of a sum's sides is addressed but never read by backward_row's first branch only, so inputs are kept.
+// The data of a sum's sides is addressed but never read by backward_row's first branch only, so
+// inputs are kept.
 BINARY(add, ADD, "y = a + b, broadcast", AG_BACKWARD_READS_INPUTS)
 BINARY(sub, SUB, "y = a - b, broadcast", AG_BACKWARD_READS_INPUTS)
 BINARY(mul, MUL, "y = a b, broadcast", AG_BACKWARD_READS_INPUTS)

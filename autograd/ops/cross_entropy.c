@@ -1,8 +1,8 @@
 // Cross-entropy of logits and class indices, mean over the rows that have a target.
 //
-// Keeps maximum and sum of exponentials of each row, not their logarithm: where one class has nearly all of the
-// probability, its gradient is a small difference that a rounded logarithm would drown. The sum over rows is in
-// double, in order.
+// Keeps maximum and sum of exponentials of each row, not their logarithm: where one class has
+// nearly all of the probability, its gradient is a small difference that a rounded logarithm would
+// drown. The sum over rows is in double, in order.
 #include <math.h>
 
 #include "../ag_ops.h"

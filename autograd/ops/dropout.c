@@ -1,7 +1,7 @@
 // Inverted dropout (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, JMLR 15).
 //
-// The mask is not kept: element e is dropped or not by counter e / 4 of the stream "dropout/NODE" at the run's step,
-// so backward, another thread count and a resumed run make the same one.
+// The mask is not kept: element e is dropped or not by counter e / 4 of the stream "dropout/NODE"
+// at the run's step, so backward, another thread count and a resumed run make the same one.
 #include <string.h>
 
 #include "../ag_ops.h"
@@ -54,8 +54,11 @@ static void run_all(const struct ag_run *run, struct ag_tensor *node, bool backw
 {
     char name[2 * AG_NAME_SIZE + 16] = "dropout/";
     strncat(name, node->name, sizeof name - 16);
-    struct job job = {.run = run, .node = node, .blocks = (node->count + 3) / 4,
-                      .stream = rng_stream(run->seed, name), .backward = backward};
+    struct job job = {.run = run,
+                      .node = node,
+                      .blocks = (node->count + 3) / 4,
+                      .stream = rng_stream(run->seed, name),
+                      .backward = backward};
     job.pieces = par_pieces(job.blocks, GRAIN);
     par_run(job.pieces, run_piece, &job);
 }

@@ -1,7 +1,7 @@
 // Rows of a table by index: embeddings, buckets, relative tables.
 //
-// The gradient adds rows back. Its pieces are strips of columns, each going through the indices in order, so that a
-// row's sum has the same order whatever the threads.
+// The gradient adds rows back. Its pieces are strips of columns, each going through the indices in
+// order, so that a row's sum has the same order whatever the threads.
 #include <string.h>
 
 #include "../ag_ops.h"

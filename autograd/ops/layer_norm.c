@@ -1,8 +1,8 @@
-// LayerNorm over the last dimension: y = (x - mean) / sqrt(variance + eps) * gain + bias (Ba, Kiros, Hinton 2016,
-// arXiv 1607.06450).
+// LayerNorm over the last dimension: y = (x - mean) / sqrt(variance + eps) * gain + bias (Ba,
+// Kiros, Hinton 2016, arXiv 1607.06450).
 //
-// Keeps mean and 1/std a row. Rows are cut into pieces; each has a partial gradient of gain and bias, which are
-// added in order.
+// Keeps mean and 1/std a row. Rows are cut into pieces; each has a partial gradient of gain and
+// bias, which are added in order.
 #include <math.h>
 #include <string.h>
 
@@ -159,8 +159,8 @@ ag_t *ag_layer_norm(struct ag_graph *graph, ag_t *x, ag_t *gain, ag_t *bias, dou
     int64_t c = x->shape.dims ? x->shape.size[x->shape.dims - 1] : 0;
     if (c < 1 || gain->shape.dims != 1 || gain->count != c || bias->shape.dims != 1 ||
         bias->count != c || !(epsilon > 0))
-        return ag_fail(graph, "layer_norm: gain and bias must be [%lld] for input %s",
-                       (long long)c, ag_shape_text(x->shape, a));
+        return ag_fail(graph, "layer_norm: gain and bias must be [%lld] for input %s", (long long)c,
+                       ag_shape_text(x->shape, a));
     struct param p = {x->count / c, c, epsilon};
     ag_t *node = ag_node(graph, &ag_op_layer_norm, x->shape, 3, (ag_t *const[]){x, gain, bias}, &p,
                          sizeof p);

@@ -1,8 +1,8 @@
 // Linear layer: y = x W^T + b over the last dimension, W as [out, in].
 //
-// Both products of a row-wise kind (y, and dx) are cut into tiles of rows. The weight gradient sums over all
-// rows: where it is small, the rows are cut into a few chunks with a partial gradient each, added in order;
-// where it is large, its own rows are cut.
+// Both products of a row-wise kind (y, and dx) are cut into tiles of rows. The weight gradient sums
+// over all rows: where it is small, the rows are cut into a few chunks with a partial gradient
+// each, added in order; where it is large, its own rows are cut.
 #include <string.h>
 
 #include "../ag_ops.h"
@@ -11,11 +11,11 @@
 #include "op.h"
 
 enum {
-    ROW_TILE = 128,       // rows of x a piece when there are many
-    COLUMN_TILE = 64,     // columns a piece when there are few rows
-    CHUNKS = 4,           // partial weight gradients
+    ROW_TILE = 128,        // rows of x a piece when there are many
+    COLUMN_TILE = 64,      // columns a piece when there are few rows
+    CHUNKS = 4,            // partial weight gradients
     CHUNKED_MAX = 1 << 16, // largest weight gradient that is summed from chunks
-    WEIGHT_TILE = 128,    // rows of the weight gradient a piece otherwise
+    WEIGHT_TILE = 128,     // rows of the weight gradient a piece otherwise
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -107,7 +107,8 @@ static void input_grad_piece(void *context, int64_t piece, int thread)
 }
 
 // sum[j] += sum over rows of grad[i, first + j]
-static void sum_rows(const struct ag_tensor *node, struct range rows, struct range columns, real *sum)
+static void sum_rows(const struct ag_tensor *node, struct range rows, struct range columns,
+                     real *sum)
 {
     int64_t n = columns.count, stride = node->input[1]->shape.size[0];
     for (int64_t i = rows.begin; i < rows.begin + rows.count; i++) {

@@ -1,7 +1,8 @@
 // Batched matrix product, either side transposed, either side without a batch.
 //
-// Forward and the gradient of a batched side: a piece is one matrix of the batch. The gradient of a side that
-// is shared by the batch is summed over it in order, in one piece for each strip of its rows.
+// Forward and the gradient of a batched side: a piece is one matrix of the batch. The gradient of a
+// side that is shared by the batch is summed over it in order, in one piece for each strip of its
+// rows.
 #include "../ag_ops.h"
 #include "../base/par.h"
 #include "../kernels/gemm.h"
@@ -43,7 +44,8 @@ static void forward(const struct ag_run *run, struct ag_tensor *node)
     par_run_in_region(((const struct param *)node->param)->batch, forward_piece, node);
 }
 
-// Rows [begin, begin + count) of the stored matrix a of batch entry i: da = dc op(b)^T, or its transpose.
+// Rows [begin, begin + count) of the stored matrix a of batch entry i: da = dc op(b)^T, or its
+// transpose.
 static void grad_a(const struct ag_tensor *node, int64_t i, int64_t begin, int64_t count, real beta)
 {
     const struct param *p = node->param;

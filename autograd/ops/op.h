@@ -1,7 +1,7 @@
 // What an op is: one file, one const struct, one row in list.h.
 //
-// An op makes one tensor. Its builder (in ag_ops.h) checks the arguments and calls ag_node; the rest
-// of the struct is used by the replay and by the gradient check, which walks list.h.
+// An op makes one tensor. Its builder (in ag_ops.h) checks the arguments and calls ag_node; the
+// rest of the struct is used by the replay and by the gradient check, which walks list.h.
 #ifndef POSGRAD_OP_H
 #define POSGRAD_OP_H
 
@@ -11,38 +11,39 @@
 enum ag_op_flags {
     AG_BACKWARD_READS_INPUTS = 1, // backward reads input data: the plan keeps it until then
     AG_BACKWARD_READS_OUTPUT = 2, // backward reads the node's own data
-    AG_BACKWARD_HANDLES_FRESH = 4, // backward honours node->fresh; otherwise the replay zeroes first
-    AG_VIEW = 8,                  // no kernel: the output shares its first input's memory
-    AG_NO_BACKWARD = 16,          // not differentiable, on purpose (argmax, comparisons)
-    AG_LINEAR_GRAD = 32,          // informative: the derivative is exact under central differences
+    AG_BACKWARD_HANDLES_FRESH =
+        4,               // backward honours node->fresh; otherwise the replay zeroes first
+    AG_VIEW = 8,         // no kernel: the output shares its first input's memory
+    AG_NO_BACKWARD = 16, // not differentiable, on purpose (argmax, comparisons)
+    AG_LINEAR_GRAD = 32, // informative: the derivative is exact under central differences
 };
 
 typedef void ag_kernel(const struct ag_run *run, struct ag_tensor *node);
 
 struct ag_op {
-    const char *name; // as in list.h
+    const char *name;    // as in list.h
     const char *formula; // one line for `posgrad gradcheck --verbose` and the docs
     unsigned flags;
     ag_kernel *forward;
-    // Adds to input[i]->grad for every input whose grad is not NULL (overwrites where fresh says so),
-    // given node->grad.
+    // Adds to input[i]->grad for every input whose grad is not NULL (overwrites where fresh says
+    // so), given node->grad.
     ag_kernel *backward;
     // Builds one random case for the gradient check: leaves (ag_leaf, filled through
-    // ag_case_leaf), then the op. `variant` runs over 0..variants-1; shapes are drawn from `rng`, odd
-    // sizes and size 1 among them. Values must stay away from kinks.
+    // ag_case_leaf), then the op. `variant` runs over 0..variants-1; shapes are drawn from `rng`,
+    // odd sizes and size 1 among them. Values must stay away from kinks.
     int variants;
     struct ag_tensor *(*sample)(struct ag_graph *graph, struct rng *rng, int variant);
 };
 
-// Appends a node. `param` (param_size bytes) is copied into the graph. Names it SCOPE/op. Returns the
-// placeholder when the graph already failed.
+// Appends a node. `param` (param_size bytes) is copied into the graph. Names it SCOPE/op. Returns
+// the placeholder when the graph already failed.
 struct ag_tensor *ag_node(struct ag_graph *graph, const struct ag_op *op, struct ag_shape shape,
                           int inputs, struct ag_tensor *const *input, const void *param,
                           size_t param_size);
 
-// Helpers of samples: a leaf filled with uniform values in [low, high], drawn from `rng` (the data is
-// set when the plan is made); a random size in 1..max that is odd or 1 often enough; a random index
-// tensor with entries in [low, high].
+// Helpers of samples: a leaf filled with uniform values in [low, high], drawn from `rng` (the data
+// is set when the plan is made); a random size in 1..max that is odd or 1 often enough; a random
+// index tensor with entries in [low, high].
 struct ag_tensor *ag_case_leaf(struct ag_graph *graph, struct rng *rng, struct ag_shape shape,
                                double low, double high);
 struct ag_tensor *ag_case_index(struct ag_graph *graph, struct rng *rng, struct ag_shape shape,

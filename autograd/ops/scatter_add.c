@@ -33,8 +33,8 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
 {
     int64_t n = ag_case_size(rng, 9), c = ag_case_size(rng, 5), rows = ag_case_size(rng, 5);
     ag_t *x = ag_case_leaf(graph, rng, variant ? ag_shape2(n, c) : ag_shape1(n), -1, 1);
-    return ag_scatter_add(graph, x,
-                          ag_case_index(graph, rng, ag_shape1(n), 0, (int32_t)rows - 1), rows);
+    return ag_scatter_add(graph, x, ag_case_index(graph, rng, ag_shape1(n), 0, (int32_t)rows - 1),
+                          rows);
 }
 
 const struct ag_op ag_op_scatter_add = {

@@ -34,8 +34,8 @@ static void backward(const struct ag_run *run, struct ag_tensor *node)
     for (int64_t o = 0; o < a->outer; o++)
         for (int64_t k = 0; k < a->n; k++)
             for (int64_t i = 0; i < a->inner; i++)
-                node->input[0]->grad[(o * a->n + k) * a->inner + i] +=
-                    scale * node->grad[o * a->inner + i];
+                node->input[0]->grad[(o * a->n + k) * a->inner + i] += scale *
+                                                                       node->grad[o * a->inner + i];
 }
 
 static ag_t *build(struct ag_graph *graph, const struct ag_op *op, ag_t *x, int dim, bool mean)
@@ -43,8 +43,8 @@ static ag_t *build(struct ag_graph *graph, const struct ag_op *op, ag_t *x, int 
     char text[96];
     struct param p = {axis_of(&x->shape, dim), 1};
     if (p.axis.dim < 0)
-        return ag_fail(graph, "%s: %s has no dimension %d", op->name,
-                       ag_shape_text(x->shape, text), dim);
+        return ag_fail(graph, "%s: %s has no dimension %d", op->name, ag_shape_text(x->shape, text),
+                       dim);
     if (mean)
         p.scale = 1 / (double)p.axis.n;
     struct ag_shape shape = x->shape;

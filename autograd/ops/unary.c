@@ -66,9 +66,9 @@ struct job {
     }                                                                                              \
     static struct ag_tensor *NAME##_sample(struct ag_graph *graph, struct rng *rng, int variant)   \
     {                                                                                              \
-        struct ag_shape shape = variant ? ag_shape3(ag_case_size(rng, 3), ag_case_size(rng, 5),    \
-                                                    ag_case_size(rng, 7))                          \
-                                        : ag_shape1(ag_case_size(rng, 9));                         \
+        struct ag_shape shape =                                                                    \
+            variant ? ag_shape3(ag_case_size(rng, 3), ag_case_size(rng, 5), ag_case_size(rng, 7))  \
+                    : ag_shape1(ag_case_size(rng, 9));                                             \
         return ag_##NAME(graph, ag_case_leaf(graph, rng, shape, LOW, HIGH));                       \
     }                                                                                              \
     const struct ag_op ag_op_##NAME = {                                                            \
@@ -86,10 +86,10 @@ struct job {
     }
 
 // Names, formulas, a range for random cases away from kinks and poles, f, g f'.
-UNARY(exp, "y = exp(x)", -2, 2, vector_exp1(x), g * y)
+UNARY(exp, "y = exp(x)", -2, 2, vector_exp1(x), g *y)
 UNARY(log, "y = log(x)", 0.5, 3, M(log)(x), g / x)
 UNARY(sin, "y = sin(x)", -3, 3, M(sin)(x), g *M(cos)(x))
-UNARY(cos, "y = cos(x)", -3, 3, M(cos)(x), -g * M(sin)(x))
+UNARY(cos, "y = cos(x)", -3, 3, M(cos)(x), -g *M(sin)(x))
 UNARY(tanh, "y = tanh(x)", -2, 2, vector_tanh1(x), g *(1 - y * y))
 UNARY(sigmoid, "y = 1 / (1 + exp(-x))", -3, 3, vector_sigmoid1(x), g *y *(1 - y))
 UNARY(softplus, "y = log(1 + exp(x))", -3, 3,
@@ -98,9 +98,8 @@ UNARY(relu, "y = max(x, 0)", 0.05, 2, x > 0 ? x : (x != x ? x : 0), x > 0 ? g : 
 UNARY(abs, "y = |x|", -2, -0.05, M(fabs)(x), x > 0 ? g : (x < 0 ? -g : 0))
 UNARY(sqrt, "y = sqrt(x)", 0.5, 3, M(sqrt)(x), g / (2 * y))
 UNARY(square, "y = x^2", -2, 2, x *x, 2 * g * x)
-UNARY(reciprocal, "y = 1 / x", 0.5, 3, 1 / x, -g * y * y)
+UNARY(reciprocal, "y = 1 / x", 0.5, 3, 1 / x, -g *y *y)
 UNARY(neg, "y = -x", -2, 2, -x, -g)
 // gelu: y = x Phi(x), y' = Phi(x) + x phi(x).
-UNARY(gelu, "y = x Phi(x), Phi the normal distribution function", -3, 3,
-      x *vector_normal1(x),
+UNARY(gelu, "y = x Phi(x), Phi the normal distribution function", -3, 3, x *vector_normal1(x),
       g *(vector_normal1(x) + x * REAL(0.39894228040143267794) * vector_exp1(REAL(-0.5) * x * x)))

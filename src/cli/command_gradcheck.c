@@ -65,7 +65,8 @@ static void report(struct tally *tally, const char *kind, const char *name,
 
 static void merge(struct ag_check *all, const struct ag_check *one)
 {
-    int64_t elements = all->elements + one->elements, directions = all->directions + one->directions;
+    int64_t elements = all->elements + one->elements,
+            directions = all->directions + one->directions;
     if (!(one->worst < all->worst))
         *all = *one;
     all->elements = elements;
@@ -137,10 +138,14 @@ static int check_encodings(struct tally *tally, const char *name, uint64_t seed)
 
 static int run(int argc, char **argv)
 {
-    static const struct argp argp = {options, parse, NULL,
+    static const struct argp argp = {options,
+                                     parse,
+                                     NULL,
                                      "Checks every backward pass against central differences in "
                                      "double; relative errors must stay below 1e-6.",
-                                     NULL, NULL, NULL};
+                                     NULL,
+                                     NULL,
+                                     NULL};
     struct arguments arguments = {.seed = 0};
     struct tally tally = {0};
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))

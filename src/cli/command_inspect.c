@@ -161,8 +161,7 @@ static void print_config(json_t *config)
     const char *key;
     json_t *value;
     int used = 0;
-    json_object_foreach(config, key, value)
-    {
+    json_object_foreach (config, key, value) {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
         if (text && strcmp(text, "\"\"") != 0 && strcmp(text, "[]") != 0) {
             int size = (int)(strlen(key) + strlen(text)) + 3;
@@ -186,18 +185,16 @@ static void print_group(const json_t *facts, const char *group, const char *titl
     if (json_array_size(list) == 0)
         return;
     printf("%s\n", title);
-    json_array_foreach(list, i, row)
-    {
+    json_array_foreach (list, i, row) {
         char shape[256] = "[";
         json_t *size, *axes = json_object_get(row, "axes"), *axis;
-        json_array_foreach(json_object_get(row, "shape"), k, size)
-        {
+        json_array_foreach (json_object_get(row, "shape"), k, size) {
             size_t used = strlen(shape);
             snprintf(shape + used, sizeof shape - used, "%s%lld", k ? ", " : "",
                      (long long)json_integer_value(size));
         }
         printf("  %-40s %10lld  %s]", text_of(row, "name"), number_of(row, "count"), shape);
-        json_array_foreach(axes, k, axis)
+        json_array_foreach (axes, k, axis)
             printf("%s%s", k ? ", " : "  ", json_is_string(axis) ? json_string_value(axis) : "?");
         putchar('\n');
     }

@@ -69,12 +69,9 @@ struct kind {
     struct row (*row)(int i);
 };
 static const struct kind kinds[] = {
-    {"encodings", &pe_count, encoding_row},
-    {"tasks", &task_count, task_row},
-    {"optimizers", &optimizer_count, optimizer_row},
-    {"schedules", &schedule_count, schedule_row},
-    {"formats", &export_format_count, format_row},
-    {"ops", &ag_op_count, op_row},
+    {"encodings", &pe_count, encoding_row},          {"tasks", &task_count, task_row},
+    {"optimizers", &optimizer_count, optimizer_row}, {"schedules", &schedule_count, schedule_row},
+    {"formats", &export_format_count, format_row},   {"ops", &ag_op_count, op_row},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -197,8 +194,8 @@ static int run_command(int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
         return 2;
     if (!arguments.kind)
-        return command_usage("list",
-                             "say of what: encodings, tasks, optimizers, schedules, formats or ops");
+        return command_usage(
+            "list", "say of what: encodings, tasks, optimizers, schedules, formats or ops");
     const struct kind *kind = find_kind(arguments.kind);
     if (!kind)
         return command_usage("list", err_last());

@@ -80,10 +80,9 @@ static int trace(const struct arguments *arguments)
     struct trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer)
         return err_set(ERR_MEMORY, "out of memory");
-    int code = arguments->run
-                   ? checkpoint_load_trainer(trainer, arguments->run,
-                                             arguments->train.settings.threads)
-                   : trainer_init(trainer, &arguments->train.settings);
+    int code = arguments->run ? checkpoint_load_trainer(trainer, arguments->run,
+                                                        arguments->train.settings.threads)
+                              : trainer_init(trainer, &arguments->train.settings);
     if (code == 0) {
         code = trace_write(arguments->output, trainer);
         trainer_release(trainer);
@@ -101,12 +100,16 @@ static int run_command(int argc, char **argv)
     const struct argp_child children[] = {{&arguments->train.argp, 0, "The model and its task:", 1},
                                           {0}};
     const struct argp argp = {
-        options, parse, "[RUN]",
+        options,
+        parse,
+        "[RUN]",
         "Writes batch, parameters, logits, loss and every gradient of one step to an HDF5 file: "
         "the step after the checkpoint of RUN, or the first one of a model that the options "
         "describe."
         "\vlists",
-        children, help, NULL};
+        children,
+        help,
+        NULL};
     arguments_normalise(argc, argv);
     argp_err_exit_status = 2;
     int status = argp_parse(&argp, argc, argv, 0, NULL, arguments) ? 2 : 0;

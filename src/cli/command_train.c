@@ -314,10 +314,14 @@ static int run_command(int argc, char **argv)
     train_arguments_init(&arguments->train);
     const struct argp_child children[] = {{&arguments->train.argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
-        options, parse, NULL,
+        options,
+        parse,
+        NULL,
         "Trains a Transformer with a position encoding on a task and writes a run folder."
         "\vlists", // replaced by help()
-        children, help, NULL};
+        children,
+        help,
+        NULL};
     arguments_normalise(argc, argv);
     argp_err_exit_status = 2;
     if (argp_parse(&argp, argc, argv, 0, NULL, arguments))

@@ -81,15 +81,20 @@ void train_arguments_init(struct train_arguments *arguments)
                  row->default_value[0] ? " (default " : "", row->default_value,
                  row->default_value[0] ? ")" : "");
         arguments->option[n] = (struct argp_option){
-            row->key, KEY_FIRST + n, argument_name(row),
-            row->type == OPTION_BOOL ? OPTION_ARG_OPTIONAL : 0, arguments->doc[n], 0};
+            row->key,           KEY_FIRST + n,
+            argument_name(row), row->type == OPTION_BOOL ? OPTION_ARG_OPTIONAL : 0,
+            arguments->doc[n],  0};
     }
     for (int i = 0; i < PAIR_FLAGS; i++, n++)
-        arguments->option[n] = (struct argp_option){pair_flags[i][0], KEY_FIRST + n, "KEY=VALUE", 0,
-                                                    pair_flags[i][1], 0};
-    arguments->option[n] = (struct argp_option){
-        "config", KEY_CONFIG, "FILE", 0,
-        "settings as JSON, such as a run's config.json; flags win over it", 0};
+        arguments->option[n] = (struct argp_option){
+            pair_flags[i][0], KEY_FIRST + n, "KEY=VALUE", 0, pair_flags[i][1], 0};
+    arguments->option[n] =
+        (struct argp_option){"config",
+                             KEY_CONFIG,
+                             "FILE",
+                             0,
+                             "settings as JSON, such as a run's config.json; flags win over it",
+                             0};
     arguments->argp = (struct argp){.options = arguments->option, .parser = parse};
 }
 

@@ -1,8 +1,8 @@
-// Learned absolute positions: x_i <- x_i + P[i], one trained vector a position (Gehring et al. 2017,
-// arXiv 1705.03122; Devlin et al. 2018, arXiv 1810.04805).
+// Learned absolute positions: x_i <- x_i + P[i], one trained vector a position (Gehring et al.
+// 2017, arXiv 1705.03122; Devlin et al. 2018, arXiv 1810.04805).
 //
-// The table is as long as the training length unless max_length says otherwise; past its end the encoding
-// is undefined and says so. Drawn from N(0, 0.02), never decayed.
+// The table is as long as the training length unless max_length says otherwise; past its end the
+// encoding is undefined and says so. Drawn from N(0, 0.02), never decayed.
 #include <stdio.h>
 
 #include "../../autograd/base/err.h"
@@ -50,7 +50,8 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
     if (context->position)
         return ag_add(context->graph, x, ag_gather(context->graph, rows, context->position));
     if (context->length > max_length(context))
-        return ag_fail(context->graph, "learned positions end at %lld, and length %lld was asked for",
+        return ag_fail(context->graph,
+                       "learned positions end at %lld, and length %lld was asked for",
                        (long long)max_length(context), (long long)context->length);
     if (context->length < max_length(context))
         rows = ag_slice(context->graph, rows, 0, 0, context->length);

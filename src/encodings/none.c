@@ -1,5 +1,6 @@
-// No position encoding: the null model. An encoder with it is permutation-equivariant; a decoder still learns
-// something of positions from its causal mask (Kazemnejad et al. 2023, arXiv 2305.19466).
+// No position encoding: the null model. An encoder with it is permutation-equivariant; a decoder
+// still learns something of positions from its causal mask (Kazemnejad et al. 2023, arXiv
+// 2305.19466).
 #include "pe.h"
 
 const struct pe_def pe_none = {

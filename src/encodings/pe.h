@@ -1,21 +1,24 @@
 // A position encoding: one file, one const struct pe_def, one row in list.h.
 //
-// An encoding is a graph builder. Its hooks are called while the model is captured; they get tensors,
-// make parameters and tables with ops, and give tensors back. It writes no backward. The model never
-// asks which encoding it has, only whether a slot is filled. Encodings stack: `--pe rope+urpe` runs
-// the hooks of each in the order given.
+// An encoding is a graph builder. Its hooks are called while the model is captured; they get
+// tensors, make parameters and tables with ops, and give tensors back. It writes no backward. The
+// model never asks which encoding it has, only whether a slot is filled. Encodings stack: `--pe
+// rope+urpe` runs the hooks of each in the order given.
 //
 // Where each family of the survey and after goes:
-//   positions          random-positions, shift-positions, pi, rerope's windows: change context->position
-//   frequencies        ntk, dynamic-ntk, yarn: change the rotary frequencies before rope reads them
-//   input              learned, hierarchical, sinusoidal, rnn, recursive, multiplicative, complex,
+//   positions          random-positions, shift-positions, pi, rerope's windows: change
+//   context->position frequencies        ntk, dynamic-ntk, yarn: change the rotary frequencies
+//   before rope reads them input              learned, hierarchical, sinusoidal, rnn, recursive,
+//   multiplicative, complex,
 //                      conv at the input, abacus (reads context->tokens), learned2d, sinusoidal2d
 //   layer_input        conv after a layer, floater's input form
-//   attention          rope, xpos, pope, path (q, k, v replaced); shaw, transformer-xl, deberta (relative
+//   attention          rope, xpos, pope, path (q, k, v replaced); shaw, transformer-xl, deberta
+//   (relative
 //                      tables); t5, alibi, kerple, fire, tupe (bias); urpe (factor); logn (scale);
 //                      floater's q, k, v biases; deberta-emd (query_stream of the last layer)
 //   attention_output   rotations taken back from the output (values rotated too)
-//   kernel             replaces the attention op: linear attention's numerator-only rotation, cope, dape,
+//   kernel             replaces the attention op: linear attention's numerator-only rotation, cope,
+//   dape,
 //                      path, complex scores
 #ifndef POSGRAD_PE_H
 #define POSGRAD_PE_H
@@ -26,28 +29,28 @@
 #define PE_MAX_STACK 8
 
 enum pe_claims {
-    PE_SHIFT_INVARIANT = 1,   // logits do not change when the whole sequence moves
-    PE_NORM_PRESERVING = 2,   // queries and keys keep their norms
-    PE_SYMMETRIC = 4,         // position i and T-1-i are treated alike
-    PE_CAUSAL_ONLY = 8,       // has no meaning in an encoder
-    PE_EXTRAPOLATES = 16,     // defined past the training length
-    PE_PROBE_ENCODER = 32,    // solves the probe with plain softmax and no special token, encoder
-    PE_PROBE_DECODER = 64,    // the same, decoder
+    PE_SHIFT_INVARIANT = 1,    // logits do not change when the whole sequence moves
+    PE_NORM_PRESERVING = 2,    // queries and keys keep their norms
+    PE_SYMMETRIC = 4,          // position i and T-1-i are treated alike
+    PE_CAUSAL_ONLY = 8,        // has no meaning in an encoder
+    PE_EXTRAPOLATES = 16,      // defined past the training length
+    PE_PROBE_ENCODER = 32,     // solves the probe with plain softmax and no special token, encoder
+    PE_PROBE_DECODER = 64,     // the same, decoder
     PE_IDENTITY_AT_ZERO = 128, // with its tables at zero it equals `none`
 };
 
 // What every hook may know. The model fills it; hooks only write through what they are given.
 struct pe_context {
     struct ag_graph *graph;
-    int64_t batch, length;       // B, T of this graph
-    int64_t train_length;        // --length: tables are as long as this
+    int64_t batch, length; // B, T of this graph
+    int64_t train_length;  // --length: tables are as long as this
     int64_t dim, heads, head_dim, layers, vocab;
     bool causal;
-    int64_t layer;               // -1 outside of layers
-    ag_t *tokens;                // index [B, T]
-    ag_t *position;              // index [T] or [B, T]; NULL means 0..T-1
-    const void *settings;        // the encoding's own struct
-    const char *name;            // the encoding's canonical name
+    int64_t layer;        // -1 outside of layers
+    ag_t *tokens;         // index [B, T]
+    ag_t *position;       // index [T] or [B, T]; NULL means 0..T-1
+    const void *settings; // the encoding's own struct
+    const char *name;     // the encoding's canonical name
 };
 
 // What the attention of one layer is about to compute; hooks replace and fill.
@@ -60,10 +63,10 @@ struct pe_attention {
 
 // Tables for export: what was learned and what it means, ready to use.
 struct pe_table {
-    const char *name;       // "position_table"
-    const char *encoding;   // "learned"; filled by the model
-    const char *axis[4];    // "position", "channel"
-    ag_t *tensor;           // kept; its shape has as many dimensions as there are axes
+    const char *name;          // "position_table"
+    const char *encoding;      // "learned"; filled by the model
+    const char *axis[4];       // "position", "channel"
+    ag_t *tensor;              // kept; its shape has as many dimensions as there are axes
     const char *distance_sign; // "key-query" for axes named "offset", else NULL
     bool shared_layers;
     int64_t trained_rows; // entries of the first axis that training could reach; the rest is marked
@@ -77,9 +80,9 @@ struct pe_tables {
 struct pe_def {
     const char *name, *title, *family; // family: "absolute", "relative", "rotary", "grid", ...
     const char *formula;
-    const char *paper;                 // authors, year, arXiv number
-    const char *aliases;               // "nope|no-pe", NULL for none
-    const struct option_def *options;      // --pe-opt KEY=VALUE
+    const char *paper;                // authors, year, arXiv number
+    const char *aliases;              // "nope|no-pe", NULL for none
+    const struct option_def *options; // --pe-opt KEY=VALUE
     size_t settings_size;
     unsigned claims;
     // Refuses what has no meaning (odd dim, an encoder): ERR_ARGUMENT with the reason.

@@ -45,7 +45,8 @@ const struct pe_def *pe_find(const char *name)
     }
     const char *near = name_nearest(names, count, name);
     if (near)
-        err_set(ERR_ARGUMENT, "no position encoding is called '%s'; did you mean '%s'?", name, near);
+        err_set(ERR_ARGUMENT, "no position encoding is called '%s'; did you mean '%s'?", name,
+                near);
     else
         err_set(ERR_ARGUMENT,
                 "no position encoding is called '%s'; 'posgrad list encodings' shows all", name);
@@ -99,8 +100,8 @@ static int unknown_option(const struct pe_stack *stack, const char *key)
             names[count++] = o->key;
     const char *near = name_nearest(names, count, key);
     if (near)
-        return err_set(ERR_ARGUMENT, "--pe-opt: no chosen encoding has '%s'; did you mean '%s'?", key,
-                       near);
+        return err_set(ERR_ARGUMENT, "--pe-opt: no chosen encoding has '%s'; did you mean '%s'?",
+                       key, near);
     return err_set(ERR_ARGUMENT, "--pe-opt: no chosen encoding has an option '%s'", key);
 }
 
@@ -119,7 +120,8 @@ static int stack_set(struct pe_stack *stack, const char *pair)
         known = true;
         char what[96] = "--pe-opt of ";
         strncat(what, stack->def[i]->name, 64);
-        int code = options_set(stack->def[i]->options, stack->settings[i], what, key, pair + size + 1);
+        int code =
+            options_set(stack->def[i]->options, stack->settings[i], what, key, pair + size + 1);
         if (code < 0)
             return code;
     }

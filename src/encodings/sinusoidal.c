@@ -1,9 +1,10 @@
-// Sinusoidal absolute positions: x_i <- x_i + P[i] with sines and cosines of geometric frequencies (Vaswani et
-// al. 2017, arXiv 1706.03762).
+// Sinusoidal absolute positions: x_i <- x_i + P[i] with sines and cosines of geometric frequencies
+// (Vaswani et al. 2017, arXiv 1706.03762).
 //
-// Three layouts are in circulation and cannot be exchanged in a checkpoint, so the layout is an option: interleaved
-// (the paper's), halves (all sines, then all cosines, as in Transformer-XL), and tensor2tensor (halves, and the last
-// frequency is exactly 1/base). The angle is computed in double, as i * w loses digits at large i in float.
+// Three layouts are in circulation and cannot be exchanged in a checkpoint, so the layout is an
+// option: interleaved (the paper's), halves (all sines, then all cosines, as in Transformer-XL),
+// and tensor2tensor (halves, and the last frequency is exactly 1/base). The angle is computed in
+// double, as i * w loses digits at large i in float.
 #include <math.h>
 #include <stdlib.h>
 
@@ -72,8 +73,8 @@ static ag_t *trainable_table(const struct pe_context *context, int64_t n)
             angle[k * half + c] = (real)((double)k * frequency(context->settings, context->dim, c));
     ag_t *delta = ag_parameter(graph, "pe.sinusoidal.log_frequency_shift", ag_shape1(half), 0, 0,
                                AG_NO_DECAY);
-    ag_t *angles = ag_mul(graph, ag_constant(graph, ag_shape2(n, half), angle),
-                          ag_exp(graph, delta));
+    ag_t *angles =
+        ag_mul(graph, ag_constant(graph, ag_shape2(n, half), angle), ag_exp(graph, delta));
     return arrange(context, ag_sin(graph, angles), ag_cos(graph, angles));
 }
 
@@ -125,7 +126,8 @@ const struct pe_def pe_sinusoidal = {
     .name = "sinusoidal",
     .title = "sinusoidal absolute positions",
     .family = "absolute",
-    .formula = "x_i <- x_i + P[i], P[i,2c] = sin(i w_c), P[i,2c+1] = cos(i w_c), w_c = base^(-2c/C)",
+    .formula =
+        "x_i <- x_i + P[i], P[i,2c] = sin(i w_c), P[i,2c+1] = cos(i w_c), w_c = base^(-2c/C)",
     .paper = "Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin 2017, "
              "arXiv 1706.03762",
     .aliases = "sinusoid|sin",

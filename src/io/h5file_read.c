@@ -430,7 +430,8 @@ char *h5_read_axis(struct h5_reader *reader, const char *path, int dim)
     ssize_t size = dim >= 0 && dim < rank ? H5DSget_label(opened.set, axis, NULL, 0) : 0;
     char *label = NULL;
     if (size < 0)
-        err_set(ERR_FORMAT, "%s: cannot read the axes of %s: %s", reader->name, path, h5_cause(cause));
+        err_set(ERR_FORMAT, "%s: cannot read the axes of %s: %s", reader->name, path,
+                h5_cause(cause));
     else if (size == 0)
         err_set(ERR_FORMAT, "%s: axis %d of %s has no name", reader->name, dim, path);
     else if ((size_t)size < reader->size)

@@ -19,10 +19,16 @@ struct builder {
 static struct pe_context context_of(const struct model_config *config, int64_t batch,
                                     int64_t length)
 {
-    return (struct pe_context){
-        .batch = batch, .length = length, .train_length = config->train_length,
-        .dim = config->dim, .heads = config->heads, .head_dim = config->dim / config->heads,
-        .layers = config->layers, .vocab = config->vocab, .causal = config->causal, .layer = -1};
+    return (struct pe_context){.batch = batch,
+                               .length = length,
+                               .train_length = config->train_length,
+                               .dim = config->dim,
+                               .heads = config->heads,
+                               .head_dim = config->dim / config->heads,
+                               .layers = config->layers,
+                               .vocab = config->vocab,
+                               .causal = config->causal,
+                               .layer = -1};
 }
 
 int model_check(const struct model_config *config)
@@ -197,8 +203,8 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
     ag_graph_init(&model->graph, params);
     model->batch = batch;
     model->length = length;
-    struct builder b = {.graph = &model->graph, .config = config,
-                        .context = context_of(config, batch, length)};
+    struct builder b = {
+        .graph = &model->graph, .config = config, .context = context_of(config, batch, length)};
     model->tokens = ag_input_index(&model->graph, "tokens", ag_shape2(batch, length));
     model->targets = ag_input_index(&model->graph, "targets", ag_shape2(batch, length));
     model->mask = ag_input_index(&model->graph, "mask", ag_shape2(batch, length));

@@ -1,7 +1,8 @@
 // The Transformer: pre-LN blocks, built once a length and replayed.
 //
-// x = tok_emb[token], the encodings' input hooks, then layers of attention and MLP, a final LayerNorm and
-// a linear head. The exact form is on the design page and in README; names of parameters are contracts.
+// x = tok_emb[token], the encodings' input hooks, then layers of attention and MLP, a final
+// LayerNorm and a linear head. The exact form is on the design page and in README; names of
+// parameters are contracts.
 #ifndef POSGRAD_MODEL_H
 #define POSGRAD_MODEL_H
 
@@ -30,8 +31,9 @@ struct model_graph {
 int model_check(const struct model_config *config);
 
 // Captures and plans. Parameters are registered in `params` by the first call and shared by later
-// ones; ag_params_allocate must be called between the first model_graph_capture and model_graph_plan.
-// With `tables` (else NULL) what the encodings export is built too: kept tensors that a forward computes.
+// ones; ag_params_allocate must be called between the first model_graph_capture and
+// model_graph_plan. With `tables` (else NULL) what the encodings export is built too: kept tensors
+// that a forward computes.
 int model_graph_capture(struct model_graph *model, const struct model_config *config,
                         struct ag_params *params, int64_t batch, int64_t length,
                         struct pe_tables *tables);

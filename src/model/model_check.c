@@ -25,8 +25,8 @@ static void fill_params(struct ag_params *params, struct rng *rng)
 {
     for (int i = 0; i < params->rows; i++)
         for (int64_t k = 0; k < params->row[i].count; k++)
-            params->value[params->row[i].offset + k] = (real)(
-                params->row[i].init_mean + 0.6 * (rng_uniform(rng) - 0.5));
+            params->value[params->row[i].offset + k] =
+                (real)(params->row[i].init_mean + 0.6 * (rng_uniform(rng) - 0.5));
 }
 
 static int check_params(struct model_graph *model, struct ag_params *params, uint64_t seed,
@@ -49,8 +49,13 @@ static int check_params(struct model_graph *model, struct ag_params *params, uin
 int model_gradcheck(const char *pe, bool causal, int64_t length, uint64_t seed,
                     struct ag_check *result)
 {
-    struct model_config config = {.layers = 2, .heads = 2, .dim = 12, .ff_dim = 10, .vocab = VOCAB,
-                                  .train_length = length, .causal = causal};
+    struct model_config config = {.layers = 2,
+                                  .heads = 2,
+                                  .dim = 12,
+                                  .ff_dim = 10,
+                                  .vocab = VOCAB,
+                                  .train_length = length,
+                                  .causal = causal};
     struct ag_params params;
     struct model_graph model = {0};
     struct rng rng;

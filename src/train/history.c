@@ -8,7 +8,8 @@
 
 const struct history_layout history_layouts[HISTORY_SPLITS] = {
     [HISTORY_TRAIN] = {"train", 4, {"loss", "accuracy", "lr", "grad_norm"}},
-    [HISTORY_VALIDATION] = {"validation", 5,
+    [HISTORY_VALIDATION] = {"validation",
+                            5,
                             {"loss", "accuracy", "exact_match", "length", "bits_per_byte"}},
 };
 

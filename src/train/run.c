@@ -31,8 +31,8 @@ static void tell(const struct run *run, const struct run_event *event)
 }
 
 __attribute__((format(printf, 3, 4))) static void say(const struct run *run,
-                                                      enum run_event_type type,
-                                                      const char *format, ...)
+                                                      enum run_event_type type, const char *format,
+                                                      ...)
 {
     char message[2048];
     va_list arguments;
@@ -53,8 +53,8 @@ __attribute__((format(printf, 2, 3))) static void put(struct line *line, const c
 {
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(line->text + line->used, sizeof line->text - line->used, format,
-                           arguments);
+    int length =
+        vsnprintf(line->text + line->used, sizeof line->text - line->used, format, arguments);
     va_end(arguments);
     BUG_ON(length < 0 || (size_t)length >= sizeof line->text - line->used);
     line->used += (size_t)length;

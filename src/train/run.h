@@ -42,12 +42,12 @@ struct run {
     struct history history;
     struct run_observer observer;
     char folder[OPTION_TEXT], checkpoint[OPTION_TEXT + 64];
-    int metrics;             // descriptor of metrics.jsonl, or -1
-    int64_t metrics_size;    // bytes of whole lines
-    bool metrics_failed;     // lines are missing
-    bool save_failed;        // the last save did not succeed
-    int64_t saved_step;      // step of the file on disk, -1 when there is none
-    int64_t evaluated_step;  // step that `evaluation` is of, -1 when there is none
+    int metrics;            // descriptor of metrics.jsonl, or -1
+    int64_t metrics_size;   // bytes of whole lines
+    bool metrics_failed;    // lines are missing
+    bool save_failed;       // the last save did not succeed
+    int64_t saved_step;     // step of the file on disk, -1 when there is none
+    int64_t evaluated_step; // step that `evaluation` is of, -1 when there is none
     struct evaluation evaluation;
     double log_time; // seconds, monotonic, of the last log line
     int64_t log_step;

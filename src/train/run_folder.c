@@ -107,8 +107,8 @@ static int64_t kept_bytes(FILE *file, int64_t step)
     size_t capacity = 0;
     int64_t kept = 0;
     for (ssize_t length; (length = getline(&line, &capacity, file)) > 0;) {
-        json_t *object = line[length - 1] == '\n'
-                             ? json_loadb(line, (size_t)length, 0, NULL) : NULL;
+        json_t *object = line[length - 1] == '\n' ? json_loadb(line, (size_t)length, 0, NULL)
+                                                  : NULL;
         const json_t *at = json_object_get(object, "step");
         bool keep = json_is_integer(at) && json_integer_value(at) <= step;
         json_decref(object);

@@ -39,10 +39,15 @@ static int configure(struct trainer *trainer)
     trainer->schedule = schedule_find(s->schedule);
     if (!trainer->schedule)
         return ERR_ARGUMENT;
-    trainer->config = (struct model_config){
-        .layers = s->layers, .heads = s->heads, .dim = s->dim, .ff_dim = s->ff_dim,
-        .vocab = trainer->dataset.vocab, .train_length = s->length, .causal = s->arch == 1,
-        .tie = s->tie, .dropout = s->dropout};
+    trainer->config = (struct model_config){.layers = s->layers,
+                                            .heads = s->heads,
+                                            .dim = s->dim,
+                                            .ff_dim = s->ff_dim,
+                                            .vocab = trainer->dataset.vocab,
+                                            .train_length = s->length,
+                                            .causal = s->arch == 1,
+                                            .tie = s->tie,
+                                            .dropout = s->dropout};
     train_settings_pairs(s->pe_opt, s->pe_opts, pairs);
     int code = pe_stack_init(&trainer->config.pe, s->pe, s->pe_opts, pairs);
     return code < 0 ? code : model_check(&trainer->config);
@@ -71,8 +76,8 @@ static int build(struct trainer *trainer)
                           pairs);
     if (code < 0)
         return code;
-    trainer->predictions = calloc((size_t)s->batch_size * (size_t)s->length,
-                                  sizeof *trainer->predictions);
+    trainer->predictions =
+        calloc((size_t)s->batch_size * (size_t)s->length, sizeof *trainer->predictions);
     return trainer->predictions ? 0 : err_set(ERR_MEMORY, "out of memory for the predictions");
 }
 
@@ -167,9 +172,8 @@ int trainer_step(struct trainer *trainer, struct train_step_result *result)
     trainer->step++;
     result->lr = schedule_lr(trainer->schedule, trainer->settings.lr, trainer->step,
                              trainer->settings.steps, trainer->settings.warmup);
-    optimizer_update(&trainer->optimizer, trainer->step, result->lr,
-                     trainer->settings.weight_decay, result->grad_norm,
-                     trainer->settings.grad_clip);
+    optimizer_update(&trainer->optimizer, trainer->step, result->lr, trainer->settings.weight_decay,
+                     result->grad_norm, trainer->settings.grad_clip);
     return 0;
 }
 

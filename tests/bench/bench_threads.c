@@ -1,12 +1,14 @@
 // Step time with one thread and with all, interleaved in one process; medians and their ratio.
 //
-// Usage: bench_threads [layers dim heads length batch vocab]; the default is the shape that the README quotes.
+// Usage: bench_threads [layers dim heads length batch vocab]; the default is the shape that the
+// README quotes.
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
+#include "../../autograd/kernels/blas.h"
 #include "../../src/train/train.h"
 
 enum { ROUNDS = 15, STEPS = 6, WARM = 5 };
@@ -43,6 +45,7 @@ static double time_steps(struct trainer *trainer, int threads)
 
 int main(int argc, char **argv)
 {
+    blas_mend(argv);
     static const int64_t standard[6] = {4, 128, 4, 64, 32, 64};
     int64_t shape[6];
     for (int i = 0; i < 6; i++)
@@ -59,7 +62,8 @@ int main(int argc, char **argv)
     settings.steps = 1000000;
     snprintf(settings.task, sizeof settings.task, "copy");
     snprintf(settings.pe, sizeof settings.pe, "learned");
-    snprintf(settings.task_opt[0], sizeof settings.task_opt[0], "symbols=%lld", (long long)shape[5]);
+    snprintf(settings.task_opt[0], sizeof settings.task_opt[0], "symbols=%lld",
+             (long long)shape[5]);
     settings.task_opts = 1;
     if (trainer_init(&trainer, &settings) < 0) {
         fprintf(stderr, "%s\n", err_last());

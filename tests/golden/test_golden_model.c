@@ -164,8 +164,8 @@ static int grads_differ(const struct fixture *f)
         const struct ag_parameter *row = &f->params.row[r];
         const struct golden_array *array = golden_get(&f->golden, "grads", row->name, GOLDEN_REAL);
         assert_true(ag_shape_equal(row->shape, array->shape));
-        wrong += differs(f, array->name, array, f->params.grad + row->offset,
-                         scale_of(f, row->name));
+        wrong +=
+            differs(f, array->name, array, f->params.grad + row->offset, scale_of(f, row->name));
     }
     return wrong;
 }

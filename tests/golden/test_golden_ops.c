@@ -127,8 +127,8 @@ static int case_differs(const struct golden *golden, const char *name, op_build 
     struct ag_plan *plan = ag_plan_new(&c.graph, output, true);
     if (!plan)
         fail_msg("%s: %s", name, err_last());
-    assert_true(ag_shape_equal(output->shape,
-                               golden_get(golden, name, "output", GOLDEN_REAL)->shape));
+    assert_true(
+        ag_shape_equal(output->shape, golden_get(golden, name, "output", GOLDEN_REAL)->shape));
     const struct golden_array *array = golden_get(golden, name, "cotangent", GOLDEN_REAL);
     assert_true(array->count == output->count && output->count <= MAX_COUNT);
     for (int64_t i = 0; i < array->count; i++)

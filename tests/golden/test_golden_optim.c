@@ -64,8 +64,7 @@ static void tear_down(struct fixture *f)
 // Writes row `row` of a golden array where the parameter is, in `slab`.
 static void put(const struct fixture *f, int k, const char *what, int64_t row, real *slab)
 {
-    const struct ag_parameter *parameter =
-        &f->params.row[ag_params_find(&f->params, part_name[k])];
+    const struct ag_parameter *parameter = &f->params.row[ag_params_find(&f->params, part_name[k])];
     const struct golden_array *array = part(f, k, what);
     assert_true((row + 1) * parameter->count <= array->count);
     for (int64_t i = 0; i < parameter->count; i++)
@@ -79,8 +78,8 @@ static int step_differs(const struct fixture *f, int64_t step)
         const struct ag_parameter *parameter =
             &f->params.row[ag_params_find(&f->params, part_name[k])];
         const double *expected = part(f, k, "values")->real + step * parameter->count;
-        double error = golden_error(expected, parameter->count,
-                                    f->params.value + parameter->offset, 0);
+        double error =
+            golden_error(expected, parameter->count, f->params.value + parameter->offset, 0);
         if (error < GOLDEN_TOLERANCE)
             continue;
         print_error("%s: %s after update %d: relative error %g\n", f->name, part_name[k],

@@ -1,7 +1,9 @@
-// Every op against central differences, and the check itself against gradients that are wrong on purpose.
+// Every op against central differences, and the check itself against gradients that are wrong on
+// purpose.
 //
-// In the float build differences of floats are too coarse to judge by (the best relative error there is about
-// 1e-4), so only the double build compares; the float build runs the same cases and asks for finite values.
+// In the float build differences of floats are too coarse to judge by (the best relative error
+// there is about 1e-4), so only the double build compares; the float build runs the same cases and
+// asks for finite values.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

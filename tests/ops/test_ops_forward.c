@@ -85,13 +85,34 @@ static void close_to(const char *what, int64_t i, double got, double want, doubl
 
 // --- elementwise
 
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
-static double relu(double x) { return x > 0 || isnan(x) ? x : 0; }
-static double square(double x) { return x * x; }
-static double reciprocal(double x) { return 1 / x; }
-static double neg(double x) { return -x; }
-static double gelu(double x) { return 0.5 * x * erfc(-x * 0.70710678118654752440); }
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+static double softplus(double x)
+{
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
+static double relu(double x)
+{
+    return x > 0 || isnan(x) ? x : 0;
+}
+static double square(double x)
+{
+    return x * x;
+}
+static double reciprocal(double x)
+{
+    return 1 / x;
+}
+static double neg(double x)
+{
+    return -x;
+}
+static double gelu(double x)
+{
+    return 0.5 * x * erfc(-x * 0.70710678118654752440);
+}
 
 typedef ag_t *unary_builder(struct ag_graph *graph, ag_t *x);
 
@@ -130,8 +151,8 @@ static void test_unary(void **state)
             ag_t *y = unary[u].build(&f.graph, x);
             run(&f, y, NULL);
             for (int64_t i = 0; i < x->count; i++)
-                close_to(unary[u].name, i, (double)y->data[i],
-                         unary[u].value((double)x->data[i]), 1e-2);
+                close_to(unary[u].name, i, (double)y->data[i], unary[u].value((double)x->data[i]),
+                         1e-2);
             end(&f);
         }
 }
@@ -484,8 +505,8 @@ static void check_line(int kind, const ag_t *x, const ag_t *y, const real *g, in
 static void test_reductions(void **state)
 {
     (void)state;
-    const struct ag_shape shapes[] = {ag_shape3(3, 5, 7), ag_shape3(1, 1, 1),
-                                      ag_shape3(33, 1, 65), ag_shape3(40, 50, 30)};
+    const struct ag_shape shapes[] = {ag_shape3(3, 5, 7), ag_shape3(1, 1, 1), ag_shape3(33, 1, 65),
+                                      ag_shape3(40, 50, 30)};
     for (int kind = 0; kind < REDUCTIONS; kind++)
         for (int s = 0; s < 4; s++)
             for (int dim = -3; dim < 3; dim++) {
@@ -660,8 +681,7 @@ static void check_layer_norm(int64_t rows, int64_t c)
         }
     }
     for (int64_t i = 0; i < c; i++) {
-        close_to("layer_norm dgain", i, (double)gain->grad[i], sums[i],
-                 (double)rows + 20);
+        close_to("layer_norm dgain", i, (double)gain->grad[i], sums[i], (double)rows + 20);
         close_to("layer_norm dbias", i, (double)bias->grad[i], sums[c + i], (double)rows);
     }
     end(&f);

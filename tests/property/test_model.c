@@ -1,4 +1,5 @@
-// Properties of whole models: gradients with every encoding, causality, equivariance, the same bits.
+// Properties of whole models: gradients with every encoding, causality, equivariance, the same
+// bits.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,14 +24,19 @@ struct fixture {
 static void set_up(struct fixture *f, const char *pe, bool causal, double dropout)
 {
     memset(f, 0, sizeof *f);
-    f->config = (struct model_config){.layers = 2, .heads = 2, .dim = 12, .ff_dim = 20,
-                                      .vocab = VOCAB, .train_length = LENGTH, .causal = causal,
+    f->config = (struct model_config){.layers = 2,
+                                      .heads = 2,
+                                      .dim = 12,
+                                      .ff_dim = 20,
+                                      .vocab = VOCAB,
+                                      .train_length = LENGTH,
+                                      .causal = causal,
                                       .dropout = dropout};
     ag_params_init(&f->params);
     assert_int_equal(pe_stack_init(&f->config.pe, pe, 0, NULL), 0);
     assert_int_equal(model_check(&f->config), 0);
-    assert_int_equal(
-        model_graph_capture(&f->model, &f->config, &f->params, BATCH, LENGTH, NULL), 0);
+    assert_int_equal(model_graph_capture(&f->model, &f->config, &f->params, BATCH, LENGTH, NULL),
+                     0);
     assert_int_equal(ag_params_allocate(&f->params, 5), 0);
     assert_int_equal(model_graph_plan(&f->model, true), 0);
     struct rng rng;
@@ -59,7 +65,8 @@ static void test_gradients_of_every_encoding(void **state)
     for (int i = 0; i < pe_count; i++) {
         for (int n = 0; n < 6; n++) {
             struct ag_check check;
-            assert_int_equal(model_gradcheck(pe_list[i]->name, n % 2, lengths[n / 2], 3, &check), 0);
+            assert_int_equal(model_gradcheck(pe_list[i]->name, n % 2, lengths[n / 2], 3, &check),
+                             0);
             if (!(check.worst < AG_CHECK_TOLERANCE))
                 print_error("%s: %g at %s\n", pe_list[i]->name, check.worst, check.where);
             assert_true(check.worst < AG_CHECK_TOLERANCE);
@@ -202,8 +209,8 @@ static void test_mistakes_are_said(void **state)
     const char *pair = "max_lenght=3";
     assert_true(pe_stack_init(&stack, "learned", 1, &pair) < 0);
     assert_non_null(strstr(err_last(), "max_length"));
-    struct model_config config = {.layers = 1, .heads = 3, .dim = 16, .ff_dim = 4, .vocab = 3,
-                                  .train_length = 4};
+    struct model_config config = {
+        .layers = 1, .heads = 3, .dim = 16, .ff_dim = 4, .vocab = 3, .train_length = 4};
     assert_true(model_check(&config) < 0);
     assert_non_null(strstr(err_last(), "divisible"));
 }

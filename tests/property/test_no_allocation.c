@@ -75,9 +75,9 @@ static struct train_settings settings;
 static void small_run(const char *pe, const char *threads)
 {
     static const char *const values[][2] = {
-        {"layers", "2"},      {"heads", "2"},  {"dim", "32"},     {"ff-dim", "64"},
-        {"batch-size", "8"},  {"steps", "64"}, {"warmup", "2"},   {"dropout", "0.1"},
-        {"task", "probe"}, {"length", "16"},
+        {"layers", "2"},     {"heads", "2"},   {"dim", "32"},   {"ff-dim", "64"},
+        {"batch-size", "8"}, {"steps", "64"},  {"warmup", "2"}, {"dropout", "0.1"},
+        {"task", "probe"},   {"length", "16"},
     };
     train_settings_init(&settings);
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)

@@ -31,9 +31,8 @@ static void set(const char *key, const char *value)
 static void small_run(const char *pe, const char *task)
 {
     static const char *const values[][2] = {
-        {"layers", "1"}, {"heads", "2"},   {"dim", "8"},       {"ff-dim", "12"},
-        {"batch-size", "3"},
-        {"steps", "12"}, {"warmup", "3"},  {"dropout", "0.2"}, {"lr", "0.01"},   {"threads", "1"},
+        {"layers", "1"}, {"heads", "2"},  {"dim", "8"},       {"ff-dim", "12"}, {"batch-size", "3"},
+        {"steps", "12"}, {"warmup", "3"}, {"dropout", "0.2"}, {"lr", "0.01"},   {"threads", "1"},
     };
     train_settings_init(&settings);
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)

@@ -73,10 +73,10 @@ static const char *path_in(const char *folder, const char *name)
 static void prepare(const char *folder)
 {
     static const char *const values[][2] = {
-        {"pe", "learned"},    {"task", "probe"}, {"layers", "1"},     {"heads", "2"},
-        {"dim", "8"},         {"ff-dim", "12"},     {"batch-size", "3"}, {"steps", "12"},
-        {"warmup", "3"},      {"length", "16"},     {"log-every", "2"},  {"eval-every", "3"},
-        {"save-every", "4"},  {"threads", "1"},     {"eval-batches", "2"}, {"dropout", "0.1"},
+        {"pe", "learned"},   {"task", "probe"}, {"layers", "1"},       {"heads", "2"},
+        {"dim", "8"},        {"ff-dim", "12"},  {"batch-size", "3"},   {"steps", "12"},
+        {"warmup", "3"},     {"length", "16"},  {"log-every", "2"},    {"eval-every", "3"},
+        {"save-every", "4"}, {"threads", "1"},  {"eval-batches", "2"}, {"dropout", "0.1"},
     };
     train_settings_init(&settings);
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
@@ -239,9 +239,9 @@ static void resume_keeps_what_defines_the_run(void **state)
 {
     (void)state;
     static const struct run_setting bad[] = {
-        {"pe", "none"},   {"dim", "16"}, {"lr", "0.1"},     {"seed", "1"},      {"task", "copy"},
-        {"steps", "3"},   {"steps", "x"}, {"out-dir", "x"}, {"task-opt", "a=1"},
-        {"schedule", "linear"},
+        {"pe", "none"},      {"dim", "16"},          {"lr", "0.1"},  {"seed", "1"},
+        {"task", "copy"},    {"steps", "3"},         {"steps", "x"}, {"out-dir", "x"},
+        {"task-opt", "a=1"}, {"schedule", "linear"},
     };
     static const struct run_setting good[] = {
         {"dim", "8"}, {"steps", "20"}, {"log_every", "1"}, {"threads", "2"}};

@@ -169,6 +169,11 @@ for entry in *; do
     *) echo "$entry does not belong here" ;;
     esac
 done | verdict "the top of the tree has what it should"
+if command -v clang-format-14 >/dev/null; then
+    clang-format-14 --dry-run $(sources) 2>&1 | grep warning: | verdict "files are as clang-format leaves them"
+else
+    echo "skip files are as clang-format leaves them: there is no clang-format-14"
+fi
 for script in $(find tests .ci -name '*.sh') .ci/run .ci/deps; do
     bash -n "$script" 2>&1
 done | verdict "scripts parse"

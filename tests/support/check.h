@@ -44,7 +44,7 @@ struct check_array {
     bool is_double;
 };
 #define CHECK_ARRAY(array)                                                                         \
-    ((struct check_array){(array), _Generic(*(array), float: false, double: true)})
+    ((struct check_array){(array), _Generic(*(array), float : false, double : true)})
 void check_close_array_at(struct check_place place, struct check_array actual,
                           struct check_array expected, int64_t count, double relative,
                           double absolute);

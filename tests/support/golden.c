@@ -147,7 +147,7 @@ int golden_read(struct golden *golden, const char *path)
     size_t limit = (size_t)GOLDEN_MAX_BYTES;
     unsigned char *bytes = malloc(limit);
     size_t size = bytes ? fread(bytes, 1, limit, file) : 0;
-    int code = !bytes ? err_set(ERR_MEMORY, "out of memory for %s", path)
+    int code = !bytes                          ? err_set(ERR_MEMORY, "out of memory for %s", path)
                : ferror(file) || size == limit ? err_set(ERR_FILE, "cannot read all of %s", path)
                                                : golden_parse(golden, path, bytes, size);
     free(bytes);

@@ -106,12 +106,18 @@ static void mistakes_name_the_key(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
-        {"{\"layerz\": 2}", "layers"},          {"{\"layers\": 0}", "layers"},
-        {"{\"layers\": 1.5}", "layers"},        {"{\"layers\": null}", "layers"},
-        {"{\"layers\": [1]}", "layers"},        {"{\"lr\": \"nan\"}", "lr"},
-        {"{\"task_opt\": \"a=1\"}", "task-opt"}, {"{\"task_opt\": [1]}", "task-opt"},
-        {"{\"task_opt\": [\"a\"]}", "KEY=VALUE"}, {"[]", "object"},
-        {"{", "line 1"},                        {"{\"dim\": 8, \"dim\": 9}", "duplicate"},
+        {"{\"layerz\": 2}", "layers"},
+        {"{\"layers\": 0}", "layers"},
+        {"{\"layers\": 1.5}", "layers"},
+        {"{\"layers\": null}", "layers"},
+        {"{\"layers\": [1]}", "layers"},
+        {"{\"lr\": \"nan\"}", "lr"},
+        {"{\"task_opt\": \"a=1\"}", "task-opt"},
+        {"{\"task_opt\": [1]}", "task-opt"},
+        {"{\"task_opt\": [\"a\"]}", "KEY=VALUE"},
+        {"[]", "object"},
+        {"{", "line 1"},
+        {"{\"dim\": 8, \"dim\": 9}", "duplicate"},
         {"", "config"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -126,10 +132,12 @@ static void values_are_parsed_strictly(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
-        {"steps", "12abc"}, {"steps", ""},      {"steps", "-1"},
-        {"steps", "99999999999999999999"},
-        {"lr", "nan"},      {"lr", "1e999"},    {"lr", "-1"},       {"arch", "decodr"},
-        {"dropout", "1"},   {"threads", "257"}, {"tie", "perhaps"}, {"pe-opt", "x"},
+        {"steps", "12abc"}, {"steps", ""},
+        {"steps", "-1"},    {"steps", "99999999999999999999"},
+        {"lr", "nan"},      {"lr", "1e999"},
+        {"lr", "-1"},       {"arch", "decodr"},
+        {"dropout", "1"},   {"threads", "257"},
+        {"tie", "perhaps"}, {"pe-opt", "x"},
         {"pe-opt", "=x"},   {"nothing", "1"},
     };
     train_settings_init(&settings);

@@ -23,8 +23,8 @@ static struct trainer trainer, other;
 static void start(void)
 {
     static const char *const values[][2] = {
-        {"pe", "learned"}, {"task", "probe"}, {"layers", "1"},     {"heads", "2"}, {"dim", "8"},
-        {"ff-dim", "12"},  {"length", "8"},      {"batch-size", "2"}, {"threads", "1"},
+        {"pe", "learned"}, {"task", "probe"}, {"layers", "1"},     {"heads", "2"},   {"dim", "8"},
+        {"ff-dim", "12"},  {"length", "8"},   {"batch-size", "2"}, {"threads", "1"},
     };
     train_settings_init(&settings);
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)

@@ -35,8 +35,14 @@ static void sigmoid_all(real *y, const real *x, int64_t n)
         y[i] = vector_sigmoid1(x[i]);
 }
 
-static double normal(double x) { return 0.5 * erfc(-x * 0.70710678118654752440); }
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double normal(double x)
+{
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
 
 static const struct function {
     const char *name;
