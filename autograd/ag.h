@@ -59,13 +59,24 @@ struct ag_tensor {
 // Parameters live outside of graphs: the graphs of all lengths share them.
 enum ag_decay { AG_NO_DECAY, AG_DECAY };
 
+// What a parameter starts as.
+enum ag_init_kind {
+    AG_INIT_NORMAL,     // N(mean, spread); spread 0 is the constant mean
+    AG_INIT_UNIFORM,    // uniform in [mean - spread, mean + spread)
+    AG_INIT_ORTHOGONAL, // [N, N]: spread times a random orthogonal matrix
+};
+struct ag_init {
+    enum ag_init_kind kind;
+    double mean, spread;
+};
+
 struct ag_parameter {
     char name[AG_NAME_SIZE]; // "layers.0.attn.q.weight"
     struct ag_shape shape;
-    int64_t count, offset;      // elements, place in the slabs
-    enum ag_decay decay;        // matrices decay; embeddings, norms, biases, position tables do not
-    bool frozen;                // no gradient is computed for it
-    double init_mean, init_std; // N(mean, std); std 0 is the constant mean
+    int64_t count, offset; // elements, place in the slabs
+    enum ag_decay decay;   // matrices decay; embeddings, norms, biases, position tables do not
+    bool frozen;           // no gradient is computed for it
+    struct ag_init init;
 };
 
 struct ag_params {
@@ -122,6 +133,9 @@ const char *ag_shape_text(struct ag_shape shape, char text[96]);
 // now.
 struct ag_tensor *ag_parameter(struct ag_graph *graph, const char *name, struct ag_shape shape,
                                double init_mean, double init_std, enum ag_decay decay);
+// As ag_parameter, with a start that is not normal.
+struct ag_tensor *ag_parameter_from(struct ag_graph *graph, const char *name, struct ag_shape shape,
+                                    struct ag_init init, enum ag_decay decay);
 struct ag_tensor *ag_input(struct ag_graph *graph, const char *name, struct ag_shape shape);
 struct ag_tensor *ag_input_index(struct ag_graph *graph, const char *name, struct ag_shape shape);
 struct ag_tensor *ag_constant(struct ag_graph *graph, struct ag_shape shape, const real *data);

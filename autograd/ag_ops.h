@@ -75,6 +75,15 @@ ag_t *ag_dropout(struct ag_graph *graph, ag_t *x, double rate);
 // index [...]. Rows with a negative target are ignored; when all are, the loss is 0.
 ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target);
 
+// How logits become weights. n is the number of keys of the sequence that are not hidden.
+enum ag_normaliser {
+    AG_SOFTMAX,
+    AG_LINEAR,   // not of ag_attention: ag_linear_attention
+    AG_RELU2,    // A_ij = max(S_ij, 0)^2 / n (Hua et al. 2022, arXiv 2202.10447)
+    AG_L2,       // A_ij = exp(S_ij) / sqrt(sum_k exp(2 S_ik)) (Su 2022, article 9105)
+    AG_SOFTMAX1, // A_ij = exp(S_ij) / (1 + sum_k exp(S_ik))
+};
+
 // The attention op that carries the zoo, as far as it is built: every optional input may be NULL.
 // O[b,i,h,:] = sum_j A_ij V[b,j,h,:], A = softmax over j of scale * <Q_i, K_j> where j is allowed.
 struct ag_attention {
@@ -82,7 +91,8 @@ struct ag_attention {
     ag_t *key_mask;            // index [B, S]: 0 hides the key from every query
     int64_t heads;
     double scale;
-    bool causal;    // j <= i only; needs S == T
+    bool causal; // j <= i only; needs S == T
+    enum ag_normaliser normaliser;
     double dropout; // on A
 };
 // [B, T, C]. A query that may see no key gives 0.

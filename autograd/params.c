@@ -1,4 +1,5 @@
 // Parameters by name: one slab of values and one of gradients, shared by the graphs of all lengths.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,18 +31,54 @@ int ag_params_find(const struct ag_params *params, const char *name)
     return -1;
 }
 
-static void draw_start(const struct ag_parameter *row, real *value, uint64_t seed)
+// Gram and Schmidt on rows of normal draws, twice, as once leaves rounding of the order of the
+// condition number. In double, so that both builds start from the same rotation.
+static int draw_orthogonal(int64_t n, double gain, struct rng *rng, real *value)
+{
+    double *row = malloc((size_t)(n * n) * sizeof *row);
+    if (!row)
+        return err_set(ERR_MEMORY, "out of memory for an orthogonal start of %lld rows",
+                       (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        double *x = row + i * n, norm = 0;
+        for (int64_t k = 0; k < n; k++)
+            x[k] = rng_normal(rng);
+        for (int64_t pass = 0; pass < 2 * i; pass++) {
+            const double *y = row + pass % i * n;
+            double dot = 0;
+            for (int64_t k = 0; k < n; k++)
+                dot += x[k] * y[k];
+            for (int64_t k = 0; k < n; k++)
+                x[k] -= dot * y[k];
+        }
+        for (int64_t k = 0; k < n; k++)
+            norm += x[k] * x[k];
+        for (int64_t k = 0; k < n; k++)
+            x[k] /= sqrt(norm);
+    }
+    for (int64_t i = 0; i < n * n; i++)
+        value[i] = (real)(gain * row[i]);
+    free(row);
+    return 0;
+}
+
+static int draw_start(const struct ag_parameter *row, real *value, uint64_t seed)
 {
     char stream[AG_NAME_SIZE + 8] = "init/";
     strcat(stream, row->name);
     struct rng rng;
     rng_init(&rng, rng_stream(seed, stream), 0, 0);
+    const struct ag_init *init = &row->init;
+    if (init->kind == AG_INIT_ORTHOGONAL)
+        return draw_orthogonal(row->shape.size[0], init->spread, &rng, value);
     for (int64_t i = 0; i < row->count; i++) {
-        double x = row->init_mean;
-        if (row->init_std > 0)
-            x += row->init_std * rng_normal(&rng);
+        double x = init->mean;
+        if (init->spread > 0)
+            x += init->spread *
+                 (init->kind == AG_INIT_NORMAL ? rng_normal(&rng) : 2 * rng_uniform(&rng) - 1);
         value[i] = (real)x;
     }
+    return 0;
 }
 
 int ag_params_allocate(struct ag_params *params, uint64_t seed)
@@ -53,7 +90,8 @@ int ag_params_allocate(struct ag_params *params, uint64_t seed)
     if (!params->value || !params->grad)
         return ERR_MEMORY;
     for (int i = 0; i < params->rows; i++)
-        draw_start(&params->row[i], params->value + params->row[i].offset, seed);
+        if (draw_start(&params->row[i], params->value + params->row[i].offset, seed) < 0)
+            return ERR_MEMORY;
     return 0;
 }
 
@@ -72,7 +110,7 @@ static int params_grow(struct ag_params *params)
 
 // Row of a parameter of this name, new or there already, or a negative code.
 static int params_add(struct ag_params *params, const char *name, struct ag_shape shape,
-                      double init_mean, double init_std, enum ag_decay decay)
+                      struct ag_init init, enum ag_decay decay)
 {
     int found = ag_params_find(params, name);
     if (found >= 0) {
@@ -93,12 +131,8 @@ static int params_add(struct ag_params *params, const char *name, struct ag_shap
     if (params_grow(params) < 0)
         return ERR_MEMORY;
     struct ag_parameter *row = &params->row[params->rows];
-    *row = (struct ag_parameter){.shape = shape,
-                                 .count = count,
-                                 .offset = params->count,
-                                 .decay = decay,
-                                 .init_mean = init_mean,
-                                 .init_std = init_std};
+    *row = (struct ag_parameter){
+        .shape = shape, .count = count, .offset = params->count, .decay = decay, .init = init};
     strcpy(row->name, name);
     params->count += (count + PARAMS_ALIGN - 1) / PARAMS_ALIGN * PARAMS_ALIGN;
     return params->rows++;
@@ -107,9 +141,18 @@ static int params_add(struct ag_params *params, const char *name, struct ag_shap
 struct ag_tensor *ag_parameter(struct ag_graph *graph, const char *name, struct ag_shape shape,
                                double init_mean, double init_std, enum ag_decay decay)
 {
+    struct ag_init init = {AG_INIT_NORMAL, init_mean, init_std};
+    return ag_parameter_from(graph, name, shape, init, decay);
+}
+
+struct ag_tensor *ag_parameter_from(struct ag_graph *graph, const char *name, struct ag_shape shape,
+                                    struct ag_init init, enum ag_decay decay)
+{
     if (!graph->params)
         return ag_fail(graph, "parameter %s in a graph that has no parameters", name);
-    int row = params_add(graph->params, name, shape, init_mean, init_std, decay);
+    if (init.kind == AG_INIT_ORTHOGONAL && (shape.dims != 2 || shape.size[0] != shape.size[1]))
+        return ag_fail(graph, "parameter %s is not square, and cannot start orthogonal", name);
+    int row = params_add(graph->params, name, shape, init, decay);
     if (row < 0)
         return ag_fail(graph, "%s", err_last());
     for (struct ag_tensor *t = graph->first; t; t = t->next)

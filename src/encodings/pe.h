@@ -11,11 +11,14 @@
 //   before rope reads them input              learned, hierarchical, sinusoidal, rnn, recursive,
 //   multiplicative, complex,
 //                      conv at the input, abacus (reads context->tokens), learned2d, sinusoidal2d
-//   layer_input        conv after a layer, floater's input form
+//   layer_input        conv in each layer
+//   layer_output       conv after the first layer
+//   query_input        deberta-emd: the last layer's queries see absolute positions, keys do not
+//   output             complex: what the head reads is made of the real and the imaginary stream
 //   attention          rope, xpos, pope, path (q, k, v replaced); shaw, transformer-xl, deberta
 //   (relative
 //                      tables); t5, alibi, kerple, fire, tupe (bias); urpe (factor); logn (scale);
-//                      floater's q, k, v biases; deberta-emd (query_stream of the last layer)
+//                      floater's q, k, v biases
 //   attention_output   rotations taken back from the output (values rotated too)
 //   kernel             replaces the attention op: linear attention's numerator-only rotation, cope,
 //   dape,
@@ -37,6 +40,7 @@ enum pe_claims {
     PE_PROBE_ENCODER = 32,     // solves the probe with plain softmax and no special token, encoder
     PE_PROBE_DECODER = 64,     // the same, decoder
     PE_IDENTITY_AT_ZERO = 128, // with its tables at zero it equals `none`
+    PE_NEEDS_LOGITS = 256,     // adds to logits or weights, which linear attention has not
 };
 
 // What every hook may know. The model fills it; hooks only write through what they are given.
@@ -46,16 +50,22 @@ struct pe_context {
     int64_t train_length;  // --length: tables are as long as this
     int64_t dim, heads, head_dim, layers, vocab;
     bool causal;
-    int64_t layer;        // -1 outside of layers
-    ag_t *tokens;         // index [B, T]
-    ag_t *position;       // index [T] or [B, T]; NULL means 0..T-1
-    const void *settings; // the encoding's own struct
-    const char *name;     // the encoding's canonical name
+    enum ag_normaliser attention;    // --attention
+    int64_t grid_height, grid_width; // of the task, row-major; 0 where it has no grid
+    int64_t layer;                   // -1 outside of layers
+    ag_t *tokens;                    // index [B, T]
+    ag_t *position;                  // index [T] or [B, T]; NULL means 0..T-1
+    const void *settings;            // the encoding's own struct
+    const char *name;                // the encoding's canonical name
 };
 
 // What the attention of one layer is about to compute; hooks replace and fill.
 struct pe_attention {
     ag_t *query_stream; // [B, T, C] what queries were projected from (after the layer's LN)
+    // [B, T, C] as projected (and, in linear attention, made positive): what relative tables are
+    // read with, and linear attention's denominator. Hooks leave them alone and turn op.query and
+    // op.key.
+    ag_t *query, *key;
     struct ag_attention op;
     // Set by a hook to compute the output [B, T, C] in place of ag_attention.
     ag_t *(*kernel)(const struct pe_context *context, struct pe_attention *attention);
@@ -85,14 +95,23 @@ struct pe_def {
     const struct option_def *options; // --pe-opt KEY=VALUE
     size_t settings_size;
     unsigned claims;
+    // The claims under these settings, where they depend on them; NULL: always `claims`.
+    unsigned (*claims_with)(const void *settings);
     // Refuses what has no meaning (odd dim, an encoder): ERR_ARGUMENT with the reason.
     int (*check)(const struct pe_context *context);
     // Adds to or replaces the input [B, T, C].
     ag_t *(*input)(const struct pe_context *context, ag_t *x);
     // Before each layer, [B, T, C].
     ag_t *(*layer_input)(const struct pe_context *context, ag_t *x);
+    // After each layer, [B, T, C].
+    ag_t *(*layer_output)(const struct pe_context *context, ag_t *x);
+    // What a layer's queries are projected from and its output is added to, where that is not the
+    // stream x [B, T, C] that its keys and values come from.
+    ag_t *(*query_input)(const struct pe_context *context, ag_t *x);
     void (*attention)(const struct pe_context *context, struct pe_attention *attention);
     ag_t *(*attention_output)(const struct pe_context *context, ag_t *output);
+    // After the last layer: whatever the stream has become, back to [B, T, C].
+    ag_t *(*output)(const struct pe_context *context, ag_t *x);
     void (*positions)(struct pe_context *context);
     void (*tables)(const struct pe_context *context, struct pe_tables *tables);
     // How many positions the encoding is defined for; NULL means any.

@@ -28,6 +28,9 @@ static struct pe_context context_of(const struct model_config *config, int64_t b
                                .layers = config->layers,
                                .vocab = config->vocab,
                                .causal = config->causal,
+                               .attention = config->attention,
+                               .grid_height = config->grid_height,
+                               .grid_width = config->grid_width,
                                .layer = -1};
 }
 
@@ -98,13 +101,15 @@ static double residual_std(const struct model_config *config)
     return INIT_STD / sqrt(2.0 * (double)config->layers);
 }
 
-static ag_t *attention(struct builder *b, ag_t *h, ag_t *key_mask)
+// `h` is what keys and values come from, `query_stream` what queries come from: the same [B, T, C],
+// but where an encoding parted them.
+static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key_mask)
 {
     const struct model_config *config = b->config;
     const struct pe_stack *pe = &config->pe;
-    struct pe_attention a = {.query_stream = h};
+    struct pe_attention a = {.query_stream = query_stream};
     a.op = (struct ag_attention){
-        .query = linear(b, "attn.q", h, config->dim, INIT_STD),
+        .query = linear(b, "attn.q", query_stream, config->dim, INIT_STD),
         .key = linear(b, "attn.k", h, config->dim, INIT_STD),
         .value = linear(b, "attn.v", h, config->dim, INIT_STD),
         .key_mask = key_mask,
@@ -112,7 +117,10 @@ static ag_t *attention(struct builder *b, ag_t *h, ag_t *key_mask)
         .scale = 1 / sqrt((double)b->context.head_dim),
         .causal = config->causal,
         .dropout = config->dropout,
+        .normaliser = config->attention,
     };
+    a.query = a.op.query;
+    a.key = a.op.key;
     for (int i = 0; i < pe->count; i++)
         if (pe->def[i]->attention)
             pe->def[i]->attention(context_for(b, i), &a);
@@ -132,16 +140,35 @@ static ag_t *mlp(struct builder *b, ag_t *h)
     return ag_dropout(b->graph, h, config->dropout);
 }
 
+// Runs one stream hook of every encoding that has it, in the order of the stack.
+static ag_t *through(struct builder *b, size_t hook, ag_t *x)
+{
+    typedef ag_t *stream_hook(const struct pe_context *context, ag_t *x);
+    for (int i = 0; i < b->config->pe.count; i++) {
+        const struct pe_def *def = b->config->pe.def[i];
+        stream_hook *const *slot = (stream_hook *const *)(const void *)((const char *)def + hook);
+        if (b->context.layer < 0)
+            ag_scope(b->graph, "pe.%s", def->name);
+        else
+            ag_scope(b->graph, "layers.%lld.pe.%s", (long long)b->context.layer, def->name);
+        if (*slot)
+            x = (*slot)(context_for(b, i), x);
+    }
+    return x;
+}
+
 static ag_t *block(struct builder *b, ag_t *x, ag_t *key_mask)
 {
     long long layer = b->context.layer;
-    for (int i = 0; i < b->config->pe.count; i++)
-        if (b->config->pe.def[i]->layer_input)
-            x = b->config->pe.def[i]->layer_input(context_for(b, i), x);
+    x = through(b, offsetof(struct pe_def, layer_input), x);
+    ag_t *stream = through(b, offsetof(struct pe_def, query_input), x);
     ag_scope(b->graph, "layers.%lld.attn", layer);
-    x = ag_add(b->graph, x, attention(b, layer_norm(b, "ln1", x), key_mask));
+    ag_t *h = layer_norm(b, "ln1", x);
+    ag_t *query_stream = stream == x ? h : layer_norm(b, "ln1", stream);
+    x = ag_add(b->graph, stream, attention(b, query_stream, h, key_mask));
     ag_scope(b->graph, "layers.%lld.mlp", layer);
-    return ag_add(b->graph, x, mlp(b, layer_norm(b, "ln2", x)));
+    x = ag_add(b->graph, x, mlp(b, layer_norm(b, "ln2", x)));
+    return through(b, offsetof(struct pe_def, layer_output), x);
 }
 
 static ag_t *embed(struct builder *b, ag_t *table, ag_t *tokens)
@@ -155,11 +182,7 @@ static ag_t *embed(struct builder *b, ag_t *table, ag_t *tokens)
         if (pe->def[i]->positions)
             pe->def[i]->positions(&b->context);
     }
-    for (int i = 0; i < pe->count; i++) {
-        ag_scope(b->graph, "pe.%s", pe->def[i]->name);
-        if (pe->def[i]->input)
-            x = pe->def[i]->input(context_for(b, i), x);
-    }
+    x = through(b, offsetof(struct pe_def, input), x);
     ag_scope(b->graph, "emb");
     return ag_dropout(b->graph, x, b->config->dropout);
 }
@@ -173,6 +196,7 @@ static void build(struct builder *b, struct model_graph *model)
     for (b->context.layer = 0; b->context.layer < config->layers; b->context.layer++)
         x = block(b, x, model->mask);
     b->context.layer = -1;
+    x = through(b, offsetof(struct pe_def, output), x);
     ag_scope(b->graph, "head");
     x = layer_norm(b, "ln_f", x);
     ag_t *head = config->tie ? table

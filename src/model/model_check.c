@@ -26,7 +26,7 @@ static void fill_params(struct ag_params *params, struct rng *rng)
     for (int i = 0; i < params->rows; i++)
         for (int64_t k = 0; k < params->row[i].count; k++)
             params->value[params->row[i].offset + k] =
-                (real)(params->row[i].init_mean + 0.6 * (rng_uniform(rng) - 0.5));
+                (real)(params->row[i].init.mean + 0.6 * (rng_uniform(rng) - 0.5));
 }
 
 static int check_params(struct model_graph *model, struct ag_params *params, uint64_t seed,
