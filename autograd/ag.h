@@ -19,7 +19,7 @@
 #include "base/real.h"
 
 #define AG_MAX_DIMS 5
-#define AG_MAX_INPUTS 14
+#define AG_MAX_INPUTS 20
 #define AG_NAME_SIZE 128
 
 enum ag_type { AG_REAL, AG_INT };
@@ -47,7 +47,9 @@ struct ag_tensor {
     size_t saved_size;                      // bytes that forward keeps for backward
     void *saved;
     size_t scratch_size; // bytes a thread that forward or backward may use
-    unsigned fresh;      // bit i: backward must overwrite input i's gradient, not add to it
+    size_t partial_size; // bytes that backward shares among its threads: partial sums
+    void *partial;
+    unsigned fresh; // bit i: backward must overwrite input i's gradient, not add to it
 
     int id;                 // place in capture order
     bool keep;              // data outlives the replay (outputs)

@@ -84,16 +84,35 @@ enum ag_normaliser {
     AG_SOFTMAX1, // A_ij = exp(S_ij) / (1 + sum_k exp(S_ik))
 };
 
-// The attention op that carries the zoo, as far as it is built: every optional input may be NULL.
-// O[b,i,h,:] = sum_j A_ij V[b,j,h,:], A = softmax over j of scale * <Q_i, K_j> where j is allowed.
+// A table that is looked up by the relative position of query i and key j. Its rows have D columns
+// (shared by the heads), C columns (head h has h*D..h*D+D-1), or, for biases and factors, H.
+struct ag_relative {
+    ag_t *table; // [rows, columns]; NULL: absent
+    // The row of (i, j): NULL is j - i + T - 1, one row an offset; else an index by offset
+    // [T + S - 1], or dense [T, S], or [B, T, S].
+    ag_t *index;
+};
+
+// The attention op that carries the zoo. Every input but query, key and value may be absent (NULL),
+// and costs nothing then. For each head
+//   S_ij = scale (<q_i, k_j> + <rq_i, R[r(i,j)]> + <rk_j, K[r(i,j)]>)
+//          + bias[r(i,j)] + dense_bias_ij + row_bias_i + column_bias_j
+//   A    = normaliser over the keys that i may see of S
+//   O_i  = sum_j dropout(A_ij factor[r(i,j)]) (v_j + V[r(i,j)])
 struct ag_attention {
     ag_t *query, *key, *value; // [B, T, C], [B, S, C], [B, S, C]; head h is columns h*D..h*D+D-1
     ag_t *key_mask;            // index [B, S]: 0 hides the key from every query
+    // What the relative tables are read with: [B, T, C], [B, S, C]; NULL: query and key themselves.
+    ag_t *relative_query, *relative_key;
+    struct ag_relative query_relative, key_relative, value_relative; // R, K, V: [rows, D or C]
+    struct ag_relative bias, factor;                                 // [rows, H]
+    ag_t *dense_bias;                                                // [H, T, S] or [B, H, T, S]
+    ag_t *row_bias, *column_bias;                                    // [B, T, H], [B, S, H]
     int64_t heads;
     double scale;
     bool causal; // j <= i only; needs S == T
     enum ag_normaliser normaliser;
-    double dropout; // on A
+    double dropout;
 };
 // [B, T, C]. A query that may see no key gives 0.
 ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *attention);

@@ -38,7 +38,7 @@ struct note {
     bool used;    // forward is needed
     bool on_path; // its gradient is needed
     bool written; // an instruction has written its gradient already
-    struct block data, grad, saved;
+    struct block data, grad, saved, partial;
 };
 
 static struct ag_tensor *root(struct ag_tensor *tensor)
@@ -172,6 +172,7 @@ static void live_backward(struct note *note, struct ag_tensor *node, int time)
 {
     extend(&note[node->id].grad, time);
     extend(&note[node->id].saved, time);
+    extend(&note[node->id].partial, time);
     if (node->op->flags & AG_BACKWARD_READS_OUTPUT)
         extend(&note[node->id].data, time);
     for (int k = 0; k < node->inputs; k++) {
@@ -194,7 +195,8 @@ static void find_lifetimes(struct ag_plan *plan, struct ag_tensor **list, struct
 {
     int tensors = plan->graph->tensors, end = plan->count;
     for (int i = 0; i < tensors; i++)
-        note[i].data = note[i].grad = note[i].saved = (struct block){-1, -1, 0, 0};
+        note[i].data = note[i].grad = note[i].saved = note[i].partial =
+            (struct block){-1, -1, 0, 0};
     for (int t = 0; t < plan->count; t++) {
         struct ag_tensor *node = plan->instruction[t].node;
         if (!plan->instruction[t].kernel)
@@ -213,6 +215,7 @@ static void find_lifetimes(struct ag_plan *plan, struct ag_tensor **list, struct
         if (t->parameter < 0)
             n->data.size = round_up(count * (t->type == AG_REAL ? sizeof(real) : sizeof(int32_t)));
         n->saved.size = round_up(t->saved_size);
+        n->partial.size = round_up(t->partial_size);
         if (n->on_path && t->parameter < 0)
             n->grad.size = round_up(count * sizeof(real));
         if (!t->op) { // leaves are written before a replay and read after
@@ -266,15 +269,15 @@ static size_t best_gap(struct block *const *placed, int count, const struct bloc
 static int place_blocks(struct ag_plan *plan, struct note *note)
 {
     int tensors = plan->graph->tensors, count = 0;
-    struct block **all = malloc((size_t)tensors * 6 * sizeof *all + sizeof *all);
+    struct block **all = malloc((size_t)tensors * 8 * sizeof *all + sizeof *all);
     if (!all)
         return err_set(ERR_MEMORY, "out of memory while planning");
-    struct block **placed = all + 3 * tensors;
+    struct block **placed = all + 4 * tensors;
     for (int i = 0; i < tensors; i++) {
-        struct block *three[] = {&note[i].data, &note[i].grad, &note[i].saved};
-        for (int k = 0; k < 3; k++)
-            if (three[k]->size && three[k]->first >= 0)
-                all[count++] = three[k];
+        struct block *four[] = {&note[i].data, &note[i].grad, &note[i].saved, &note[i].partial};
+        for (int k = 0; k < 4; k++)
+            if (four[k]->size && four[k]->first >= 0)
+                all[count++] = four[k];
     }
     qsort(all, (size_t)count, sizeof *all, larger_first);
     for (int i = 0; i < count; i++) {
@@ -320,6 +323,9 @@ static void bind(struct ag_plan *plan, struct ag_tensor **list, struct note *not
             t->index = (int32_t *)data;
         t->grad = note[i].grad.size ? (real *)(plan->memory + note[i].grad.offset) : NULL;
         t->saved = note[i].saved.size ? plan->memory + note[i].saved.offset : NULL;
+        t->partial = note[i].partial.size && note[i].partial.first >= 0
+                         ? plan->memory + note[i].partial.offset
+                         : NULL;
         if (!t->op && t->param)
             memcpy(data, t->param,
                    (size_t)t->count * (t->type == AG_REAL ? sizeof(real) : sizeof(int32_t)));

@@ -81,6 +81,15 @@ static inline float vector_normal1(float x)
 }
 #endif
 
+static inline real vector_sqrt1(real x)
+{
+#ifdef POSGRAD_DOUBLE
+    return sqrt(x);
+#else
+    return sqrtf(x);
+#endif
+}
+
 static inline real vector_tanh1(real x)
 {
 #ifdef POSGRAD_DOUBLE

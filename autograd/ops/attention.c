@@ -1,40 +1,18 @@
-// Attention: O = dropout(softmax(scale Q K^T)) V, head by head, masked.
+// Attention: one op for the scores, weights and outputs of nearly every position encoding.
 //
-// Works on blocks of query rows and keeps of the T x S scores only two numbers a row: its maximum
-// and one over its sum of exponentials, from which backward makes the same weights again (Dao et
-// al. 2022, arXiv 2205.14135; Rabe and Staats 2021, arXiv 2112.05682). A piece of forward is one
-// block of one head; a piece of backward is one head of one sequence, as its key gradients sum over
-// the blocks in order.
-#include <math.h>
+// The formula is in ag_ops.h. Work goes by blocks of query rows, and only two numbers a row are
+// kept of the T x S scores, from which backward makes the same weights again (Dao et al. 2022,
+// arXiv 2205.14135; Rabe and Staats 2021, arXiv 2112.05682). Terms that are absent cost nothing.
 #include <string.h>
 
-#include "../ag_ops.h"
 #include "../base/err.h"
-#include "../base/par.h"
-#include "../kernels/gemm.h"
-#include "../kernels/vector.h"
-#include "op.h"
+#include "attention_inside.h"
 
-enum { QUERY, KEY, VALUE, KEY_MASK, INPUTS };
-enum { BLOCK = 64 };
+enum { GROUPS = 8 }; // pieces of backward a head, where tables have partial sums
 
-struct param {
-    int64_t batch, length, keys, heads, head_dim, width;
-    double scale, dropout;
-    bool causal;
-};
-
-struct work {
-    const struct ag_run *run;
-    struct ag_tensor *node;
-    const struct param *p;
-    uint64_t dropout_stream;
-    double rate; // 0 when this replay does not drop
-};
-
-static struct work work_of(const struct ag_run *run, struct ag_tensor *node)
+struct attention_work attention_work_of(const struct ag_run *run, struct ag_tensor *node)
 {
-    struct work w = {.run = run, .node = node, .p = node->param};
+    struct attention_work w = {.run = run, .node = node, .p = node->param};
     if (run->training && w.p->dropout > 0) {
         char name[2 * AG_NAME_SIZE + 16] = "dropout/";
         strncat(name, node->name, sizeof name - 16);
@@ -44,283 +22,348 @@ static struct work work_of(const struct ag_run *run, struct ag_tensor *node)
     return w;
 }
 
-// One block of query rows of one head.
-struct block {
-    int64_t batch, head, first, rows;
-    int64_t columns; // keys that any row may see
-};
-
-static struct block block_of(const struct param *p, int64_t pair, int64_t first)
+struct attention_block attention_block_of(const struct attention_param *p, int64_t batch,
+                                          int64_t head, int64_t first)
 {
-    struct block b = {.batch = pair / p->heads, .head = pair % p->heads, .first = first};
-    b.rows = first + BLOCK < p->length ? BLOCK : p->length - first;
+    struct attention_block b = {.batch = batch, .head = head, .first = first};
+    b.rows = first + ATTENTION_BLOCK < p->length ? ATTENTION_BLOCK : p->length - first;
     b.columns = p->causal ? first + b.rows : p->keys;
     return b;
 }
 
-// Row `i` of the head's columns in a [B, rows, C] array.
-static int64_t place(const struct param *p, const struct block *b, int64_t rows, int64_t i)
+// Rows that a block can reach at most: all of them, or, without an index, its run of offsets.
+static int64_t widest_window(const struct attention_param *p, struct ag_tensor *const *input)
 {
-    return (b->batch * rows + i) * p->width + b->head * p->head_dim;
-}
-
-static const int32_t *key_mask(const struct work *w, const struct block *b)
-{
-    const struct ag_tensor *mask = w->node->input[KEY_MASK];
-    return mask ? mask->index + b->batch * w->p->keys : NULL;
-}
-
-// scores [rows, columns] = scale Q K^T, with -inf where the key is hidden.
-static void make_scores(const struct work *w, const struct block *b, real *scores)
-{
-    const struct param *p = w->p;
-    const real *query = w->node->input[QUERY]->data + place(p, b, p->length, b->first);
-    const real *key = w->node->input[KEY]->data + place(p, b, p->keys, 0);
-    gemm(false, true, b->rows, b->columns, p->head_dim, (real)p->scale, query, p->width, key,
-         p->width, 0, scores, b->columns);
-    const int32_t *mask = key_mask(w, b);
-    for (int64_t i = 0; i < b->rows; i++) {
-        real *row = scores + i * b->columns;
-        for (int64_t j = 0; mask && j < b->columns; j++)
-            if (!mask[j])
-                row[j] = -(real)INFINITY;
-        for (int64_t j = b->first + i + 1; p->causal && j < b->columns; j++)
-            row[j] = -(real)INFINITY;
+    int64_t widest = 0;
+    for (int k = BY_QUERY; k <= BY_VALUE; k++) {
+        int64_t reach = (k == BY_KEY ? ATTENTION_BLOCK : p->keys) + ATTENTION_BLOCK - 1;
+        int64_t rows = input[FIRST_TABLE + 2 * k + 1] || p->rows[k] < reach ? p->rows[k] : reach;
+        widest = rows > widest ? rows : widest;
     }
+    return widest;
 }
 
-static bool sees_a_key(const struct work *w, const struct block *b, int64_t i)
+static int64_t longest_column(const struct attention_param *p)
 {
-    const int32_t *mask = key_mask(w, b);
-    int64_t end = w->p->causal ? b->first + i + 1 : b->columns;
-    for (int64_t j = 0; j < end; j++)
-        if (!mask || mask[j])
-            return true;
-    return false;
+    return p->rows[BY_BIAS] > p->rows[BY_FACTOR] ? p->rows[BY_BIAS] : p->rows[BY_FACTOR];
 }
 
-// Makes a row of scores into weights and keeps its maximum and 1 / sum; +inf and 0 for a row that
-// sees no key, so that its weights are 0 in backward too. NaN goes through.
-static void normalise_row(real *row, int64_t columns, bool visible, real kept[2])
+static int64_t padded(int64_t count)
 {
-    if (!visible) {
-        memset(row, 0, (size_t)columns * sizeof *row);
-        kept[0] = (real)INFINITY;
-        kept[1] = 0;
-        return;
-    }
-    kept[0] = vector_max(row, columns);
-    kept[1] = 1 / vector_exp_sum(row, row, kept[0], columns);
-#pragma omp simd
-    for (int64_t j = 0; j < columns; j++)
-        row[j] *= kept[1];
+    return (count + 15) / 16 * 16;
 }
 
-// What is kept of the rows of a block.
-static real *kept_rows(const struct work *w, const struct block *b)
+size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input)
 {
-    const struct param *p = w->p;
-    return (real *)w->node->saved + 2 * ((b->batch * p->heads + b->head) * p->length + b->first);
+    int64_t count = 2 * padded(ATTENTION_BLOCK * p->keys) +
+                    padded(ATTENTION_BLOCK * widest_window(p, input)) + padded(longest_column(p)) +
+                    padded(p->keys);
+    return (size_t)count * sizeof(real);
 }
 
-// Multiplies by the dropout mask over (1 - rate): the bits of weight (row, j) are counter (row, j /
-// 4).
-static void drop(const struct work *w, const struct block *b, real *weights)
+struct attention_scratch attention_scratch_of(const struct attention_work *w, int thread)
 {
-    const struct param *p = w->p;
-    uint32_t threshold = (uint32_t)(w->rate * 4294967296.0);
-    real keep = (real)(1 / (1 - w->rate));
-    uint32_t key[2] = {(uint32_t)w->dropout_stream, (uint32_t)(w->dropout_stream >> 32)};
-    for (int64_t i = 0; i < b->rows; i++) {
-        int64_t row = (b->batch * p->heads + b->head) * p->length + b->first + i;
-        for (int64_t j = 0; j < b->columns; j += 4) {
-            uint32_t counter[4] = {(uint32_t)(j / 4), (uint32_t)row, (uint32_t)w->run->step,
-                                   (uint32_t)(w->run->step >> 32)};
-            uint32_t bits[4];
-            rng_philox(counter, key, bits);
-            for (int64_t k = 0; k < 4 && j + k < b->columns; k++)
-                weights[i * b->columns + j + k] *= bits[k] < threshold ? 0 : keep;
-        }
-    }
+    const struct attention_param *p = w->p;
+    struct attention_scratch s = {.scores = ag_scratch(w->run, thread)};
+    s.grad = s.scores + padded(ATTENTION_BLOCK * p->keys);
+    s.window = s.grad + padded(ATTENTION_BLOCK * p->keys);
+    s.column = s.window + padded(ATTENTION_BLOCK * widest_window(p, w->node->input));
+    s.row = s.column + padded(longest_column(p));
+    return s;
 }
 
-static void forward_piece(void *context, int64_t piece, int thread)
+// --- the gradient check
+
+static ag_t *case_index(struct ag_graph *graph, struct rng *rng, int kind,
+                        const struct ag_shape *query, int64_t keys, int64_t rows)
 {
-    const struct work *w = context;
-    const struct param *p = w->p;
-    int64_t blocks = (p->length + BLOCK - 1) / BLOCK;
-    struct block b = block_of(p, piece / blocks, piece % blocks * BLOCK);
-    real *scores = ag_scratch(w->run, thread), *kept = kept_rows(w, &b);
-    make_scores(w, &b, scores);
-    bool masked = w->node->input[KEY_MASK] != NULL;
-    for (int64_t i = 0; i < b.rows; i++)
-        normalise_row(scores + i * b.columns, b.columns, !masked || sees_a_key(w, &b, i),
-                      kept + 2 * i);
-    if (w->rate > 0)
-        drop(w, &b, scores);
-    gemm(false, false, b.rows, p->head_dim, b.columns, 1, scores, b.columns,
-         w->node->input[VALUE]->data + place(p, &b, p->keys, 0), p->width, 0,
-         w->node->data + place(p, &b, p->length, b.first), p->width);
+    int64_t batch = query->size[0], length = query->size[1];
+    struct ag_shape shape = kind == 1   ? ag_shape1(length + keys - 1)
+                            : kind == 2 ? ag_shape2(length, keys)
+                                        : ag_shape3(batch, length, keys);
+    return kind ? ag_case_index(graph, rng, shape, 0, (int32_t)rows - 1) : NULL;
 }
 
-static void forward(const struct ag_run *run, struct ag_tensor *node)
+// A table with an index of one of the four kinds, rows of D or of C columns.
+static struct ag_relative case_table(struct ag_graph *graph, struct rng *rng, int kind,
+                                     const struct ag_attention *a, int64_t columns)
 {
-    struct work w = work_of(run, node);
-    int64_t blocks = (w.p->length + BLOCK - 1) / BLOCK;
-    par_run_in_region(w.p->batch * w.p->heads * blocks, forward_piece, &w);
+    int64_t keys = a->key->shape.size[1];
+    // Of a single row softmax would see nothing, and the check would measure rounding.
+    int64_t rows = kind ? 1 + ag_case_size(rng, 5) : a->query->shape.size[1] + keys - 1;
+    struct ag_relative relative;
+    relative.table = ag_case_leaf(graph, rng, ag_shape2(rows, columns), 0.2, 1);
+    relative.index = case_index(graph, rng, kind, &a->query->shape, keys, rows);
+    return relative;
 }
 
-// The softmax again, bit for bit that of forward.
-static void remake_weights(const struct work *w, const struct block *b, real *scores)
-{
-    const real *kept = kept_rows(w, b);
-    make_scores(w, b, scores);
-    for (int64_t i = 0; i < b->rows; i++) {
-        real *row = scores + i * b->columns;
-        vector_exp_sum(row, row, kept[2 * i], b->columns);
-#pragma omp simd
-        for (int64_t j = 0; j < b->columns; j++)
-            row[j] *= kept[2 * i + 1];
-    }
-}
-
-// grad [rows, columns]: dL/dweights in, dL/dscores out, for softmax: dS = A (dA - sum_k A_k dA_k).
-static void softmax_backward(const struct block *b, const real *weights, real *grad)
-{
-    for (int64_t i = 0; i < b->rows; i++) {
-        const real *restrict a = weights + i * b->columns;
-        real *restrict g = grad + i * b->columns;
-        real dot = 0;
-#pragma omp simd reduction(+ : dot)
-        for (int64_t j = 0; j < b->columns; j++)
-            dot += a[j] * g[j];
-#pragma omp simd
-        for (int64_t j = 0; j < b->columns; j++)
-            g[j] = a[j] * (g[j] - dot);
-    }
-}
-
-static void zero_head(const struct param *p, const struct block *b, int64_t rows, real *grad)
-{
-    for (int64_t i = 0; i < rows; i++)
-        memset(grad + place(p, b, rows, i), 0, (size_t)p->head_dim * sizeof *grad);
-}
-
-static void backward_block(const struct work *w, const struct block *b, real *weights, real *grad)
-{
-    const struct param *p = w->p;
-    struct ag_tensor *const *input = w->node->input;
-    const real *d_out = w->node->grad + place(p, b, p->length, b->first);
-    int64_t at_query = place(p, b, p->length, b->first), at_key = place(p, b, p->keys, 0);
-    int64_t n = b->columns, d = p->head_dim, c = p->width;
-    remake_weights(w, b, weights);
-    gemm(false, true, b->rows, n, d, 1, d_out, c, input[VALUE]->data + at_key, c, 0, grad, n);
-    if (w->rate > 0)
-        drop(w, b, grad);
-    softmax_backward(b, weights, grad);
-    if (input[VALUE]->grad) {
-        if (w->rate > 0)
-            drop(w, b, weights);
-        gemm(true, false, n, d, b->rows, 1, weights, n, d_out, c, 1, input[VALUE]->grad + at_key,
-             c);
-    }
-    if (input[QUERY]->grad)
-        gemm(false, false, b->rows, d, n, (real)p->scale, grad, n, input[KEY]->data + at_key, c,
-             ag_is_fresh(w->node, QUERY) ? 0 : 1, input[QUERY]->grad + at_query, c);
-    if (input[KEY]->grad)
-        gemm(true, false, n, d, b->rows, (real)p->scale, grad, n, input[QUERY]->data + at_query, c,
-             1, input[KEY]->grad + at_key, c);
-}
-
-static void backward_piece(void *context, int64_t pair, int thread)
-{
-    const struct work *w = context;
-    const struct param *p = w->p;
-    real *weights = ag_scratch(w->run, thread), *grad = weights + BLOCK * p->keys;
-    struct block b = block_of(p, pair, 0);
-    for (int k = KEY; k <= VALUE; k++)
-        if (w->node->input[k]->grad && ag_is_fresh(w->node, k))
-            zero_head(p, &b, p->keys, w->node->input[k]->grad);
-    for (int64_t first = 0; first < p->length; first += BLOCK) {
-        b = block_of(p, pair, first);
-        backward_block(w, &b, weights, grad);
-    }
-}
-
-static void backward(const struct ag_run *run, struct ag_tensor *node)
-{
-    struct work w = work_of(run, node);
-    par_run_in_region(w.p->batch * w.p->heads, backward_piece, &w);
-}
+// Which terms a variant has.
+enum {
+    CAUSAL = 1,
+    MASKED = 2,
+    DROPPED = 4,
+    LONG = 8, // more than one block
+    TABLES = 16,
+    SHARED = 32,  // tables of D columns
+    READERS = 64, // relative query and key of their own
+    DENSE = 128,
+    BATCHED = 256,
+    BIAS = 512,
+    FACTOR = 1024,
+};
+static const struct variant {
+    int has;
+    int index; // kind: 0 none, 1 by offset, 2 dense, 3 dense and batched
+    enum ag_normaliser normaliser;
+} variants[] = {
+    {0, 0, AG_SOFTMAX},
+    {CAUSAL, 0, AG_SOFTMAX},
+    {MASKED, 0, AG_SOFTMAX},
+    {CAUSAL | MASKED | LONG, 0, AG_SOFTMAX},
+    {DROPPED, 0, AG_SOFTMAX},
+    {CAUSAL | DROPPED, 0, AG_SOFTMAX},
+    {TABLES, 0, AG_SOFTMAX},
+    {TABLES | SHARED | CAUSAL | MASKED, 1, AG_SOFTMAX},
+    {TABLES | READERS, 2, AG_SOFTMAX},
+    {TABLES | SHARED | READERS | CAUSAL | LONG, 1, AG_SOFTMAX},
+    {TABLES | LONG | BIAS, 0, AG_SOFTMAX},
+    {BIAS | FACTOR | MASKED, 1, AG_SOFTMAX},
+    {BIAS | FACTOR | CAUSAL | DROPPED | TABLES, 3, AG_SOFTMAX},
+    {BIAS | FACTOR, 0, AG_L2},
+    {DENSE | CAUSAL, 0, AG_SOFTMAX},
+    {DENSE | BATCHED | MASKED, 0, AG_SOFTMAX},
+    {DENSE | BIAS | CAUSAL, 2, AG_SOFTMAX1},
+    {DENSE | MASKED | FACTOR, 1, AG_L2},
+    {BIAS | CAUSAL | MASKED, 1, AG_RELU2},
+    {MASKED, 0, AG_SOFTMAX1},
+};
 
 static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int variant)
 {
-    int64_t batch = ag_case_size(rng, 3), heads = ag_case_size(rng, 3), d = ag_case_size(rng, 5);
-    int64_t length = variant == 3 ? BLOCK + 1 : ag_case_size(rng, 9);
-    if (variant == 3)
-        batch = heads = 1;
-    bool causal = variant & 1, masked = variant & 2;
-    int64_t keys = causal || variant == 3 ? length : ag_case_size(rng, 9);
-    struct ag_attention a = {.heads = heads, .scale = 0.7, .causal = causal};
-    a.query = ag_case_leaf(graph, rng, ag_shape3(batch, length, heads * d), -1, 1);
-    a.key = ag_case_leaf(graph, rng, ag_shape3(batch, keys, heads * d), -1, 1);
-    a.value = ag_case_leaf(graph, rng, ag_shape3(batch, keys, heads * d), -1, 1);
-    if (masked)
+    const struct variant *v = &variants[variant];
+    bool is_long = v->has & LONG;
+    int64_t batch = is_long ? 1 : ag_case_size(rng, 3), heads = is_long ? 1 : ag_case_size(rng, 3);
+    int64_t d = ag_case_size(rng, 4);
+    int64_t length = is_long ? ATTENTION_BLOCK + 3 : ag_case_size(rng, 9), c = heads * d;
+    int64_t keys = v->has & (CAUSAL | LONG) ? length : ag_case_size(rng, 9);
+    // Away from the kink of relu at 0.
+    double low = v->normaliser == AG_RELU2 ? 0.3 : -1;
+    // Many keys share the weight: a larger scale keeps gradients well above rounding.
+    struct ag_attention a = {.heads = heads, .scale = is_long ? 3 : 0.7, .causal = v->has & CAUSAL};
+    a.normaliser = v->normaliser;
+    a.dropout = v->has & DROPPED ? 0.3 : 0;
+    a.query = ag_case_leaf(graph, rng, ag_shape3(batch, length, c), low, 1);
+    a.key = ag_case_leaf(graph, rng, ag_shape3(batch, keys, c), low, 1);
+    a.value = ag_case_leaf(graph, rng, ag_shape3(batch, keys, c), -1, 1);
+    if (v->has & MASKED)
         a.key_mask = ag_case_index(graph, rng, ag_shape2(batch, keys), 0, 1);
-    if (variant >= 4)
-        a.dropout = 0.3;
+    if (v->has & TABLES) {
+        int64_t columns = v->has & SHARED ? d : c;
+        a.query_relative = case_table(graph, rng, v->index, &a, columns);
+        a.key_relative = case_table(graph, rng, v->index, &a, columns);
+        a.value_relative = case_table(graph, rng, v->index, &a, columns);
+    }
+    if (v->has & READERS) {
+        a.relative_query = ag_case_leaf(graph, rng, ag_shape3(batch, length, c), -1, 1);
+        a.relative_key = ag_case_leaf(graph, rng, ag_shape3(batch, keys, c), -1, 1);
+    }
+    if (v->has & BIAS) {
+        a.bias = case_table(graph, rng, v->index, &a, heads);
+        // Softmax and its like do not see what is added to a whole row.
+        if (v->normaliser == AG_RELU2 || v->normaliser == AG_SOFTMAX1)
+            a.row_bias = ag_case_leaf(graph, rng, ag_shape3(batch, length, heads), 0, 1);
+        a.column_bias = ag_case_leaf(graph, rng, ag_shape3(batch, keys, heads), 0, 1);
+    }
+    if (v->has & FACTOR)
+        a.factor = case_table(graph, rng, v->index, &a, heads);
+    if (v->has & DENSE)
+        a.dense_bias = ag_case_leaf(graph, rng,
+                                    v->has & BATCHED ? ag_shape4(batch, heads, length, keys)
+                                                     : ag_shape3(heads, length, keys),
+                                    -1, 1);
     return ag_attention(graph, &a);
 }
 
 const struct ag_op ag_op_attention = {
     .name = "attention",
-    .formula = "O = softmax(scale Q K^T + mask) V, by heads",
+    .formula =
+        "O_i = sum_j normaliser_j(scale <q_i, k_j> + terms by relative position) v_j, by heads",
     .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
-    .forward = forward,
-    .backward = backward,
-    .variants = 6,
+    .forward = attention_forward,
+    .backward = attention_backward,
+    .variants = sizeof variants / sizeof variants[0],
     .sample = sample,
 };
 
-static bool fits(const struct ag_attention *a)
+// --- the builder: each check records its mistake and says false
+
+static const char *const table_name[ATTENTION_TABLES] = {"query-relative", "key-relative",
+                                                         "value-relative", "bias", "factor"};
+
+static bool fits(struct ag_graph *graph, const struct ag_attention *a)
 {
     const struct ag_shape *q = &a->query->shape, *k = &a->key->shape;
-    return q->dims == 3 && k->dims == 3 && ag_shape_equal(*k, a->value->shape) &&
-           q->size[0] == k->size[0] && q->size[2] == k->size[2];
+    char query[96], key[96], value[96];
+    if (q->dims == 3 && k->dims == 3 && ag_shape_equal(*k, a->value->shape) &&
+        q->size[0] == k->size[0] && q->size[2] == k->size[2])
+        return true;
+    ag_fail(graph, "attention: query %s, key %s and value %s do not fit",
+            ag_shape_text(a->query->shape, query), ag_shape_text(a->key->shape, key),
+            ag_shape_text(a->value->shape, value));
+    return false;
+}
+
+static bool settings_fit(struct ag_graph *graph, const struct attention_param *p)
+{
+    if (p->heads < 1 || p->width % p->heads)
+        ag_fail(graph, "attention: width %lld is not divisible by %lld heads", (long long)p->width,
+                (long long)p->heads);
+    else if (p->causal && p->length != p->keys)
+        ag_fail(graph, "attention: a causal mask needs as many keys as queries");
+    else if (!(p->dropout >= 0 && p->dropout < 1))
+        ag_fail(graph, "attention: dropout %g is not in [0, 1)", p->dropout);
+    else if (p->normaliser == AG_LINEAR)
+        ag_fail(graph, "attention: linear attention has an op of its own");
+    return !graph->error;
+}
+
+static bool is_shape(struct ag_graph *graph, const char *what, const ag_t *tensor,
+                     struct ag_shape shape)
+{
+    char is[96], wanted[96];
+    if (!tensor || ag_shape_equal(tensor->shape, shape))
+        return true;
+    ag_fail(graph, "attention: %s is %s, and %s is wanted", what, ag_shape_text(tensor->shape, is),
+            ag_shape_text(shape, wanted));
+    return false;
+}
+
+static bool extras_fit(struct ag_graph *graph, const struct ag_attention *a,
+                       const struct attention_param *p)
+{
+    const ag_t *dense = a->dense_bias;
+    struct ag_shape one = ag_shape3(p->heads, p->length, p->keys);
+    struct ag_shape all = ag_shape4(p->batch, p->heads, p->length, p->keys);
+    if (a->key_mask && a->key_mask->type != AG_INT) {
+        ag_fail(graph, "attention: the key mask is not an index");
+        return false;
+    }
+    return is_shape(graph, "the key mask", a->key_mask, ag_shape2(p->batch, p->keys)) &&
+           is_shape(graph, "the relative query", a->relative_query, a->query->shape) &&
+           is_shape(graph, "the relative key", a->relative_key, a->key->shape) &&
+           is_shape(graph, "the row bias", a->row_bias, ag_shape3(p->batch, p->length, p->heads)) &&
+           is_shape(graph, "the column bias", a->column_bias,
+                    ag_shape3(p->batch, p->keys, p->heads)) &&
+           is_shape(graph, "the dense bias", dense, p->dense_batched ? all : one);
+}
+
+// An index is a constant or is written between replays; what is known now is checked now.
+static bool index_fits(struct ag_graph *graph, const char *name, const ag_t *index, int64_t rows,
+                       const struct attention_param *p)
+{
+    char shape[96];
+    struct ag_shape by_offset = ag_shape1(p->length + p->keys - 1);
+    struct ag_shape dense = ag_shape2(p->length, p->keys);
+    struct ag_shape batched = ag_shape3(p->batch, p->length, p->keys);
+    if (index->type != AG_INT ||
+        !(ag_shape_equal(index->shape, by_offset) || ag_shape_equal(index->shape, dense) ||
+          ag_shape_equal(index->shape, batched))) {
+        ag_fail(graph,
+                "attention: the index of the %s table is %s; by offset, by pair, or by batch "
+                "and pair is wanted",
+                name, ag_shape_text(index->shape, shape));
+        return false;
+    }
+    const int32_t *value = index->op ? NULL : index->param;
+    for (int64_t i = 0; value && i < index->count; i++) {
+        if (value[i] < 0 || value[i] >= rows) {
+            ag_fail(graph, "attention: the %s table has %lld rows, and its index names row %d",
+                    name, (long long)rows, (int)value[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool table_fits(struct ag_graph *graph, struct attention_param *p, int k,
+                       const struct ag_relative *relative)
+{
+    char shape[96];
+    const ag_t *table = relative->table;
+    if (!table)
+        return true;
+    bool by_head = k == BY_BIAS || k == BY_FACTOR;
+    int64_t columns = table->shape.dims == 2 ? table->shape.size[1] : 0;
+    bool shared = !by_head && columns == p->head_dim;
+    if (!shared && columns != (by_head ? p->heads : p->width)) {
+        ag_fail(graph, "attention: the %s table is %s; %s columns are wanted", table_name[k],
+                ag_shape_text(table->shape, shape), by_head ? "one a head" : "head_dim or all");
+        return false;
+    }
+    p->rows[k] = table->shape.size[0];
+    p->part[k] = by_head ? 1 : p->head_dim;
+    p->apart[k] = shared ? 0 : p->part[k];
+    if (relative->index)
+        return index_fits(graph, table_name[k], relative->index, p->rows[k], p);
+    if (p->rows[k] == p->length + p->keys - 1)
+        return true;
+    ag_fail(graph, "attention: the %s table is %s; without an index it needs a row an offset, %lld",
+            table_name[k], ag_shape_text(table->shape, shape),
+            (long long)(p->length + p->keys - 1));
+    return false;
+}
+
+// Bytes of the partial sums: those of the tables, and of a dense bias that sequences share. Whether
+// gradients will be wanted is known to the plan only, so the most is asked for.
+static size_t partial_size(const struct attention_param *p, const struct ag_attention *a)
+{
+    int64_t count = 0;
+    for (int k = 0; k < ATTENTION_TABLES; k++)
+        count += p->rows[k] * p->part[k];
+    if (a->dense_bias && !p->dense_batched)
+        count += p->length * p->keys;
+    return (size_t)(p->heads * p->groups * count) * sizeof(real);
 }
 
 ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
 {
-    char q[96], k[96], v[96];
-    if (!fits(a))
-        return ag_fail(graph, "attention: query %s, key %s and value %s do not fit",
-                       ag_shape_text(a->query->shape, q), ag_shape_text(a->key->shape, k),
-                       ag_shape_text(a->value->shape, v));
-    struct param p = {.batch = a->query->shape.size[0],
-                      .length = a->query->shape.size[1],
-                      .keys = a->key->shape.size[1],
-                      .heads = a->heads,
-                      .width = a->query->shape.size[2],
-                      .scale = a->scale,
-                      .dropout = a->dropout,
-                      .causal = a->causal};
-    if (p.heads < 1 || p.width % p.heads)
-        return ag_fail(graph, "attention: width %lld is not divisible by %lld heads",
-                       (long long)p.width, (long long)p.heads);
-    if (p.causal && p.length != p.keys)
-        return ag_fail(graph, "attention: a causal mask needs as many keys as queries");
-    if (!(p.dropout >= 0 && p.dropout < 1))
-        return ag_fail(graph, "attention: dropout %g is not in [0, 1)", p.dropout);
-    const ag_t *mask = a->key_mask;
-    if (mask && (mask->type != AG_INT || mask->count != p.batch * p.keys))
-        return ag_fail(graph, "attention: the key mask must be an index [%lld, %lld]",
-                       (long long)p.batch, (long long)p.keys);
+    if (!fits(graph, a))
+        return &graph->placeholder;
+    struct attention_param p = {.batch = a->query->shape.size[0],
+                                .length = a->query->shape.size[1],
+                                .keys = a->key->shape.size[1],
+                                .heads = a->heads,
+                                .width = a->query->shape.size[2],
+                                .scale = a->scale,
+                                .dropout = a->dropout,
+                                .causal = a->causal,
+                                .normaliser = a->normaliser};
+    if (!settings_fit(graph, &p))
+        return &graph->placeholder;
     p.head_dim = p.width / p.heads;
-    ag_t *input[INPUTS] = {a->query, a->key, a->value, a->key_mask};
-    ag_t *node = ag_node(graph, &ag_op_attention, a->query->shape, INPUTS, input, &p, sizeof p);
+    p.dense_batched = a->dense_bias && a->dense_bias->shape.dims == 4;
+    const struct ag_relative *relative[ATTENTION_TABLES] = {
+        &a->query_relative, &a->key_relative, &a->value_relative, &a->bias, &a->factor};
+    ag_t *input[ATTENTION_INPUTS] = {a->query,          a->key,          a->value,      a->key_mask,
+                                     a->relative_query, a->relative_key, a->dense_bias, a->row_bias,
+                                     a->column_bias};
+    bool good = extras_fit(graph, a, &p);
+    for (int k = 0; k < ATTENTION_TABLES && good; k++) {
+        good = table_fits(graph, &p, k, relative[k]);
+        input[FIRST_TABLE + 2 * k] = relative[k]->table;
+        input[FIRST_TABLE + 2 * k + 1] = relative[k]->index;
+    }
+    if (!good)
+        return &graph->placeholder;
+    p.groups = p.batch;
+    if (partial_size(&p, a) && p.groups > GROUPS)
+        p.groups = GROUPS;
+    ag_t *node =
+        ag_node(graph, &ag_op_attention, a->query->shape, ATTENTION_INPUTS, input, &p, sizeof p);
     if (graph->error)
         return node;
     node->saved_size = (size_t)(2 * p.batch * p.heads * p.length) * sizeof(real);
-    node->scratch_size = (size_t)(2 * BLOCK * p.keys) * sizeof(real);
+    node->scratch_size = attention_scratch_size(&p, input);
+    node->partial_size = partial_size(&p, a);
     return node;
 }

@@ -1,0 +1,389 @@
+// Attention, backward: a piece is one head of a run of sequences, block after block, as the
+// gradients of keys and values sum over blocks, and those of tables over sequences.
+//
+// Every piece has its own partial sums of the tables' gradients; a second loop adds them up in the
+// order of the pieces.
+#include <string.h>
+
+#include "../base/par.h"
+#include "../kernels/gemm.h"
+#include "attention_inside.h"
+
+static real *grad_of(const struct attention_work *w, int input)
+{
+    const struct ag_tensor *tensor = w->node->input[input];
+    return tensor ? tensor->grad : NULL;
+}
+
+static real *table_grad(const struct attention_work *w, enum attention_table table)
+{
+    return grad_of(w, FIRST_TABLE + 2 * table);
+}
+
+static bool dense_needs_sum(const struct attention_work *w)
+{
+    return grad_of(w, DENSE_BIAS) && !w->p->dense_batched;
+}
+
+// Where the partial sums of one piece start: the tables one after the other, then the dense bias.
+struct partial {
+    real *table[ATTENTION_TABLES], *dense;
+};
+
+static int64_t partial_count(const struct attention_param *p, enum attention_table table)
+{
+    return p->rows[table] * p->part[table];
+}
+
+static struct partial partial_of(const struct attention_work *w, int64_t piece)
+{
+    const struct attention_param *p = w->p;
+    int64_t pieces = p->heads * p->groups;
+    struct partial partial = {0};
+    real *at = w->node->partial;
+    for (int k = 0; k < ATTENTION_TABLES; k++) {
+        if (!table_grad(w, k))
+            continue;
+        partial.table[k] = at + piece * partial_count(p, k);
+        at += pieces * partial_count(p, k);
+    }
+    if (dense_needs_sum(w))
+        partial.dense = at + piece * p->length * p->keys;
+    return partial;
+}
+
+static void zero_partial(const struct attention_work *w, const struct partial *partial)
+{
+    for (int k = 0; k < ATTENTION_TABLES; k++)
+        if (partial->table[k])
+            memset(partial->table[k], 0, (size_t)partial_count(w->p, k) * sizeof(real));
+    if (partial->dense)
+        memset(partial->dense, 0, (size_t)(w->p->length * w->p->keys) * sizeof(real));
+}
+
+// What one block works on.
+struct pass {
+    const struct attention_work *w;
+    struct attention_block b;
+    struct attention_scratch s;
+    struct partial partial;
+};
+
+// The gradient of a block's rows with respect to the rows of the window, [rows, count].
+static void scatter_rows(struct pass *x, const struct attention_lookup *l, const real *from)
+{
+    const struct attention_param *p = x->w->p;
+    memset(x->s.window, 0, (size_t)(x->b.rows * l->count) * sizeof(real));
+    for (int64_t i = 0; i < x->b.rows; i++)
+        attention_scatter(p, l, x->b.first + i, 0, attention_end(p, x->b.first + i),
+                          from + i * x->b.columns, x->s.window + i * l->count);
+}
+
+// dL/dweights: <dO_i, v_j + V[r(i,j)]>.
+static void weights_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    const real *d_out = x->w->node->grad + attention_place(p, b, p->length, b->first);
+    gemm(false, true, b->rows, b->columns, p->head_dim, 1, d_out, p->width,
+         x->w->node->input[VALUE]->data + attention_place(p, b, p->keys, 0), p->width, 0, x->s.grad,
+         b->columns);
+    if (!attention_table_of(x->w->node, BY_VALUE))
+        return;
+    struct attention_lookup l = attention_lookup_of(x->w, b, BY_VALUE, 0, b->columns);
+    gemm(false, true, b->rows, l.count, p->head_dim, 1, d_out, p->width, l.table + l.low * l.stride,
+         l.stride, 0, x->s.window, l.count);
+    for (int64_t i = 0; i < b->rows; i++)
+        attention_gather(p, &l, b->first + i, 0, attention_end(p, b->first + i),
+                         x->s.window + i * l.count, x->s.grad + i * b->columns);
+}
+
+// dC[r] = sum of A_ij dL/d(A C)_ij, then dL/dA.
+static void factor_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    if (!attention_table_of(x->w->node, BY_FACTOR))
+        return;
+    struct attention_lookup l = attention_lookup_of(x->w, b, BY_FACTOR, 0, b->columns);
+    for (int64_t i = 0; i < b->rows && x->partial.table[BY_FACTOR]; i++) {
+        const real *a = x->s.scores + i * b->columns, *g = x->s.grad + i * b->columns;
+#pragma omp simd
+        for (int64_t j = 0; j < b->columns; j++)
+            x->s.row[j] = a[j] * g[j];
+        attention_scatter(p, &l, b->first + i, 0, attention_end(p, b->first + i), x->s.row,
+                          x->partial.table[BY_FACTOR] + l.low);
+    }
+    attention_apply_factor(x->w, b, &x->s, x->s.grad);
+}
+
+static void value_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    const real *d_out = x->w->node->grad + attention_place(p, b, p->length, b->first);
+    real *d_value = grad_of(x->w, VALUE), *d_table = x->partial.table[BY_VALUE];
+    if (!d_value && !d_table)
+        return;
+    attention_apply_factor(x->w, b, &x->s, x->s.scores);
+    attention_drop(x->w, b, x->s.scores);
+    if (d_value)
+        gemm(true, false, b->columns, p->head_dim, b->rows, 1, x->s.scores, b->columns, d_out,
+             p->width, 1, d_value + attention_place(p, b, p->keys, 0), p->width);
+    if (!d_table)
+        return;
+    struct attention_lookup l = attention_lookup_of(x->w, b, BY_VALUE, 0, b->columns);
+    scatter_rows(x, &l, x->s.scores);
+    gemm(true, false, l.count, p->head_dim, b->rows, 1, x->s.window, l.count, d_out, p->width, 1,
+         d_table + l.low * p->head_dim, p->head_dim);
+}
+
+static void query_key_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    struct ag_tensor *const *input = x->w->node->input;
+    int64_t at_query = attention_place(p, b, p->length, b->first);
+    int64_t at_key = attention_place(p, b, p->keys, 0);
+    if (input[QUERY]->grad)
+        gemm(false, false, b->rows, p->head_dim, b->columns, (real)p->scale, x->s.grad, b->columns,
+             input[KEY]->data + at_key, p->width, ag_is_fresh(x->w->node, QUERY) ? 0 : 1,
+             input[QUERY]->grad + at_query, p->width);
+    if (input[KEY]->grad)
+        gemm(true, false, b->columns, p->head_dim, b->rows, (real)p->scale, x->s.grad, b->columns,
+             input[QUERY]->data + at_query, p->width, 1, input[KEY]->grad + at_key, p->width);
+}
+
+// S_ij = scale <rq_i, R[r(i,j)]>.
+static void query_relative_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    if (!attention_table_of(x->w->node, BY_QUERY))
+        return;
+    enum attention_input reader = attention_reader(x->w->node, BY_QUERY);
+    struct ag_tensor *query = x->w->node->input[reader];
+    int64_t at = attention_place(p, b, p->length, b->first);
+    real *d_table = x->partial.table[BY_QUERY];
+    struct attention_lookup l = attention_lookup_of(x->w, b, BY_QUERY, 0, b->columns);
+    scatter_rows(x, &l, x->s.grad);
+    // The query's own gradient was begun by query_key_grad; a relative query begins here.
+    bool overwrite = reader == RELATIVE_QUERY && ag_is_fresh(x->w->node, reader);
+    if (query->grad)
+        gemm(false, false, b->rows, p->head_dim, l.count, (real)p->scale, x->s.window, l.count,
+             l.table + l.low * l.stride, l.stride, overwrite ? 0 : 1, query->grad + at, p->width);
+    if (d_table)
+        gemm(true, false, l.count, p->head_dim, b->rows, (real)p->scale, x->s.window, l.count,
+             query->data + at, p->width, 1, d_table + l.low * p->head_dim, p->head_dim);
+}
+
+// S_ij = scale <rk_j, K[r(i,j)]>, one tile of keys.
+static void key_relative_tile_grad(struct pass *x, int64_t begin, int64_t end)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    struct ag_tensor *key = x->w->node->input[attention_reader(x->w->node, BY_KEY)];
+    int64_t at = attention_place(p, b, p->keys, begin), rows = end - begin;
+    real *d_table = x->partial.table[BY_KEY];
+    struct attention_lookup l = attention_lookup_of(x->w, b, BY_KEY, begin, end);
+    memset(x->s.window, 0, (size_t)(rows * l.count) * sizeof(real));
+    for (int64_t i = 0; i < b->rows; i++) {
+        int64_t stop = attention_end(p, b->first + i);
+        attention_scatter_by_key(p, &l, b->first + i, begin, stop < end ? stop : end,
+                                 x->s.grad + i * b->columns, x->s.window);
+    }
+    if (key->grad)
+        gemm(false, false, rows, p->head_dim, l.count, (real)p->scale, x->s.window, l.count,
+             l.table + l.low * l.stride, l.stride, 1, key->grad + at, p->width);
+    if (d_table)
+        gemm(true, false, l.count, p->head_dim, rows, (real)p->scale, x->s.window, l.count,
+             key->data + at, p->width, 1, d_table + l.low * p->head_dim, p->head_dim);
+}
+
+static void key_relative_grad(struct pass *x)
+{
+    if (!attention_table_of(x->w->node, BY_KEY))
+        return;
+    for (int64_t begin = 0; begin < x->b.columns; begin += ATTENTION_BLOCK) {
+        int64_t end = begin + ATTENTION_BLOCK;
+        key_relative_tile_grad(x, begin, end < x->b.columns ? end : x->b.columns);
+    }
+}
+
+static void table_bias_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    if (!x->partial.table[BY_BIAS])
+        return;
+    struct attention_lookup l = attention_lookup_of(x->w, b, BY_BIAS, 0, b->columns);
+    for (int64_t i = 0; i < b->rows; i++)
+        attention_scatter(p, &l, b->first + i, 0, attention_end(p, b->first + i),
+                          x->s.grad + i * b->columns, x->partial.table[BY_BIAS] + l.low);
+}
+
+static void dense_bias_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    real *to = x->partial.dense;
+    if (!grad_of(x->w, DENSE_BIAS))
+        return;
+    if (!to) {
+        to = grad_of(x->w, DENSE_BIAS) + (b->batch * p->heads + b->head) * p->length * p->keys;
+        if (ag_is_fresh(x->w->node, DENSE_BIAS))
+            memset(to + b->first * p->keys, 0, (size_t)(b->rows * p->keys) * sizeof *to);
+    }
+    for (int64_t i = 0; i < b->rows; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < b->columns; j++)
+            to[(b->first + i) * p->keys + j] += x->s.grad[i * b->columns + j];
+}
+
+static void row_bias_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    real *to = grad_of(x->w, ROW_BIAS);
+    for (int64_t i = 0; i < b->rows && to; i++) {
+        real sum = 0, *at = to + (b->batch * p->length + b->first + i) * p->heads + b->head;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t j = 0; j < b->columns; j++)
+            sum += x->s.grad[i * b->columns + j];
+        *at = ag_is_fresh(x->w->node, ROW_BIAS) ? sum : *at + sum;
+    }
+}
+
+static void column_bias_grad(struct pass *x)
+{
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    real *to = grad_of(x->w, COLUMN_BIAS);
+    if (!to)
+        return;
+    memset(x->s.row, 0, (size_t)b->columns * sizeof(real));
+    for (int64_t i = 0; i < b->rows; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < b->columns; j++)
+            x->s.row[j] += x->s.grad[i * b->columns + j];
+    for (int64_t j = 0; j < b->columns; j++)
+        to[(b->batch * p->keys + j) * p->heads + b->head] += x->s.row[j];
+}
+
+static void backward_block(struct pass *x)
+{
+    const real *kept = attention_kept(x->w, &x->b);
+    attention_weights_again(x->w, &x->b, &x->s, kept);
+    weights_grad(x);
+    attention_drop(x->w, &x->b, x->s.grad);
+    factor_grad(x);
+    attention_normaliser_backward(x->w, &x->b, &x->s, kept);
+    query_key_grad(x);
+    query_relative_grad(x);
+    key_relative_grad(x);
+    table_bias_grad(x);
+    dense_bias_grad(x);
+    row_bias_grad(x);
+    column_bias_grad(x);
+    value_grad(x); // last, as it changes the weights
+}
+
+// Gradients that blocks add to start at zero where this op is the first to write them.
+static void zero_fresh(const struct attention_work *w, int64_t batch, int64_t head)
+{
+    static const enum attention_input summed[] = {KEY, VALUE, RELATIVE_KEY};
+    const struct attention_param *p = w->p;
+    for (int k = 0; k < 3; k++) {
+        real *grad = grad_of(w, summed[k]);
+        if (!grad || !ag_is_fresh(w->node, summed[k]))
+            continue;
+        for (int64_t j = 0; j < p->keys; j++)
+            memset(grad + (batch * p->keys + j) * p->width + head * p->head_dim, 0,
+                   (size_t)p->head_dim * sizeof *grad);
+    }
+    real *column = grad_of(w, COLUMN_BIAS);
+    if (column && ag_is_fresh(w->node, COLUMN_BIAS))
+        for (int64_t j = 0; j < p->keys; j++)
+            column[(batch * p->keys + j) * p->heads + head] = 0;
+}
+
+static void backward_piece(void *context, int64_t piece, int thread)
+{
+    const struct attention_work *w = context;
+    const struct attention_param *p = w->p;
+    int64_t head = piece / p->groups, group = piece % p->groups;
+    struct pass x = {.w = w, .s = attention_scratch_of(w, thread), .partial = partial_of(w, piece)};
+    zero_partial(w, &x.partial);
+    int64_t end = par_begin(p->batch, p->groups, group + 1);
+    for (int64_t batch = par_begin(p->batch, p->groups, group); batch < end; batch++) {
+        zero_fresh(w, batch, head);
+        for (int64_t first = 0; first < p->length; first += ATTENTION_BLOCK) {
+            x.b = attention_block_of(p, batch, head, first);
+            backward_block(&x);
+        }
+    }
+}
+
+// Sums of partial sums: `part` numbers at row `row` of each piece, of head `head` or of all.
+static void add_partials(const struct attention_work *w, enum attention_table table, int64_t row,
+                         int64_t head, real *to)
+{
+    const struct attention_param *p = w->p;
+    int64_t count = partial_count(p, table), part = p->part[table];
+    bool shared = p->apart[table] == 0;
+    const real *first = partial_of(w, 0).table[table] + row * part;
+    if (ag_is_fresh(w->node, FIRST_TABLE + 2 * table))
+        memset(to, 0, (size_t)part * sizeof *to);
+    int64_t begin = shared ? 0 : head * p->groups;
+    int64_t end = shared ? p->heads * p->groups : begin + p->groups;
+    for (int64_t piece = begin; piece < end; piece++)
+#pragma omp simd
+        for (int64_t k = 0; k < part; k++)
+            to[k] += first[piece * count + k];
+}
+
+static void sum_row(void *context, int64_t row, int thread)
+{
+    (void)thread;
+    const struct attention_work *w = context;
+    const struct attention_param *p = w->p;
+    for (int k = 0; k < ATTENTION_TABLES; k++) {
+        if (!table_grad(w, k) || row >= p->rows[k])
+            continue;
+        int64_t heads = p->apart[k] ? p->heads : 1;
+        int64_t stride = attention_table_of(w->node, k)->shape.size[1];
+        for (int64_t h = 0; h < heads; h++)
+            add_partials(w, k, row, h, table_grad(w, k) + row * stride + h * p->apart[k]);
+    }
+}
+
+static void sum_dense_row(void *context, int64_t row, int thread)
+{
+    (void)thread;
+    const struct attention_work *w = context;
+    const struct attention_param *p = w->p;
+    int64_t head = row / p->length, i = row % p->length, size = p->length * p->keys;
+    real *to = grad_of(w, DENSE_BIAS) + row * p->keys;
+    const real *from = partial_of(w, 0).dense + head * p->groups * size + i * p->keys;
+    if (ag_is_fresh(w->node, DENSE_BIAS))
+        memset(to, 0, (size_t)p->keys * sizeof *to);
+    for (int64_t g = 0; g < p->groups; g++)
+#pragma omp simd
+        for (int64_t j = 0; j < p->keys; j++)
+            to[j] += from[g * size + j];
+}
+
+void attention_backward(const struct ag_run *run, struct ag_tensor *node)
+{
+    struct attention_work w = attention_work_of(run, node);
+    const struct attention_param *p = w.p;
+    par_run_in_region(p->heads * p->groups, backward_piece, &w);
+    int64_t rows = 0;
+    for (int k = 0; k < ATTENTION_TABLES; k++)
+        if (table_grad(&w, k) && p->rows[k] > rows)
+            rows = p->rows[k];
+    if (rows)
+        par_run(rows, sum_row, &w);
+    if (dense_needs_sum(&w))
+        par_run(p->heads * p->length, sum_dense_row, &w);
+}

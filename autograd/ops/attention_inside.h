@@ -1,0 +1,146 @@
+// What the parts of the attention op share: attention.c (builder, gradient check),
+// attention_scores.c (queries and keys to weights), attention_forward.c and attention_backward.c
+// (the two passes), attention_lookup.c (tables by relative position).
+//
+// Work goes by blocks of query rows of one head of one sequence. Of the T x S scores only two
+// numbers a row are kept; backward makes the same weights again from them.
+#ifndef POSGRAD_ATTENTION_INSIDE_H
+#define POSGRAD_ATTENTION_INSIDE_H
+
+#include "../ag_ops.h"
+#include "op.h"
+
+enum { ATTENTION_BLOCK = 64 }; // query rows, and keys of a tile
+
+// The tables that are looked up by relative position, in the order of their inputs.
+enum attention_table { BY_QUERY, BY_KEY, BY_VALUE, BY_BIAS, BY_FACTOR, ATTENTION_TABLES };
+
+enum attention_input {
+    QUERY,
+    KEY,
+    VALUE,
+    KEY_MASK,
+    RELATIVE_QUERY,
+    RELATIVE_KEY,
+    DENSE_BIAS,
+    ROW_BIAS,
+    COLUMN_BIAS,
+    FIRST_TABLE, // a table and its index each
+    ATTENTION_INPUTS = FIRST_TABLE + 2 * ATTENTION_TABLES
+};
+
+struct attention_param {
+    int64_t batch, length, keys, heads, head_dim, width;
+    double scale, dropout;
+    bool causal, dense_batched;
+    enum ag_normaliser normaliser;
+    int64_t groups; // pieces of backward a head, each a run of sequences
+    // Of each table: rows, width of a head's part (D or 1), distance from head to head (0: shared).
+    int64_t rows[ATTENTION_TABLES], part[ATTENTION_TABLES], apart[ATTENTION_TABLES];
+};
+
+struct attention_work {
+    const struct ag_run *run;
+    struct ag_tensor *node;
+    const struct attention_param *p;
+    uint64_t dropout_stream;
+    double rate; // 0 when this replay does not drop
+};
+struct attention_work attention_work_of(const struct ag_run *run, struct ag_tensor *node);
+
+// One block of query rows of one head.
+struct attention_block {
+    int64_t batch, head, first, rows;
+    int64_t columns; // keys that any row may see
+};
+struct attention_block attention_block_of(const struct attention_param *p, int64_t batch,
+                                          int64_t head, int64_t first);
+
+// Keys that query `i` of the sequence may see end here.
+static inline int64_t attention_end(const struct attention_param *p, int64_t i)
+{
+    return p->causal ? i + 1 : p->keys;
+}
+
+// Row `i` of the head's columns in a [B, rows, C] array.
+static inline int64_t attention_place(const struct attention_param *p,
+                                      const struct attention_block *b, int64_t rows, int64_t i)
+{
+    return (b->batch * rows + i) * p->width + b->head * p->head_dim;
+}
+
+static inline struct ag_tensor *attention_table_of(const struct ag_tensor *node,
+                                                   enum attention_table table)
+{
+    return node->input[FIRST_TABLE + 2 * table];
+}
+
+// What tables are read with: the relative query or key where there is one.
+static inline enum attention_input attention_reader(const struct ag_tensor *node,
+                                                    enum attention_table table)
+{
+    if (table == BY_KEY)
+        return node->input[RELATIVE_KEY] ? RELATIVE_KEY : KEY;
+    return node->input[RELATIVE_QUERY] ? RELATIVE_QUERY : QUERY;
+}
+
+// The scratch of one thread, cut up.
+struct attention_scratch {
+    real *scores, *grad; // [64, S]
+    real *window;        // [64, rows of a table that a block may reach]
+    real *column;        // [rows] of a bias or factor, one head's
+    real *row;           // [S]
+};
+size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input);
+struct attention_scratch attention_scratch_of(const struct attention_work *w, int thread);
+
+// --- attention_scores.c
+
+// The normalised weights of a block, [rows, columns], before factor and dropout; zeros where a key
+// is hidden. `kept` has two numbers a row: written by the first pass, read by the second.
+void attention_weights(const struct attention_work *w, const struct attention_block *b,
+                       struct attention_scratch *s, real *kept);
+void attention_weights_again(const struct attention_work *w, const struct attention_block *b,
+                             struct attention_scratch *s, const real *kept);
+// s->grad [rows, columns]: dL/dweights in, dL/dscores out, given the weights in s->scores.
+void attention_normaliser_backward(const struct attention_work *w, const struct attention_block *b,
+                                   struct attention_scratch *s, const real *kept);
+// Multiplies by the factor and by the dropout mask over (1 - rate), where there are any.
+void attention_apply_factor(const struct attention_work *w, const struct attention_block *b,
+                            struct attention_scratch *s, real *weights);
+void attention_drop(const struct attention_work *w, const struct attention_block *b, real *weights);
+// What is kept of the rows of a block.
+real *attention_kept(const struct attention_work *w, const struct attention_block *b);
+
+// --- attention_lookup.c
+
+// One table as one block sees it.
+struct attention_lookup {
+    const real *table;    // the head's part of row 0
+    int64_t stride;       // from row to row
+    const int32_t *index; // of query 0; NULL: the row of (i, j) is j - i + T - 1
+    int64_t step;         // from the index of a query to that of the next
+    int64_t low, count;   // rows that the block reaches: the window
+};
+// The window of query rows of `b` and of keys [begin, end).
+struct attention_lookup attention_lookup_of(const struct attention_work *w,
+                                            const struct attention_block *b,
+                                            enum attention_table table, int64_t begin, int64_t end);
+// For query `i` and keys [begin, end): row[j] += source[r(i,j) - low], or the other way round.
+void attention_gather(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
+                      int64_t begin, int64_t end, const real *source, real *row);
+void attention_scatter(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
+                       int64_t begin, int64_t end, const real *row, real *target);
+// The same for sources of one row a key, [end - begin, count].
+void attention_gather_by_key(const struct attention_param *p, const struct attention_lookup *l,
+                             int64_t i, int64_t begin, int64_t end, const real *source, real *row);
+void attention_scatter_by_key(const struct attention_param *p, const struct attention_lookup *l,
+                              int64_t i, int64_t begin, int64_t end, const real *row, real *target);
+// One head's column of a bias or factor, the rows of the window: s->column.
+void attention_column(const struct attention_lookup *l, real *column);
+
+// --- the two passes
+void attention_forward(const struct ag_run *run, struct ag_tensor *node);
+void attention_backward(const struct ag_run *run, struct ag_tensor *node);
+
+#endif

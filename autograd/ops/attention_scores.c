@@ -1,0 +1,310 @@
+// Attention, from queries and keys to weights: scores with every term that is present, the
+// normaliser, factor, dropout.
+#include <math.h>
+#include <string.h>
+
+#include "../kernels/gemm.h"
+#include "../kernels/vector.h"
+#include "attention_inside.h"
+
+static bool has(const struct attention_work *w, enum attention_table table)
+{
+    return attention_table_of(w->node, table) != NULL;
+}
+
+static const int32_t *key_mask(const struct attention_work *w, const struct attention_block *b)
+{
+    const struct ag_tensor *mask = w->node->input[KEY_MASK];
+    return mask ? mask->index + b->batch * w->p->keys : NULL;
+}
+
+// scale <rq_i, R[r(i,j)]>: the products with all rows that the block reaches, then handed out.
+static void add_query_relative(const struct attention_work *w, const struct attention_block *b,
+                               struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    const struct ag_tensor *reader = w->node->input[attention_reader(w->node, BY_QUERY)];
+    struct attention_lookup l = attention_lookup_of(w, b, BY_QUERY, 0, b->columns);
+    gemm(false, true, b->rows, l.count, p->head_dim, (real)p->scale,
+         reader->data + attention_place(p, b, p->length, b->first), p->width,
+         l.table + l.low * l.stride, l.stride, 0, s->window, l.count);
+    for (int64_t i = 0; i < b->rows; i++)
+        attention_gather(p, &l, b->first + i, 0, attention_end(p, b->first + i),
+                         s->window + i * l.count, s->scores + i * b->columns);
+}
+
+// scale <rk_j, K[r(i,j)]>, by tiles of keys, as a key reaches other rows for each query.
+static void add_key_relative(const struct attention_work *w, const struct attention_block *b,
+                             struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    const struct ag_tensor *reader = w->node->input[attention_reader(w->node, BY_KEY)];
+    for (int64_t begin = 0; begin < b->columns; begin += ATTENTION_BLOCK) {
+        int64_t end = begin + ATTENTION_BLOCK < b->columns ? begin + ATTENTION_BLOCK : b->columns;
+        struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
+        gemm(false, true, end - begin, l.count, p->head_dim, (real)p->scale,
+             reader->data + attention_place(p, b, p->keys, begin), p->width,
+             l.table + l.low * l.stride, l.stride, 0, s->window, l.count);
+        for (int64_t i = 0; i < b->rows; i++) {
+            int64_t stop = attention_end(p, b->first + i);
+            attention_gather_by_key(p, &l, b->first + i, begin, stop < end ? stop : end, s->window,
+                                    s->scores + i * b->columns);
+        }
+    }
+}
+
+static void add_table_bias(const struct attention_work *w, const struct attention_block *b,
+                           struct attention_scratch *s)
+{
+    struct attention_lookup l = attention_lookup_of(w, b, BY_BIAS, 0, b->columns);
+    attention_column(&l, s->column);
+    for (int64_t i = 0; i < b->rows; i++)
+        attention_gather(w->p, &l, b->first + i, 0, attention_end(w->p, b->first + i), s->column,
+                         s->scores + i * b->columns);
+}
+
+static void add_dense_bias(const struct attention_work *w, const struct attention_block *b,
+                           struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    int64_t head = p->dense_batched ? b->batch * p->heads + b->head : b->head;
+    const real *bias = w->node->input[DENSE_BIAS]->data + (head * p->length + b->first) * p->keys;
+    for (int64_t i = 0; i < b->rows; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < b->columns; j++)
+            s->scores[i * b->columns + j] += bias[i * p->keys + j];
+}
+
+static void add_row_bias(const struct attention_work *w, const struct attention_block *b,
+                         struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    const real *bias = w->node->input[ROW_BIAS]->data +
+                       (b->batch * p->length + b->first) * p->heads + b->head;
+    for (int64_t i = 0; i < b->rows; i++) {
+        real a = bias[i * p->heads];
+#pragma omp simd
+        for (int64_t j = 0; j < b->columns; j++)
+            s->scores[i * b->columns + j] += a;
+    }
+}
+
+static void add_column_bias(const struct attention_work *w, const struct attention_block *b,
+                            struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    const real *bias = w->node->input[COLUMN_BIAS]->data + b->batch * p->keys * p->heads + b->head;
+    for (int64_t j = 0; j < b->columns; j++)
+        s->row[j] = bias[j * p->heads];
+    for (int64_t i = 0; i < b->rows; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < b->columns; j++)
+            s->scores[i * b->columns + j] += s->row[j];
+}
+
+static void hide(const struct attention_work *w, const struct attention_block *b, real *scores)
+{
+    const int32_t *mask = key_mask(w, b);
+    for (int64_t i = 0; i < b->rows; i++) {
+        real *row = scores + i * b->columns;
+        for (int64_t j = 0; mask && j < b->columns; j++)
+            row[j] = mask[j] ? row[j] : -(real)INFINITY;
+        for (int64_t j = attention_end(w->p, b->first + i); j < b->columns; j++)
+            row[j] = -(real)INFINITY;
+    }
+}
+
+static void make_scores(const struct attention_work *w, const struct attention_block *b,
+                        struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    struct ag_tensor *const *input = w->node->input;
+    gemm(false, true, b->rows, b->columns, p->head_dim, (real)p->scale,
+         input[QUERY]->data + attention_place(p, b, p->length, b->first), p->width,
+         input[KEY]->data + attention_place(p, b, p->keys, 0), p->width, 0, s->scores, b->columns);
+    if (has(w, BY_QUERY))
+        add_query_relative(w, b, s);
+    if (has(w, BY_KEY))
+        add_key_relative(w, b, s);
+    if (has(w, BY_BIAS))
+        add_table_bias(w, b, s);
+    if (input[DENSE_BIAS])
+        add_dense_bias(w, b, s);
+    if (input[ROW_BIAS])
+        add_row_bias(w, b, s);
+    if (input[COLUMN_BIAS])
+        add_column_bias(w, b, s);
+    hide(w, b, s->scores);
+}
+
+static bool sees_a_key(const struct attention_work *w, const struct attention_block *b, int64_t i)
+{
+    const int32_t *mask = key_mask(w, b);
+    for (int64_t j = 0; j < attention_end(w->p, b->first + i); j++)
+        if (!mask || mask[j])
+            return true;
+    return false;
+}
+
+// Keys of the sequence that are not hidden, whether or not a causal mask shows them.
+static int64_t keys_there(const struct attention_work *w, const struct attention_block *b)
+{
+    const int32_t *mask = key_mask(w, b);
+    int64_t count = 0;
+    for (int64_t j = 0; j < w->p->keys; j++)
+        count += !mask || mask[j];
+    return count;
+}
+
+// Scores to weights for the second time, from the two numbers that were kept of the row: what is
+// subtracted before exp, and the factor after. NaN goes through.
+static void apply_kept(enum ag_normaliser normaliser, real *row, int64_t columns,
+                       const real kept[2])
+{
+    if (normaliser == AG_RELU2) {
+#pragma omp simd
+        for (int64_t j = 0; j < columns; j++) {
+            real positive = row[j] < 0 ? 0 : row[j]; // this way NaN stays NaN
+            row[j] = positive * positive * kept[1];
+        }
+        return;
+    }
+#pragma omp simd
+    for (int64_t j = 0; j < columns; j++)
+        row[j] = vector_exp1(row[j] - kept[0]) * kept[1];
+}
+
+// Scores to weights for the first time; the bits are those of apply_kept.
+static void normalise(enum ag_normaliser normaliser, real *row, int64_t columns, int64_t keys,
+                      real kept[2])
+{
+    if (normaliser == AG_RELU2) {
+        kept[0] = 0;
+        kept[1] = 1 / (real)keys;
+        apply_kept(normaliser, row, columns, kept);
+        return;
+    }
+    kept[0] = vector_max(row, columns);
+    if (normaliser == AG_SOFTMAX1 && kept[0] < 0)
+        kept[0] = 0;
+    real sum = vector_exp_sum(row, row, kept[0], columns);
+    if (normaliser == AG_SOFTMAX1)
+        sum += vector_exp1(-kept[0]);
+    if (normaliser == AG_L2) {
+        real squares = 0;
+#pragma omp simd reduction(+ : squares)
+        for (int64_t j = 0; j < columns; j++)
+            squares += row[j] * row[j];
+        sum = vector_sqrt1(squares);
+    }
+    kept[1] = 1 / sum;
+#pragma omp simd
+    for (int64_t j = 0; j < columns; j++)
+        row[j] *= kept[1];
+}
+
+void attention_weights(const struct attention_work *w, const struct attention_block *b,
+                       struct attention_scratch *s, real *kept)
+{
+    bool masked = w->node->input[KEY_MASK] != NULL;
+    int64_t keys = w->p->normaliser == AG_RELU2 ? keys_there(w, b) : 0;
+    make_scores(w, b, s);
+    for (int64_t i = 0; i < b->rows; i++) {
+        real *row = s->scores + i * b->columns;
+        if (masked && !sees_a_key(w, b, i)) {
+            memset(row, 0, (size_t)b->columns * sizeof *row);
+            kept[2 * i] = (real)INFINITY; // exp(-inf) * 0: no weight the second time either
+            kept[2 * i + 1] = 0;
+            continue;
+        }
+        normalise(w->p->normaliser, row, b->columns, keys, kept + 2 * i);
+    }
+}
+
+void attention_weights_again(const struct attention_work *w, const struct attention_block *b,
+                             struct attention_scratch *s, const real *kept)
+{
+    make_scores(w, b, s);
+    for (int64_t i = 0; i < b->rows; i++)
+        apply_kept(w->p->normaliser, s->scores + i * b->columns, b->columns, kept + 2 * i);
+}
+
+// One row: dL/dweights in, dL/dscores out.
+static void normaliser_backward(enum ag_normaliser normaliser, int64_t columns,
+                                const real *restrict a, real *restrict g, real kept)
+{
+    if (normaliser == AG_RELU2) {
+        // A = S^2 / n where S > 0, so dA/dS = 2 S / n = 2 sqrt(A / n).
+#pragma omp simd
+        for (int64_t j = 0; j < columns; j++)
+            g[j] *= 2 * vector_sqrt1(a[j] * kept);
+        return;
+    }
+    real dot = 0;
+#pragma omp simd reduction(+ : dot)
+    for (int64_t j = 0; j < columns; j++)
+        dot += a[j] * g[j];
+    if (normaliser == AG_L2) {
+#pragma omp simd
+        for (int64_t j = 0; j < columns; j++)
+            g[j] = a[j] * (g[j] - a[j] * dot);
+        return;
+    }
+#pragma omp simd
+    for (int64_t j = 0; j < columns; j++)
+        g[j] = a[j] * (g[j] - dot);
+}
+
+void attention_normaliser_backward(const struct attention_work *w, const struct attention_block *b,
+                                   struct attention_scratch *s, const real *kept)
+{
+    for (int64_t i = 0; i < b->rows; i++)
+        normaliser_backward(w->p->normaliser, b->columns, s->scores + i * b->columns,
+                            s->grad + i * b->columns, kept[2 * i + 1]);
+}
+
+void attention_apply_factor(const struct attention_work *w, const struct attention_block *b,
+                            struct attention_scratch *s, real *weights)
+{
+    if (!has(w, BY_FACTOR))
+        return;
+    struct attention_lookup l = attention_lookup_of(w, b, BY_FACTOR, 0, b->columns);
+    attention_column(&l, s->column);
+    for (int64_t i = 0; i < b->rows; i++) {
+        int64_t end = attention_end(w->p, b->first + i);
+        real *row = weights + i * b->columns;
+        memset(s->row, 0, (size_t)b->columns * sizeof *s->row);
+        attention_gather(w->p, &l, b->first + i, 0, end, s->column, s->row);
+#pragma omp simd
+        for (int64_t j = 0; j < end; j++)
+            row[j] *= s->row[j];
+    }
+}
+
+// The bits of weight (row, j) are counter (row, j / 4).
+void attention_drop(const struct attention_work *w, const struct attention_block *b, real *weights)
+{
+    if (!(w->rate > 0))
+        return;
+    const struct attention_param *p = w->p;
+    uint32_t threshold = (uint32_t)(w->rate * 4294967296.0);
+    real keep = (real)(1 / (1 - w->rate));
+    uint32_t key[2] = {(uint32_t)w->dropout_stream, (uint32_t)(w->dropout_stream >> 32)};
+    for (int64_t i = 0; i < b->rows; i++) {
+        int64_t row = (b->batch * p->heads + b->head) * p->length + b->first + i;
+        for (int64_t j = 0; j < b->columns; j += 4) {
+            uint32_t counter[4] = {(uint32_t)(j / 4), (uint32_t)row, (uint32_t)w->run->step,
+                                   (uint32_t)(w->run->step >> 32)};
+            uint32_t bits[4];
+            rng_philox(counter, key, bits);
+            for (int64_t k = 0; k < 4 && j + k < b->columns; k++)
+                weights[i * b->columns + j + k] *= bits[k] < threshold ? 0 : keep;
+        }
+    }
+}
+
+real *attention_kept(const struct attention_work *w, const struct attention_block *b)
+{
+    const struct attention_param *p = w->p;
+    return (real *)w->node->saved + 2 * ((b->batch * p->heads + b->head) * p->length + b->first);
+}
