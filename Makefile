@@ -42,7 +42,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fopenmp -fno-math-errno -fno-trapping-math 
              $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
 ALL_LIBS = -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
 
-SOURCES := $(sort $(wildcard autograd/*.c autograd/*/*.c optim/*.c optim/*/*.c datasets/*.c datasets/*/*.c src/*/*.c))
+SOURCES := $(sort $(wildcard autograd/*.c autograd/*/*.c optim/*.c optim/*/*.c datasets/*.c datasets/*/*.c src/*/*.c src/*/*/*.c))
 LIBRARY := $(filter-out src/cli/main.c,$(SOURCES))
 FLOAT_OBJECTS := $(LIBRARY:%.c=$(BUILD)/float/%.o)
 DOUBLE_OBJECTS := $(LIBRARY:%.c=$(BUILD)/double/%.o)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "../../autograd/base/err.h"
-#include "pe.h"
+#include "common/build.h"
 
 struct settings {
     int64_t max_length;
@@ -46,16 +46,7 @@ static int check(const struct pe_context *context)
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
 {
-    ag_t *rows = table(context);
-    if (context->position)
-        return ag_add(context->graph, x, ag_gather(context->graph, rows, context->position));
-    if (context->length > max_length(context))
-        return ag_fail(context->graph,
-                       "learned positions end at %lld, and length %lld was asked for",
-                       (long long)max_length(context), (long long)context->length);
-    if (context->length < max_length(context))
-        rows = ag_slice(context->graph, rows, 0, 0, context->length);
-    return ag_add(context->graph, x, rows);
+    return pe_add_positions(context, x, table(context));
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)

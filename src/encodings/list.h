@@ -1,4 +1,12 @@
 // All position encodings, in order of name: a file each, a row each.
+PE(deberta)
+PE(deberta_emd)
 PE(learned)
 PE(none)
+PE(shaw)
 PE(sinusoidal)
+PE(t5)
+PE(transformer_xl)
+PE(tupe)
+PE(urpe)
+PE(xlnet)

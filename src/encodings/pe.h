@@ -55,8 +55,9 @@ struct pe_context {
     int64_t layer;                   // -1 outside of layers
     ag_t *tokens;                    // index [B, T]
     ag_t *position;                  // index [T] or [B, T]; NULL means 0..T-1
-    const void *settings;            // the encoding's own struct
-    const char *name;                // the encoding's canonical name
+    ag_t **memo; // a place for what the encoding builds once for all layers; it holds NULL at first
+    const void *settings; // the encoding's own struct
+    const char *name;     // the encoding's canonical name
 };
 
 // What the attention of one layer is about to compute; hooks replace and fill.
@@ -79,7 +80,9 @@ struct pe_table {
     ag_t *tensor;              // kept; its shape has as many dimensions as there are axes
     const char *distance_sign; // "key-query" for axes named "offset", else NULL
     bool shared_layers;
-    int64_t trained_rows; // entries of the first axis that training could reach; the rest is marked
+    // What training could reach along the first axis that is no layer or head: positions or rows
+    // below this, offsets nearer than this. The rest still has its start.
+    int64_t trained_rows;
 };
 #define PE_MAX_TABLES 32
 struct pe_tables {

@@ -14,6 +14,7 @@ struct builder {
     struct ag_graph *graph;
     const struct model_config *config;
     struct pe_context context;
+    ag_t *memo[PE_MAX_STACK];
 };
 
 static struct pe_context context_of(const struct model_config *config, int64_t batch,
@@ -60,6 +61,7 @@ static const struct pe_context *context_for(struct builder *b, int i)
 {
     b->context.settings = b->config->pe.settings[i];
     b->context.name = b->config->pe.def[i]->name;
+    b->context.memo = &b->memo[i];
     return &b->context;
 }
 
@@ -124,6 +126,11 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
     for (int i = 0; i < pe->count; i++)
         if (pe->def[i]->attention)
             pe->def[i]->attention(context_for(b, i), &a);
+    // Relative tables are read with what was projected, whatever turned it since.
+    if (a.op.query_relative.table && !a.op.relative_query && a.op.query != a.query)
+        a.op.relative_query = a.query;
+    if (a.op.key_relative.table && !a.op.relative_key && a.op.key != a.key)
+        a.op.relative_key = a.key;
     ag_t *output = a.kernel ? a.kernel(&b->context, &a) : ag_attention(b->graph, &a.op);
     for (int i = 0; i < pe->count; i++)
         if (pe->def[i]->attention_output)

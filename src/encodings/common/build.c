@@ -1,0 +1,80 @@
+// Parameters by name, and tables of all layers.
+#include "build.h"
+
+#include <stdio.h>
+
+static void name_of(char name[AG_NAME_SIZE], const struct pe_context *context, bool shared,
+                    const char *suffix)
+{
+    if (shared)
+        snprintf(name, AG_NAME_SIZE, "pe.%s.%s", context->name, suffix);
+    else
+        snprintf(name, AG_NAME_SIZE, "layers.%lld.pe.%s.%s", (long long)context->layer,
+                 context->name, suffix);
+}
+
+ag_t *pe_shared(const struct pe_context *context, const char *suffix, struct ag_shape shape,
+                double mean, double std)
+{
+    char name[AG_NAME_SIZE];
+    name_of(name, context, true, suffix);
+    return ag_parameter(context->graph, name, shape, mean, std, AG_NO_DECAY);
+}
+
+ag_t *pe_of_layer(const struct pe_context *context, const char *suffix, struct ag_shape shape,
+                  double mean, double std)
+{
+    char name[AG_NAME_SIZE];
+    name_of(name, context, false, suffix);
+    return ag_parameter(context->graph, name, shape, mean, std, AG_NO_DECAY);
+}
+
+ag_t *pe_linear(const struct pe_context *context, bool shared, const char *suffix, ag_t *x,
+                int64_t out)
+{
+    char name[AG_NAME_SIZE], full[64];
+    int64_t in = x->shape.size[x->shape.dims - 1];
+    snprintf(full, sizeof full, "%s.weight", suffix);
+    name_of(name, context, shared, full);
+    ag_t *weight = ag_parameter(context->graph, name, ag_shape2(out, in), 0, 0.02, AG_DECAY);
+    snprintf(full, sizeof full, "%s.bias", suffix);
+    name_of(name, context, shared, full);
+    ag_t *bias = ag_parameter(context->graph, name, ag_shape1(out), 0, 0, AG_NO_DECAY);
+    return ag_linear(context->graph, x, weight, bias);
+}
+
+ag_t *pe_rows(const struct pe_context *context, ag_t *table)
+{
+    int64_t rows = table->shape.size[0];
+    if (context->length > rows)
+        return ag_fail(context->graph, "%s positions end at %lld, and length %lld was asked for",
+                       context->name, (long long)rows, (long long)context->length);
+    return context->length == rows ? table : ag_slice(context->graph, table, 0, 0, context->length);
+}
+
+ag_t *pe_add_positions(const struct pe_context *context, ag_t *x, ag_t *table)
+{
+    if (context->position)
+        return ag_add(context->graph, x, ag_gather(context->graph, table, context->position));
+    return ag_add(context->graph, x, pe_rows(context, table));
+}
+
+ag_t *pe_all_layers(const struct pe_context *context,
+                    ag_t *(*make)(const struct pe_context *context))
+{
+    struct pe_context of_layer = *context;
+    ag_t *part[AG_MAX_INPUTS];
+    int parts = 0;
+    for (of_layer.layer = 0; of_layer.layer < context->layers; of_layer.layer++) {
+        ag_t *one = make(&of_layer);
+        struct ag_shape shape = {.dims = one->shape.dims + 1, .size = {1}};
+        for (int d = 0; d < one->shape.dims && d + 1 < AG_MAX_DIMS; d++)
+            shape.size[d + 1] = one->shape.size[d];
+        if (parts == AG_MAX_INPUTS) { // more layers than one concat takes
+            part[0] = ag_concat(context->graph, parts, part, 0);
+            parts = 1;
+        }
+        part[parts++] = ag_reshape(context->graph, one, shape);
+    }
+    return ag_concat(context->graph, parts, part, 0);
+}

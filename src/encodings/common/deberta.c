@@ -1,0 +1,166 @@
+// Disentangled attention (He, Liu, Gao, Chen 2020, arXiv 2006.03654): content and relative position
+// each have projections of their own, and three of their four products make the logits.
+//
+//   S_ij = scale (<q_i, k_j> + <q_i, Kr[delta(i,j)]> + <k_j, Qr[delta]>),  scale = 1 / sqrt(D (1 +
+//   terms)) Kr = P W_kr, Qr = P W_qr,  delta(i,j) = clip(i - j + k, 0, 2k - 1)
+//
+// P is shared by the layers, W_kr and W_qr are of each. The paper takes delta(j,i) in the last
+// term, the released code (and its ports) delta(i,j): with a shared P two different functions. The
+// code's is the default, as published weights were trained with it; p2c=paper is the other. The
+// range is not symmetric: query minus key = k falls on row 2k - 1. Logarithmic buckets are those of
+// DeBERTa v2's code.
+#include <math.h>
+#include <stdio.h>
+
+#include "../../../autograd/base/err.h"
+#include "build.h"
+#include "deberta.h"
+#include "relative.h"
+
+enum terms { BOTH, C2P, P2C };
+enum p2c { CODE, PAPER };
+
+static int64_t farthest(const struct pe_context *context)
+{
+    const struct deberta_settings *settings = context->settings;
+    return settings->max_distance ? settings->max_distance : context->train_length;
+}
+
+// k: half of the table.
+static int64_t half(const struct pe_context *context)
+{
+    const struct deberta_settings *settings = context->settings;
+    return settings->buckets ? settings->buckets : farthest(context);
+}
+
+int deberta_check(const struct pe_context *context)
+{
+    const struct deberta_settings *settings = context->settings;
+    int64_t middle = settings->buckets / 2;
+    if (settings->buckets && (middle < 1 || farthest(context) - 1 <= middle))
+        return err_set(
+            ERR_ARGUMENT,
+            "%s: max_distance %lld leaves nothing for logarithmic buckets to hold beyond "
+            "the first %lld distances; raise it or lower buckets",
+            context->name, (long long)farthest(context), (long long)middle);
+    return 0;
+}
+
+// One bucket a distance up to half of the buckets, then logarithmic; the sign is kept.
+static int64_t log_bucket(int64_t distance, int64_t buckets, int64_t max_distance)
+{
+    int64_t middle = buckets / 2, size = distance < 0 ? -distance : distance;
+    if (size <= middle)
+        return distance;
+    double far = log((double)size / (double)middle) /
+                 log((double)(max_distance - 1) / (double)middle) * (double)(middle - 1);
+    int64_t bucket = (int64_t)ceil(far - 1e-9) + middle; // borders belong to the lower bucket
+    return distance < 0 ? -bucket : bucket;
+}
+
+// delta for a distance of query minus key.
+static int64_t delta(const struct pe_context *context, int64_t distance)
+{
+    const struct deberta_settings *settings = context->settings;
+    if (settings->buckets)
+        distance = log_bucket(distance, settings->buckets, farthest(context));
+    int64_t row = distance + half(context), last = 2 * half(context) - 1;
+    return row < 0 ? 0 : row > last ? last : row;
+}
+
+static int64_t delta_ij(const struct pe_context *context, int64_t offset)
+{
+    return delta(context, -offset);
+}
+
+static int64_t delta_ji(const struct pe_context *context, int64_t offset)
+{
+    return delta(context, offset);
+}
+
+// P, [2k, C].
+static ag_t *positions(const struct pe_context *context)
+{
+    const struct deberta_settings *settings = context->settings;
+    int64_t c = context->dim;
+    ag_t *table = pe_shared(context, "weight", ag_shape2(2 * half(context), c), 0, 0.02);
+    if (!settings->norm)
+        return table;
+    return ag_layer_norm(context->graph, table,
+                         pe_shared(context, "norm.weight", ag_shape1(c), 1, 0),
+                         pe_shared(context, "norm.bias", ag_shape1(c), 0, 0), 1e-5);
+}
+
+// P through W_kr or W_qr of the layer, or through the layer's own map of keys or queries.
+static ag_t *projected(const struct pe_context *context, const char *suffix, const char *own)
+{
+    const struct deberta_settings *settings = context->settings;
+    int64_t c = context->dim;
+    char name[AG_NAME_SIZE];
+    if (!settings->share)
+        return pe_linear(context, false, suffix, positions(context), c);
+    snprintf(name, sizeof name, "layers.%lld.attn.%s.weight", (long long)context->layer, own);
+    ag_t *weight = ag_parameter(context->graph, name, ag_shape2(c, c), 0, 0.02, AG_DECAY);
+    snprintf(name, sizeof name, "layers.%lld.attn.%s.bias", (long long)context->layer, own);
+    ag_t *bias = ag_parameter(context->graph, name, ag_shape1(c), 0, 0, AG_NO_DECAY);
+    return ag_linear(context->graph, positions(context), weight, bias);
+}
+
+static struct ag_relative content_to_position(const struct pe_context *context)
+{
+    return (struct ag_relative){projected(context, "key", "k"), pe_offset_index(context, delta_ij)};
+}
+
+static struct ag_relative position_to_content(const struct pe_context *context)
+{
+    const struct deberta_settings *settings = context->settings;
+    return (struct ag_relative){
+        projected(context, "query", "q"),
+        pe_offset_index(context, settings->p2c == CODE ? delta_ij : delta_ji)};
+}
+
+void deberta_attention(const struct pe_context *context, struct pe_attention *attention)
+{
+    const struct deberta_settings *settings = context->settings;
+    double terms = settings->terms == BOTH ? 2 : 1;
+    attention->op.scale /= sqrt(1 + terms);
+    if (settings->terms != P2C)
+        attention->op.query_relative = content_to_position(context);
+    if (settings->terms != C2P)
+        attention->op.key_relative = position_to_content(context);
+}
+
+// --- exports: a row an offset
+
+static ag_t *keys_by_offset(const struct pe_context *context)
+{
+    struct ag_relative relative = content_to_position(context);
+    return ag_gather(context->graph, relative.table, relative.index);
+}
+
+static ag_t *queries_by_offset(const struct pe_context *context)
+{
+    struct ag_relative relative = position_to_content(context);
+    return ag_gather(context->graph, relative.table, relative.index);
+}
+
+static void add_table(const struct pe_context *context, struct pe_tables *tables, const char *name,
+                      ag_t *(*make)(const struct pe_context *context))
+{
+    tables->table[tables->count++] = (struct pe_table){
+        .name = name,
+        .axis = {"layer", "offset", "channel"},
+        .tensor = ag_keep(pe_all_layers(context, make)),
+        .distance_sign = "key-query",
+        .trained_rows = context->train_length,
+    };
+}
+
+void deberta_tables(const struct pe_context *context, struct pe_tables *tables)
+{
+    const struct deberta_settings *settings = context->settings;
+    if (settings->terms != P2C)
+        add_table(context, tables, "relative_key", keys_by_offset);
+    if (settings->terms != C2P)
+        add_table(context, tables, "relative_query", queries_by_offset);
+}

@@ -1,0 +1,74 @@
+// Rows by offset, biases that add up, sinusoids of offsets.
+#include "relative.h"
+
+#include <math.h>
+
+#include "../../../autograd/base/err.h"
+
+ag_t *pe_offset_index(const struct pe_context *context,
+                      int64_t (*row)(const struct pe_context *context, int64_t offset))
+{
+    int64_t length = context->length, count = 2 * length - 1;
+    int32_t *index = arena_alloc(&context->graph->arena, (size_t)count * sizeof *index);
+    if (!index)
+        return ag_fail(context->graph, "%s", err_last());
+    for (int64_t k = 0; k < count; k++)
+        index[k] = (int32_t)row(context, k - (length - 1));
+    return ag_constant_index(context->graph, ag_shape1(count), index);
+}
+
+int64_t pe_clip(int64_t offset, int64_t limit)
+{
+    return offset < -limit ? -limit : offset > limit ? limit : offset;
+}
+
+static bool is_by_offset(struct ag_relative bias)
+{
+    return !bias.index || bias.index->shape.dims == 1;
+}
+
+static ag_t *rows_of(struct ag_graph *graph, struct ag_relative bias)
+{
+    return bias.index ? ag_gather(graph, bias.table, bias.index) : bias.table;
+}
+
+void pe_add_bias(const struct pe_context *context, struct pe_attention *attention,
+                 struct ag_relative bias)
+{
+    struct ag_graph *graph = context->graph;
+    struct ag_attention *op = &attention->op;
+    if (!op->bias.table) {
+        op->bias = bias;
+    } else if (is_by_offset(bias) && is_by_offset(op->bias)) {
+        op->bias.table = ag_add(graph, rows_of(graph, op->bias), rows_of(graph, bias));
+        op->bias.index = NULL;
+    } else { // one of them goes by pairs: [T, T, H] to [H, T, T]
+        struct ag_relative pairs = is_by_offset(bias) ? op->bias : bias;
+        op->bias = is_by_offset(bias) ? bias : op->bias;
+        ag_t *dense = ag_gather(graph, pairs.table, pairs.index);
+        dense = ag_transpose(graph, ag_transpose(graph, dense, 0, 2), 1, 2);
+        op->dense_bias = op->dense_bias ? ag_add(graph, op->dense_bias, dense) : dense;
+    }
+}
+
+ag_t *pe_by_offset(const struct pe_context *context, struct ag_relative relative)
+{
+    return ag_transpose(context->graph, rows_of(context->graph, relative), 0, 1);
+}
+
+ag_t *pe_sinusoids(const struct pe_context *context, int64_t rows, double first, double step,
+                   int64_t width, double base, bool interleaved)
+{
+    int64_t half = width / 2;
+    real *table = arena_alloc(&context->graph->arena, (size_t)(rows * width) * sizeof *table);
+    if (!table)
+        return ag_fail(context->graph, "%s", err_last());
+    for (int64_t k = 0; k < rows; k++) {
+        for (int64_t c = 0; c < half; c++) {
+            double angle = (first + step * (double)k) * pow(base, -2.0 * (double)c / (double)width);
+            table[k * width + (interleaved ? 2 * c : c)] = (real)sin(angle);
+            table[k * width + (interleaved ? 2 * c + 1 : half + c)] = (real)cos(angle);
+        }
+    }
+    return ag_constant(context->graph, ag_shape2(rows, width), table);
+}
