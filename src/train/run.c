@@ -415,14 +415,9 @@ static int agree_setting(struct train_settings *s, const struct run_setting *giv
     return change_option(s, row, given->value);
 }
 
-// Changes are said only when all of them are known to be allowed: a refusal is one line.
-static int agree(const struct run *run, struct checkpoint *checkpoint, int given_count,
-                 const struct run_setting *given)
+static int agree(struct checkpoint *checkpoint, int given_count, const struct run_setting *given)
 {
-    struct train_settings *s = &checkpoint->settings, *was = malloc(sizeof *was);
-    if (!was)
-        return err_set(ERR_MEMORY, "out of memory for the settings of a run");
-    *was = *s;
+    struct train_settings *s = &checkpoint->settings;
     int code = 0;
     for (int i = 0; i < given_count && code == 0; i++)
         code = agree_setting(s, &given[i]);
@@ -430,9 +425,6 @@ static int agree(const struct run *run, struct checkpoint *checkpoint, int given
         code = err_set(ERR_ARGUMENT,
                        "--steps %lld: the run is at step %lld already; N is the total",
                        (long long)s->steps, (long long)checkpoint->step);
-    if (code == 0)
-        say_changes(run, was, s);
-    free(was);
     return code;
 }
 
@@ -470,7 +462,7 @@ static void remember_machine(const struct run *run, struct train_settings *setti
     free(old);
 }
 
-static int restore(struct run *run, struct checkpoint *checkpoint)
+static int restore_state(struct run *run, struct checkpoint *checkpoint)
 {
     int code = trainer_init(&run->trainer, &checkpoint->settings);
     if (code == 0)
@@ -483,6 +475,24 @@ static int restore(struct run *run, struct checkpoint *checkpoint)
     return code;
 }
 
+// Changes are said only once the run stands: a refusal is one line.
+static int restore(struct run *run, struct checkpoint *checkpoint, int given_count,
+                   const struct run_setting *given)
+{
+    remember_machine(run, &checkpoint->settings);
+    struct train_settings *was = malloc(sizeof *was);
+    if (!was)
+        return err_set(ERR_MEMORY, "out of memory for the settings of a run");
+    *was = checkpoint->settings;
+    int code = agree(checkpoint, given_count, given);
+    if (code == 0)
+        code = restore_state(run, checkpoint);
+    if (code == 0)
+        say_changes(run, was, &checkpoint->settings);
+    free(was);
+    return code;
+}
+
 // trainer_init starts from an empty trainer, so the lock is handed over after it.
 static int resume_locked(struct run *run, struct checkpoint *checkpoint, int lock, int given_count,
                          const struct run_setting *given)
@@ -492,10 +502,7 @@ static int resume_locked(struct run *run, struct checkpoint *checkpoint, int loc
         close(lock);
         return code;
     }
-    remember_machine(run, &checkpoint->settings);
-    code = agree(run, checkpoint, given_count, given);
-    if (code == 0)
-        code = restore(run, checkpoint);
+    code = restore(run, checkpoint, given_count, given);
     checkpoint_close(checkpoint);
     if (code < 0) {
         close(lock);
