@@ -160,7 +160,8 @@ struct ag_plan;
 
 // Plans `graph` (borrowed, must outlive the plan) so that `output`, a scalar unless a cotangent is
 // given to ag_backward, and every kept tensor are computed; `backward` says whether gradients are
-// wanted. Returns NULL with the graph's own error, or ERR_MEMORY.
+// wanted. Returns NULL with the graph's own error, or ERR_MEMORY, or where the BLAS is not safe
+// with par_threads() threads.
 struct ag_plan *ag_plan_new(struct ag_graph *graph, struct ag_tensor *output, bool backward);
 void ag_plan_free(struct ag_plan *plan);
 struct ag_run *ag_plan_run(struct ag_plan *plan);

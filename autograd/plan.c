@@ -11,6 +11,7 @@
 #include "ag.h"
 #include "base/err.h"
 #include "base/par.h"
+#include "kernels/blas.h"
 #include "ops/op.h"
 
 struct instruction {
@@ -369,6 +370,9 @@ struct ag_plan *ag_plan_new(struct ag_graph *graph, struct ag_tensor *output, bo
         err_set(ERR_ARGUMENT, "a plan was asked for before the parameters were allocated");
         return NULL;
     }
+    // Whatever multiplies on several threads has a plan, which is made for that many.
+    if (blas_check_threads(par_threads()) < 0)
+        return NULL;
     size_t tensors = (size_t)graph->tensors;
     struct ag_plan *plan = calloc(1, sizeof *plan);
     struct ag_tensor **list = list_tensors(graph);

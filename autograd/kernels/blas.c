@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "../base/err.h"
+
 struct blas_cpu blas_cpu(void)
 {
     struct blas_cpu cpu = {0};
@@ -72,4 +74,16 @@ const char *blas_threading(void)
     static const char *const names[] = {"serial", "pthreads", "OpenMP"};
     int kind = openblas_get_parallel();
     return kind >= 0 && kind < 3 ? names[kind] : "unknown";
+}
+
+int blas_check_threads(int threads)
+{
+    if (threads <= 1 || openblas_get_parallel() != OPENBLAS_SEQUENTIAL)
+        return 0;
+    return err_set(
+        ERR_ARGUMENT,
+        "this OpenBLAS is the serial build, whose products are wrong on %d threads; install "
+        "the OpenMP build (Debian, Ubuntu: libopenblas-openmp-dev) and build again, or "
+        "take one thread (--threads 1; gradcheck: OMP_NUM_THREADS=1)",
+        threads);
 }

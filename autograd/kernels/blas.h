@@ -32,4 +32,8 @@ void blas_mend(char **argv);
 // "serial", "pthreads" or "OpenMP": how OpenBLAS was built.
 const char *blas_threading(void);
 
+// Refuses (ERR_ARGUMENT) more than one thread on a serial build, whose products are wrong as soon
+// as two threads are in it. One that was built with locks would do; OpenBLAS does not tell of them.
+int blas_check_threads(int threads);
+
 #endif

@@ -117,7 +117,8 @@ static void gather(struct facts *facts)
     add_cpu(facts);
     add(facts, "blas", "BLAS", "%s", gemm_library());
     add(facts, "blas_kernel", "kernels", "%s", gemm_kernel());
-    add(facts, "blas_threading", "threading", "%s build", blas_threading());
+    add(facts, "blas_threading", "threading", "%s build%s", blas_threading(),
+        blas_check_threads(2) < 0 ? ": wrong with more than one thread, so --threads 1 only" : "");
     add_mend(facts);
     add_libraries(facts);
 }
