@@ -119,7 +119,9 @@ static inline real vector_sigmoid1(real x)
 static inline real vector_max(const real *x, int64_t count)
 {
     real largest = -(real)INFINITY;
+#ifndef __clang__ // whose max starts from the smallest finite number, which is above -infinity
 #pragma omp simd reduction(max : largest)
+#endif
     for (int64_t i = 0; i < count; i++)
         largest = x[i] > largest ? x[i] : largest;
     return largest;
