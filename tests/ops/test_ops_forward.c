@@ -123,20 +123,20 @@ static const struct unary {
     double low, high;
     double at_minus_infinity, at_infinity;
 } unary[] = {
-    {"exp", ag_exp, exp, -20, 20, 0, INFINITY},
-    {"log", ag_log, log, 1e-6, 1e3, NAN, INFINITY},
-    {"sin", ag_sin, sin, -30, 30, NAN, NAN},
-    {"cos", ag_cos, cos, -30, 30, NAN, NAN},
+    {"exp", ag_exp, exp, -20, 20, 0, (double)INFINITY},
+    {"log", ag_log, log, 1e-6, 1e3, (double)NAN, (double)INFINITY},
+    {"sin", ag_sin, sin, -30, 30, (double)NAN, (double)NAN},
+    {"cos", ag_cos, cos, -30, 30, (double)NAN, (double)NAN},
     {"tanh", ag_tanh, tanh, -12, 12, -1, 1},
     {"sigmoid", ag_sigmoid, sigmoid, -40, 40, 0, 1},
-    {"softplus", ag_softplus, softplus, -40, 40, 0, INFINITY},
-    {"relu", ag_relu, relu, -3, 3, 0, INFINITY},
-    {"abs", ag_abs, fabs, -3, 3, INFINITY, INFINITY},
-    {"sqrt", ag_sqrt, sqrt, 0, 100, NAN, INFINITY},
-    {"square", ag_square, square, -9, 9, INFINITY, INFINITY},
+    {"softplus", ag_softplus, softplus, -40, 40, 0, (double)INFINITY},
+    {"relu", ag_relu, relu, -3, 3, 0, (double)INFINITY},
+    {"abs", ag_abs, fabs, -3, 3, (double)INFINITY, (double)INFINITY},
+    {"sqrt", ag_sqrt, sqrt, 0, 100, (double)NAN, (double)INFINITY},
+    {"square", ag_square, square, -9, 9, (double)INFINITY, (double)INFINITY},
     {"reciprocal", ag_reciprocal, reciprocal, 0.01, 9, 0, 0},
-    {"neg", ag_neg, neg, -9, 9, INFINITY, -INFINITY},
-    {"gelu", ag_gelu, gelu, -9, 9, NAN, INFINITY}, // -inf * 0
+    {"neg", ag_neg, neg, -9, 9, (double)INFINITY, -(double)INFINITY},
+    {"gelu", ag_gelu, gelu, -9, 9, (double)NAN, (double)INFINITY}, // -inf * 0
 };
 
 static void test_unary(void **state)
@@ -168,8 +168,8 @@ static void test_unary_special_values(void **state)
         ag_t *y = unary[u].build(&f.graph, x);
         run(&f, y, NULL);
         for (int64_t at = 0; at < x->count; at++) {
-            const double special[] = {NAN, -INFINITY, INFINITY};
-            const double want[] = {NAN, unary[u].at_minus_infinity, unary[u].at_infinity};
+            const double special[] = {(double)NAN, -(double)INFINITY, (double)INFINITY};
+            const double want[] = {(double)NAN, unary[u].at_minus_infinity, unary[u].at_infinity};
             real old = x->data[at];
             for (int k = 0; k < 3; k++) {
                 x->data[at] = (real)special[k];
@@ -1020,7 +1020,7 @@ static ag_t *wrong_dropout(struct fixture *f, ag_t *x, ag_t *index)
 static ag_t *wrong_dropout_nan(struct fixture *f, ag_t *x, ag_t *index)
 {
     (void)index;
-    return ag_dropout(&f->graph, x, NAN);
+    return ag_dropout(&f->graph, x, (double)NAN);
 }
 static ag_t *wrong_cross_entropy(struct fixture *f, ag_t *x, ag_t *index)
 {

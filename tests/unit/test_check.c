@@ -34,14 +34,14 @@ static bool fails(CMUnitTestFunction test)
     }
 
 static const float ones[3] = {1, 1, 1}, middle_off[3] = {1, 1.5f, 1}, last_nan[3] = {1, 1, NAN};
-static const double ones_double[3] = {1, 1, 1}, infinite[3] = {1, 1, INFINITY};
+static const double ones_double[3] = {1, 1, 1}, infinite[3] = {1, 1, (double)INFINITY};
 
 FAILING(nan_actual, check_close(NAN, 1.0, 1e9, 1e9))
 FAILING(nan_expected, check_close(1.0, NAN, 1e9, 1e9))
 FAILING(nan_both, check_close(NAN, NAN, 1e9, 1e9))
 FAILING(infinite_actual, check_close(INFINITY, 1.0, 1e9, 1e9))
 FAILING(infinite_both, check_close(INFINITY, INFINITY, 1e9, 1e9))
-FAILING(infinite_tolerance, check_close(1.0, 2.0, INFINITY, 0.0))
+FAILING(infinite_tolerance, check_close(1.0, 2.0, (double)INFINITY, 0.0))
 FAILING(too_far, check_close(1.0, 1.1, 0.05, 0.0))
 FAILING(wrong_sign, check_close(-1.0, 1.0, 1e-3, 1e-3))
 FAILING(array_off, check_close_array(middle_off, ones, 3, 1e-3, 0))
@@ -119,9 +119,9 @@ static void test_is_close(void **state)
     assert_false(check_is_close(-2, -2.2, 0.05, 0));
     assert_false(check_is_close(2, -2, 0.05, 0));
     assert_false(check_is_close(1e308, -1e308, 1, 0));
-    assert_false(check_is_close(INFINITY, -INFINITY, 1, 1));
-    assert_false(check_is_close(1, 1, NAN, 0));
-    assert_false(check_is_close(1, 1, 0, NAN));
+    assert_false(check_is_close((double)INFINITY, -(double)INFINITY, 1, 1));
+    assert_false(check_is_close(1, 1, (double)NAN, 0));
+    assert_false(check_is_close(1, 1, 0, (double)NAN));
 }
 
 CHECK_MAIN(cmocka_unit_test(test_is_close), cmocka_unit_test(test_what_must_pass),

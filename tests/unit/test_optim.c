@@ -260,7 +260,7 @@ static void test_norm(void **state)
     long double sum = 0;
     for (int i = 0; i < ROWS; i++)
         for (int64_t j = 0; i != FROZEN && j < row_count[i]; j++) {
-            long double g = params.grad[params.row[i].offset + j];
+            long double g = (long double)params.grad[params.row[i].offset + j];
             sum += g * g;
         }
     check_close(optimizer_grad_norm(&optimizer), (double)sqrtl(sum), 1e-14, 0);
