@@ -75,6 +75,17 @@ ag_t *ag_dropout(struct ag_graph *graph, ag_t *x, double rate);
 // index [...]. Rows with a negative target are ignored; when all are, the loss is 0.
 ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target);
 
+// Which two channels of a head are pair c, of P pairs.
+enum ag_layout {
+    AG_PAIR, // (2c, 2c + 1): RoFormer, GPT-J
+    AG_HALF, // (c, c + P): GPT-NeoX, Hugging Face's LLaMA
+};
+// x [B, T, C], each head's first 2P channels turned pair by pair, y_a = x_a cos - x_b sin and y_b =
+// x_b cos + x_a sin; `inverse` takes sin with the other sign. cos and sin are both [T, P], [T, H,
+// P], [B, T, 1, P] or [B, T, H, P]; they need not be of one angle.
+ag_t *ag_rotate(struct ag_graph *graph, ag_t *x, ag_t *cosine, ag_t *sine, int64_t heads,
+                enum ag_layout layout, bool inverse);
+
 // How logits become weights. n is the number of keys of the sequence that are not hidden.
 enum ag_normaliser {
     AG_SOFTMAX,
