@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../autograd/base/err.h"
 #include "../support/check.h"
 #include "../support/golden.h"
 
@@ -58,6 +59,36 @@ static void test_damage_is_survived(void **state)
     free(bytes);
 }
 
+// One array of floats, `name` "x", of three numbers.
+struct single_file {
+    char magic[8];
+    uint32_t version, arrays, name_size, type, dims, zero;
+    int64_t size;
+    char name[8];
+    float number[4]; // the last is padding
+};
+
+static void test_floats_are_read(void **state)
+{
+    (void)state;
+    struct single_file file = {"PGGOLDEN", 1, 1, 1, GOLDEN_SINGLE, 1, 0, 3, "x", {1.5f, -2, 0.1f}};
+    struct golden golden;
+    check_ok(golden_parse(&golden, "floats", &file, sizeof file));
+    const struct golden_array *array = golden_get(&golden, NULL, "x", GOLDEN_SINGLE);
+    assert_int_equal(array->count, 3);
+    assert_true(golden_value(array, 0) == 1.5 && golden_value(array, 1) == -2);
+    assert_true(golden_value(array, 2) == (double)0.1f);
+    golden_release(&golden);
+    file.number[2] = (float)NAN;
+    check_error(golden_parse(&golden, "not finite", &file, sizeof file), ERR_FORMAT, "not finite");
+    file.number[2] = 0;
+    file.number[3] = 1;
+    assert_true(golden_parse(&golden, "padding", &file, sizeof file) < 0);
+    file.number[3] = 0;
+    file.type = GOLDEN_SINGLE + 1;
+    check_error(golden_parse(&golden, "type", &file, sizeof file), ERR_FORMAT, "unknown type");
+}
+
 static void test_errors_are_never_nan(void **state)
 {
     (void)state;
@@ -78,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_damage_is_survived),
+        cmocka_unit_test(test_floats_are_read),
         cmocka_unit_test(test_errors_are_never_nan),
     };
     return cmocka_run_group_tests_name("the reader of golden data", tests, NULL, NULL);

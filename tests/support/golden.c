@@ -36,7 +36,7 @@ static const unsigned char *take(struct reader *reader, size_t size)
 
 static int damaged(const struct reader *reader, const char *what)
 {
-    return err_set(ERR_FORMAT, "%s: %s near byte %zu; tests/golden/make_golden.py writes it again",
+    return err_set(ERR_FORMAT, "%s: %s near byte %zu; the scripts in tests/golden write it again",
                    reader->path, what, reader->at);
 }
 
@@ -72,13 +72,13 @@ static int read_name(struct reader *reader, struct golden_array *array, uint32_t
 
 static int read_array(struct reader *reader, struct golden_array *array)
 {
-    static const size_t element[] = {sizeof(double), sizeof(int32_t), 1};
+    static const size_t element[] = {sizeof(double), sizeof(int32_t), 1, sizeof(float)};
     uint32_t head[4];
     const unsigned char *bytes = take(reader, sizeof head);
     if (!bytes)
         return damaged(reader, "cut short");
     memcpy(head, bytes, sizeof head);
-    if (head[1] > GOLDEN_TEXT || head[3] != 0)
+    if (head[1] > GOLDEN_SINGLE || head[3] != 0)
         return damaged(reader, "an unknown type");
     array->type = (enum golden_type)head[1];
     int code = read_shape(reader, array, head[2]);
@@ -92,8 +92,9 @@ static int read_array(struct reader *reader, struct golden_array *array)
     array->real = array->type == GOLDEN_REAL ? data : NULL;
     array->index = array->type == GOLDEN_INT ? data : NULL;
     array->text = array->type == GOLDEN_TEXT ? data : NULL;
-    for (int64_t i = 0; array->real && i < array->count; i++)
-        if (!isfinite(array->real[i]))
+    array->single = array->type == GOLDEN_SINGLE ? data : NULL;
+    for (int64_t i = 0; (array->real || array->single) && i < array->count; i++)
+        if (!isfinite(golden_value(array, i)))
             return damaged(reader, "a number that is not finite");
     return 0;
 }
@@ -208,6 +209,12 @@ void golden_text(const struct golden *golden, const char *prefix, const char *na
     assert_true((size_t)array->count < size);
     memcpy(text, array->text, (size_t)array->count);
     text[array->count] = '\0';
+}
+
+double golden_value(const struct golden_array *array, int64_t i)
+{
+    assert_true(array->real || array->single);
+    return array->real ? array->real[i] : (double)array->single[i];
 }
 
 double golden_largest(const double *reference, int64_t count)

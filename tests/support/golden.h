@@ -11,7 +11,7 @@
 
 #include "../../autograd/ag.h"
 
-enum golden_type { GOLDEN_REAL, GOLDEN_INT, GOLDEN_TEXT };
+enum golden_type { GOLDEN_REAL, GOLDEN_INT, GOLDEN_TEXT, GOLDEN_SINGLE };
 
 struct golden_array {
     char name[AG_NAME_SIZE];
@@ -21,6 +21,7 @@ struct golden_array {
     const double *real;   // GOLDEN_REAL
     const int32_t *index; // GOLDEN_INT
     const char *text;     // GOLDEN_TEXT, `count` bytes, no NUL
+    const float *single;  // GOLDEN_SINGLE
 };
 
 struct golden {
@@ -46,6 +47,9 @@ double golden_real(const struct golden *golden, const char *prefix, const char *
 int64_t golden_int(const struct golden *golden, const char *prefix, const char *name);
 void golden_text(const struct golden *golden, const char *prefix, const char *name, char *text,
                  size_t size);
+
+// Element i of an array of numbers, double or float.
+double golden_value(const struct golden_array *array, int64_t i);
 
 // The largest difference over the largest number of the reference; `scale` replaces the latter
 // where the reference is all zeros. Infinite when anything is not finite, or when zeros are
