@@ -242,10 +242,19 @@ static int larger_first(const void *a, const void *b)
     return x->first != y->first ? (x->first < y->first ? -1 : 1) : (x < y ? -1 : x > y);
 }
 
-static int lower_first(const void *a, const void *b)
+// Puts `block` among the `count` that are placed, which are in order of offset.
+static void insert(struct block **placed, int count, struct block *block)
 {
-    const struct block *x = *(struct block *const *)a, *y = *(struct block *const *)b;
-    return x->offset < y->offset ? -1 : x->offset > y->offset;
+    int low = 0, high = count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (placed[middle]->offset <= block->offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    memmove(placed + low + 1, placed + low, (size_t)(count - low) * sizeof *placed);
+    placed[low] = block;
 }
 
 // The tightest gap between the blocks (sorted by offset) that are alive together with `block`.
@@ -283,11 +292,10 @@ static int place_blocks(struct ag_plan *plan, struct note *note)
     qsort(all, (size_t)count, sizeof *all, larger_first);
     for (int i = 0; i < count; i++) {
         all[i]->offset = best_gap(placed, i, all[i]);
-        placed[i] = all[i];
+        insert(placed, i, all[i]);
         if (all[i]->offset + all[i]->size > plan->stats.planned)
             plan->stats.planned = all[i]->offset + all[i]->size;
         plan->stats.unplanned += all[i]->size;
-        qsort(placed, (size_t)i + 1, sizeof *placed, lower_first);
     }
     free(all);
     return 0;
