@@ -64,6 +64,24 @@ ag_t *ag_linear(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias);
 // dimensions are equal, or one side has none.
 ag_t *ag_matmul(struct ag_graph *graph, ag_t *a, bool transpose_a, ag_t *b, bool transpose_b);
 
+// --- along the sequence
+// h_t = f(x_t + U h_{t-1}) for x [B, T, C] and weight U [C, C]; f is tanh or the identity; h_{-1}
+// is start [C] (NULL: zero).
+ag_t *ag_recurrence(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *start, bool tanh);
+// y[b,t,:] = sum_k weight[k,:] x[b,index[t,k],:] for x [B, T, C], weight [K, C], index [T, K]; -1
+// reads zero.
+ag_t *ag_taps(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *index);
+// dp/dt = W_down [relu(W_up [p; t] + c_up); t] + c_down from p(0) = start [..., C], by the
+// classical Runge-Kutta method with `substeps` steps from position to position: p(i dt) as [T, ...,
+// C].
+struct ag_neural_ode {
+    ag_t *start;
+    ag_t *up_weight, *up_bias, *down_weight, *down_bias; // [C, C + 1], [C]
+    double dt;
+    int64_t substeps, length; // length is T
+};
+ag_t *ag_neural_ode(struct ag_graph *graph, const struct ag_neural_ode *ode);
+
 // --- what a Transformer is made of
 // Over the last dimension; gain and bias are [C] (Ba, Kiros, Hinton 2016, arXiv 1607.06450).
 ag_t *ag_layer_norm(struct ag_graph *graph, ag_t *x, ag_t *gain, ag_t *bias, double epsilon);
