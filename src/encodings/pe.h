@@ -41,6 +41,8 @@ enum pe_claims {
     PE_PROBE_DECODER = 64,     // the same, decoder
     PE_IDENTITY_AT_ZERO = 128, // with its tables at zero it equals `none`
     PE_NEEDS_LOGITS = 256,     // adds to logits or weights, which linear attention has not
+    PE_POSITION_IN_LOGITS = 512, // logits of equal tokens depend on where they stand
+    PE_MARKS_BORDERS = 1024,     // equal tokens near the row's ends become unequal, and no others
 };
 
 // What every hook may know. The model fills it; hooks only write through what they are given.

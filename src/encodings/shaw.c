@@ -100,7 +100,8 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
 static unsigned claims_with(const void *of)
 {
     const struct settings *settings = of;
-    unsigned claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_NEEDS_LOGITS;
+    unsigned claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_NEEDS_LOGITS |
+                      PE_POSITION_IN_LOGITS | PE_POSITION_IN_LOGITS;
     if (settings->values)
         claims |= PE_PROBE_ENCODER | PE_PROBE_DECODER;
     return settings->table == LEARNED ? claims | PE_IDENTITY_AT_ZERO : claims;
@@ -115,8 +116,8 @@ const struct pe_def pe_shaw = {
     .aliases = "relative",
     .options = options,
     .settings_size = sizeof(struct settings),
-    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_NEEDS_LOGITS | PE_IDENTITY_AT_ZERO |
-              PE_PROBE_ENCODER | PE_PROBE_DECODER,
+    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_NEEDS_LOGITS | PE_POSITION_IN_LOGITS |
+              PE_IDENTITY_AT_ZERO | PE_PROBE_ENCODER | PE_PROBE_DECODER,
     .claims_with = claims_with,
     .check = check,
     .attention = attention,

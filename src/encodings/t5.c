@@ -133,7 +133,8 @@ const struct pe_def pe_t5 = {
     .paper = "Raffel, Shazeer, Roberts, Lee, Narang, Matena, Zhou, Li, Liu 2019, arXiv 1910.10683",
     .options = options,
     .settings_size = sizeof(struct settings),
-    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_NEEDS_LOGITS,
+    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_NEEDS_LOGITS |
+              PE_POSITION_IN_LOGITS,
     .check = check,
     .attention = attention,
     .tables = tables,

@@ -22,7 +22,8 @@ const struct pe_def pe_transformer_xl = {
     .aliases = "txl",
     .options = transformer_xl_options,
     .settings_size = sizeof(struct transformer_xl_settings),
-    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_NEEDS_LOGITS,
+    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_NEEDS_LOGITS |
+              PE_POSITION_IN_LOGITS,
     .check = transformer_xl_check,
     .attention = attention,
     .tables = tables,

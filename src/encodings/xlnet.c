@@ -21,7 +21,8 @@ const struct pe_def pe_xlnet = {
     .paper = "Yang, Dai, Yang, Carbonell, Salakhutdinov, Le 2019, arXiv 1906.08237",
     .options = transformer_xl_options,
     .settings_size = sizeof(struct transformer_xl_settings),
-    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_NEEDS_LOGITS,
+    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_NEEDS_LOGITS |
+              PE_POSITION_IN_LOGITS,
     .check = transformer_xl_check,
     .attention = attention,
     .tables = tables,
