@@ -37,7 +37,7 @@ need_libraries = $(if $(shell $(PKG_CONFIG) --exists $(LIBS_PC) cmocka && echo y
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
         -Wdouble-promotion -Wpointer-arith -Wno-pass-failed
 # (clang cannot vectorise the double build's calls of libm, which is no mistake of the source)
-SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # Products and sums are rounded as they are written: gcc's choice for -std=c11, and not clang's.
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math $(CFLAGS) $(WARN) \
              $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
