@@ -103,6 +103,43 @@ static double residual_std(const struct model_config *config)
     return INIT_STD / sqrt(2.0 * (double)config->layers);
 }
 
+// What of attention only one encoding of a stack can make; biases add up.
+enum { BY_QUERY, BY_KEY, BY_VALUE, FACTOR, TABLES };
+static const char *const table_name[TABLES] = {
+    "a table that queries are read with", "a table that keys are read with",
+    "a table that is added to the values", "a factor on the weights"};
+
+static void tables_of(const struct ag_attention *op, ag_t *table[TABLES])
+{
+    table[BY_QUERY] = op->query_relative.table;
+    table[BY_KEY] = op->key_relative.table;
+    table[BY_VALUE] = op->value_relative.table;
+    table[FACTOR] = op->factor.table;
+}
+
+// Every encoding's attention hook; one that would take the place of another's work is refused.
+static void run_attention_hooks(struct builder *b, struct pe_attention *a)
+{
+    const struct pe_stack *pe = &b->config->pe;
+    const char *owner[TABLES] = {NULL};
+    for (int i = 0; i < pe->count; i++) {
+        ag_t *before[TABLES], *after[TABLES];
+        const char *name = pe->def[i]->name;
+        if (!pe->def[i]->attention)
+            continue;
+        tables_of(&a->op, before);
+        pe->def[i]->attention(context_for(b, i), a);
+        tables_of(&a->op, after);
+        for (int k = 0; k < TABLES; k++) {
+            if (before[k] && after[k] != before[k])
+                ag_fail(b->graph, "%s and %s cannot stack, as each has %s; leave one out", owner[k],
+                        name, table_name[k]);
+            if (!before[k] && after[k])
+                owner[k] = name;
+        }
+    }
+}
+
 // `h` is what keys and values come from, `query_stream` what queries come from: the same [B, T, C],
 // but where an encoding parted them.
 static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key_mask)
@@ -123,9 +160,7 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
     };
     a.query = a.op.query;
     a.key = a.op.key;
-    for (int i = 0; i < pe->count; i++)
-        if (pe->def[i]->attention)
-            pe->def[i]->attention(context_for(b, i), &a);
+    run_attention_hooks(b, &a);
     // Relative tables are read with what was projected, whatever turned it since.
     if (a.op.query_relative.table && !a.op.relative_query && a.op.query != a.query)
         a.op.relative_query = a.query;
