@@ -32,15 +32,17 @@
 #define PE_MAX_STACK 8
 
 enum pe_claims {
-    PE_SHIFT_INVARIANT = 1,    // logits do not change when the whole sequence moves
-    PE_NORM_PRESERVING = 2,    // queries and keys keep their norms
-    PE_SYMMETRIC = 4,          // position i and T-1-i are treated alike
-    PE_CAUSAL_ONLY = 8,        // has no meaning in an encoder
-    PE_EXTRAPOLATES = 16,      // defined past the training length
-    PE_PROBE_ENCODER = 32,     // solves the probe with plain softmax and no special token, encoder
-    PE_PROBE_DECODER = 64,     // the same, decoder
-    PE_IDENTITY_AT_ZERO = 128, // with its tables at zero it equals `none`
-    PE_NEEDS_LOGITS = 256,     // adds to logits or weights, which linear attention has not
+    PE_SHIFT_INVARIANT = 1, // logits do not change when the whole sequence moves
+    PE_NORM_PRESERVING = 2, // queries and keys keep their norms
+    PE_SYMMETRIC = 4,       // position i and T-1-i are treated alike
+    PE_CAUSAL_ONLY = 8,     // has no meaning in an encoder
+    PE_EXTRAPOLATES = 16,   // defined past the training length
+    PE_PROBE_ENCODER = 32,  // solves the probe with plain softmax and no special token, encoder
+    PE_PROBE_DECODER = 64,  // the same, decoder
+    // With its parameters at the mean of their starts - tables at zero, factors at one - it equals
+    // `none`.
+    PE_IDENTITY_AT_ZERO = 128,
+    PE_NEEDS_LOGITS = 256,       // adds to logits or weights, which linear attention has not
     PE_POSITION_IN_LOGITS = 512, // logits of equal tokens depend on where they stand
     PE_MARKS_BORDERS = 1024,     // equal tokens near the row's ends become unequal, and no others
 };

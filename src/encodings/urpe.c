@@ -67,8 +67,8 @@ const struct pe_def pe_urpe = {
     .paper = "Luo, Li, Zheng, Liu, Wang, He 2022, arXiv 2205.13401",
     .options = options,
     .settings_size = sizeof(struct settings),
-    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_PROBE_ENCODER | PE_PROBE_DECODER |
-              PE_NEEDS_LOGITS,
+    .claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_PROBE_ENCODER |
+              PE_PROBE_DECODER | PE_NEEDS_LOGITS,
     .attention = attention,
     .tables = tables,
 };
