@@ -77,6 +77,18 @@ static void attention(const struct pe_context *context, struct pe_attention *att
         attention->op.value_relative = (struct ag_relative){value_table(context), index};
 }
 
+// --- exports: a row an offset
+
+static ag_t *keys_by_offset(const struct pe_context *context)
+{
+    return ag_gather(context->graph, key_table(context), pe_offset_index(context, row));
+}
+
+static ag_t *values_by_offset(const struct pe_context *context)
+{
+    return ag_gather(context->graph, value_table(context), pe_offset_index(context, row));
+}
+
 static void add_table(const struct pe_context *context, struct pe_tables *tables, const char *name,
                       ag_t *(*make)(const struct pe_context *context))
 {
@@ -92,9 +104,9 @@ static void add_table(const struct pe_context *context, struct pe_tables *tables
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     const struct settings *settings = context->settings;
-    add_table(context, tables, "relative_key", key_table);
+    add_table(context, tables, "relative_key", keys_by_offset);
     if (settings->values)
-        add_table(context, tables, "relative_value", value_table);
+        add_table(context, tables, "relative_value", values_by_offset);
 }
 
 static unsigned claims_with(const void *of)
