@@ -66,6 +66,8 @@ enum ag_init_kind {
     AG_INIT_NORMAL,     // N(mean, spread); spread 0 is the constant mean
     AG_INIT_UNIFORM,    // uniform in [mean - spread, mean + spread)
     AG_INIT_ORTHOGONAL, // [N, N]: spread times a random orthogonal matrix
+    // [..., C]: the sinusoid's frequencies, spread^(-2 floor(c / 2) / C) in channel c of every row
+    AG_INIT_FREQUENCIES,
 };
 struct ag_init {
     enum ag_init_kind kind;

@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "ops/op.h"
 
-enum { DIRECTIONS = 4 };
+enum { DIRECTIONS = 4, RETRIES = 2 };
 
 #define STEP 1e-3
 
@@ -75,6 +75,25 @@ static double five_points(struct checker *c, void (*move)(struct checker *, doub
     return (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * h);
 }
 
+// The derivative by the step that agrees best with `analytic`: where a relu has its kink, or a
+// modulus its sharp bend at zero, within a step, a smaller one may pass it by. A gradient that is
+// wrong is wrong at every step.
+static double derivative(struct checker *c, void (*move)(struct checker *, double, void *),
+                         void *context, double h, double analytic, double floor)
+{
+    double best = five_points(c, move, context, h);
+    for (int i = 0; i < RETRIES; i++) {
+        double size = fmax(floor, fmax(fabs(best), fabs(analytic)));
+        if (fabs(best - analytic) <= 0.1 * AG_CHECK_TOLERANCE * size)
+            break;
+        h /= 10;
+        double other = five_points(c, move, context, h);
+        if (fabs(other - analytic) < fabs(best - analytic))
+            best = other;
+    }
+    return best;
+}
+
 struct element {
     real *value;
     real start;
@@ -132,8 +151,9 @@ static void check_elements(struct checker *c, int64_t max_elements)
         for (int64_t n = 0; n < (all ? leaf->count : max_elements); n++) {
             int64_t i = all ? n : (int64_t)rng_below(&c->rng, (uint32_t)leaf->count);
             struct element e = {leaf->value + i, leaf->value[i]};
-            double numeric = five_points(c, move_element, &e, STEP);
-            compare(c, numeric, (double)c->grad[k + i], floor, leaf->name, i);
+            double analytic = (double)c->grad[k + i];
+            double numeric = derivative(c, move_element, &e, STEP, analytic, floor);
+            compare(c, numeric, analytic, floor, leaf->name, i);
             c->result->elements++;
         }
         k += leaf->count;
@@ -152,9 +172,10 @@ static void check_directions(struct checker *c)
         }
         // All leaves move at once: the more there are, the smaller the step for the same curvature.
         double h = STEP * fmin(1, sqrt(8.0 / (double)c->count));
-        double numeric = five_points(c, move_all, NULL, h);
         // Terms of both signs may cancel in the sum: their root of squares is its usual size.
-        compare(c, numeric, analytic, floor_of(c, 0.1 * sqrt(square), h), "direction", d);
+        double floor = floor_of(c, 0.1 * sqrt(square), h);
+        double numeric = derivative(c, move_all, NULL, h, analytic, floor);
+        compare(c, numeric, analytic, floor, "direction", d);
         c->result->directions++;
     }
 }

@@ -62,6 +62,13 @@ static int draw_orthogonal(int64_t n, double gain, struct rng *rng, real *value)
     return 0;
 }
 
+static void put_frequencies(const struct ag_parameter *row, real *value)
+{
+    int64_t width = row->shape.size[row->shape.dims - 1];
+    for (int64_t i = 0; i < row->count; i++)
+        value[i] = (real)pow(row->init.spread, -2.0 * (double)(i % width / 2) / (double)width);
+}
+
 static int draw_start(const struct ag_parameter *row, real *value, uint64_t seed)
 {
     char stream[AG_NAME_SIZE + 8] = "init/";
@@ -71,6 +78,10 @@ static int draw_start(const struct ag_parameter *row, real *value, uint64_t seed
     const struct ag_init *init = &row->init;
     if (init->kind == AG_INIT_ORTHOGONAL)
         return draw_orthogonal(row->shape.size[0], init->spread, &rng, value);
+    if (init->kind == AG_INIT_FREQUENCIES) {
+        put_frequencies(row, value);
+        return 0;
+    }
     for (int64_t i = 0; i < row->count; i++) {
         double x = init->mean;
         if (init->spread > 0)
@@ -152,6 +163,8 @@ struct ag_tensor *ag_parameter_from(struct ag_graph *graph, const char *name, st
         return ag_fail(graph, "parameter %s in a graph that has no parameters", name);
     if (init.kind == AG_INIT_ORTHOGONAL && (shape.dims != 2 || shape.size[0] != shape.size[1]))
         return ag_fail(graph, "parameter %s is not square, and cannot start orthogonal", name);
+    if (init.kind == AG_INIT_FREQUENCIES && shape.dims < 1)
+        return ag_fail(graph, "parameter %s has no channels for frequencies", name);
     int row = params_add(graph->params, name, shape, init, decay);
     if (row < 0)
         return ag_fail(graph, "%s", err_last());

@@ -44,7 +44,7 @@ static ag_t *query_input(const struct pe_context *context, ag_t *x)
 {
     if (context->layer != context->layers - 1)
         return x;
-    return pe_add_positions(context, x, absolute(context));
+    return ag_add(context->graph, x, pe_rows(context, absolute(context)));
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)

@@ -46,7 +46,7 @@ static int check(const struct pe_context *context)
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
 {
-    return pe_add_positions(context, x, table(context));
+    return ag_add(context->graph, x, pe_rows(context, table(context)));
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)

@@ -46,34 +46,43 @@ static int check_params(struct model_graph *model, struct ag_params *params, uin
     return code;
 }
 
-int model_gradcheck(const char *pe, bool causal, int64_t length, uint64_t seed,
-                    struct ag_check *result)
+static struct model_config config_of(const struct model_check_case *what)
 {
     struct model_config config = {.layers = 2,
                                   .heads = 2,
                                   .dim = 12,
                                   .ff_dim = 10,
                                   .vocab = VOCAB,
-                                  .train_length = length,
-                                  .causal = causal};
+                                  .train_length = what->length,
+                                  .causal = what->causal};
+    for (int64_t height = 1; height * height <= what->length; height++)
+        if (what->length % height == 0)
+            config.grid_height = height;
+    config.grid_width = what->length / config.grid_height;
+    return config;
+}
+
+int model_gradcheck(const struct model_check_case *what, struct ag_check *result)
+{
+    struct model_config config = config_of(what);
     struct ag_params params;
     struct model_graph model = {0};
     struct rng rng;
     ag_params_init(&params);
-    rng_init(&rng, rng_stream(seed, "gradcheck"), 0, 0);
-    int code = pe_stack_init(&config.pe, pe, 0, NULL);
+    rng_init(&rng, rng_stream(what->seed, "gradcheck"), 0, 0);
+    int code = pe_stack_init(&config.pe, what->pe, what->pairs, what->pair);
     if (code == 0)
         code = model_check(&config);
     if (code == 0)
-        code = model_graph_capture(&model, &config, &params, BATCH, length, NULL);
+        code = model_graph_capture(&model, &config, &params, BATCH, what->length, NULL);
     if (code == 0)
-        code = ag_params_allocate(&params, seed);
+        code = ag_params_allocate(&params, what->seed);
     if (code == 0)
         code = model_graph_plan(&model, true);
     if (code == 0) {
         fill_batch(&model, &rng);
         fill_params(&params, &rng);
-        code = check_params(&model, &params, seed, result);
+        code = check_params(&model, &params, what->seed, result);
     }
     model_graph_release(&model);
     ag_params_release(&params);

@@ -61,12 +61,13 @@ static void test_gradients_of_every_encoding(void **state)
 {
     (void)state;
 #ifdef POSGRAD_DOUBLE
-    static const int64_t lengths[] = {1, 2, 7};
+    static const int64_t lengths[] = {1, 2, 6, 7};
     for (int i = 0; i < pe_count; i++) {
-        for (int n = 0; n < 6; n++) {
+        for (int n = 0; n < 8; n++) {
             struct ag_check check;
-            assert_int_equal(model_gradcheck(pe_list[i]->name, n % 2, lengths[n / 2], 3, &check),
-                             0);
+            struct model_check_case what = {
+                .pe = pe_list[i]->name, .causal = n % 2, .length = lengths[n / 2], .seed = 3};
+            assert_int_equal(model_gradcheck(&what, &check), 0);
             if (!(check.worst < AG_CHECK_TOLERANCE))
                 print_error("%s: %g at %s\n", pe_list[i]->name, check.worst, check.where);
             assert_true(check.worst < AG_CHECK_TOLERANCE);

@@ -43,20 +43,20 @@ ag_t *pe_linear(const struct pe_context *context, bool shared, const char *suffi
     return ag_linear(context->graph, x, weight, bias);
 }
 
+int64_t pe_row_count(const struct pe_context *context)
+{
+    return context->position ? context->train_length : context->length;
+}
+
 ag_t *pe_rows(const struct pe_context *context, ag_t *table)
 {
     int64_t rows = table->shape.size[0];
+    if (context->position)
+        return ag_gather(context->graph, table, context->position);
     if (context->length > rows)
         return ag_fail(context->graph, "%s positions end at %lld, and length %lld was asked for",
                        context->name, (long long)rows, (long long)context->length);
     return context->length == rows ? table : ag_slice(context->graph, table, 0, 0, context->length);
-}
-
-ag_t *pe_add_positions(const struct pe_context *context, ag_t *x, ag_t *table)
-{
-    if (context->position)
-        return ag_add(context->graph, x, ag_gather(context->graph, table, context->position));
-    return ag_add(context->graph, x, pe_rows(context, table));
 }
 
 ag_t *pe_all_layers(const struct pe_context *context,

@@ -17,10 +17,13 @@ ag_t *pe_of_layer(const struct pe_context *context, const char *suffix, struct a
 ag_t *pe_linear(const struct pe_context *context, bool shared, const char *suffix, ag_t *x,
                 int64_t out);
 
-// The first T rows of a table [max_length, C]; fails where the table ends before.
+// How many rows a table that is computed must have: the graph's length, or, where positions are
+// given, those of the training length.
+int64_t pe_row_count(const struct pe_context *context);
+
+// The rows of `table` [N, C] for positions 0..T-1 [T, C], or for context->position [..., C].
+// Lengths past N fail with a line that names the encoding.
 ag_t *pe_rows(const struct pe_context *context, ag_t *table);
-// x [B, T, C] plus the rows of its positions.
-ag_t *pe_add_positions(const struct pe_context *context, ag_t *x, ag_t *table);
 
 // What `make` builds for each layer, [...], side by side: [layers, ...]. For exports.
 ag_t *pe_all_layers(const struct pe_context *context,

@@ -1,0 +1,109 @@
+// Relative bias on a grid: one trained number a head and a pair of differences, of rows and of
+// columns (Swin Transformer: Liu, Lin, Cao, Hu, Wei, Zhang, Lin, Guo 2021, arXiv 2103.14030).
+//
+//   S_ij += T[(y_i - y_j + Gh - 1)(2 Gw - 1) + (x_i - x_j + Gw - 1), h]
+//
+// Differences are query minus key, as in the released code; each layer has its table, N(0, 0.02),
+// and it does not decay. The grid is the whole row, where Swin's is a window.
+#include "../../autograd/base/err.h"
+#include "common/build.h"
+#include "common/grid.h"
+#include "common/relative.h"
+
+struct settings {
+    int64_t grid_height;
+};
+
+static const struct option_def options[] = {PE_GRID_HEIGHT_OPTION(struct settings), {0}};
+
+static int grid_of(const struct pe_context *context, int64_t length, struct pe_grid *grid)
+{
+    const struct settings *settings = context->settings;
+    return pe_grid(context, settings->grid_height, length, grid);
+}
+
+static int check(const struct pe_context *context)
+{
+    struct pe_grid grid;
+    return grid_of(context, context->train_length, &grid);
+}
+
+static ag_t *table(const struct pe_context *context)
+{
+    struct pe_grid grid;
+    if (grid_of(context, context->train_length, &grid) < 0)
+        return ag_fail(context->graph, "%s", err_last());
+    int64_t rows = (2 * grid.height - 1) * (2 * grid.width - 1);
+    return pe_of_layer(context, "weight", ag_shape2(rows, context->heads), 0, 0.02);
+}
+
+// The row of each pair, [T, T], the same for all layers.
+static ag_t *pair_index(const struct pe_context *context)
+{
+    struct pe_grid trained, grid;
+    int64_t n = context->length;
+    if (grid_of(context, context->train_length, &trained) < 0 || grid_of(context, n, &grid) < 0)
+        return ag_fail(context->graph, "%s", err_last());
+    if (grid.height > trained.height || grid.width > trained.width)
+        return ag_fail(context->graph,
+                       "bias2d ends at a grid of %lld by %lld, and %lld by %lld was asked for",
+                       (long long)trained.height, (long long)trained.width, (long long)grid.height,
+                       (long long)grid.width);
+    int32_t *index = arena_alloc(&context->graph->arena, (size_t)(n * n) * sizeof *index);
+    if (!index)
+        return ag_fail(context->graph, "%s", err_last());
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            int64_t y = i / grid.width - j / grid.width + trained.height - 1;
+            int64_t x = i % grid.width - j % grid.width + trained.width - 1;
+            index[i * n + j] = (int32_t)(y * (2 * trained.width - 1) + x);
+        }
+    }
+    return ag_constant_index(context->graph, ag_shape2(n, n), index);
+}
+
+static void attention(const struct pe_context *context, struct pe_attention *attention)
+{
+    if (!*context->memo)
+        *context->memo = pair_index(context);
+    pe_add_bias(context, attention, (struct ag_relative){table(context), *context->memo});
+}
+
+// [head, row offset, column offset].
+static ag_t *by_differences(const struct pe_context *context)
+{
+    struct pe_grid grid;
+    if (grid_of(context, context->train_length, &grid) < 0)
+        return ag_fail(context->graph, "%s", err_last());
+    ag_t *heads = ag_transpose(context->graph, table(context), 0, 1);
+    return ag_reshape(context->graph, heads,
+                      ag_shape3(context->heads, 2 * grid.height - 1, 2 * grid.width - 1));
+}
+
+static void tables(const struct pe_context *context, struct pe_tables *tables)
+{
+    struct pe_grid grid = {1, 1};
+    grid_of(context, context->train_length, &grid);
+    tables->table[tables->count++] = (struct pe_table){
+        .name = "relative_bias",
+        .axis = {"layer", "head", "row_offset", "column_offset"},
+        .tensor = ag_keep(pe_all_layers(context, by_differences)),
+        .distance_sign = "query-key",
+        .trained_rows = grid.height,
+    };
+}
+
+const struct pe_def pe_bias2d = {
+    .name = "bias2d",
+    .title = "relative bias by rows and columns of a grid",
+    .family = "grid",
+    .formula = "S_ij += T[y_i - y_j, x_i - x_j, h]",
+    .paper = "Liu, Lin, Cao, Hu, Wei, Zhang, Lin, Guo 2021, arXiv 2103.14030",
+    .aliases = "swin2d|swin",
+    .options = options,
+    .settings_size = sizeof(struct settings),
+    .claims = PE_SHIFT_INVARIANT | PE_IDENTITY_AT_ZERO | PE_NEEDS_LOGITS | PE_POSITION_IN_LOGITS,
+    .check = check,
+    .attention = attention,
+    .tables = tables,
+};

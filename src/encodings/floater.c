@@ -1,0 +1,166 @@
+// FLOATER: positions are the path of a neural differential equation, sampled at equal times, with
+// p(i) at t_i = i step (Liu, Yu, Dhillon and Hsieh 2020, arXiv 2003.09229).
+//
+// The dynamics h(t, p) = W_down [relu(W_up [p; t] + c_up); t] + c_down are the "linear" variant of
+// the official code, which the released models use, and the solver is its RK4 with five steps a
+// position. Where the vectors go is an option. where=qkv, the default, is the official code's form,
+// not the paper's sentence: every layer has three start vectors of its own, all go through the same
+// dynamics, and the results are added to the layer's projected queries, keys and values.
+// where=input adds one path to the input. The official code solves the equation anew every 400
+// updates, and fine-tunes a sinusoidal model; here it is solved in every step and trained from
+// scratch, with exact gradients of the solver. Starts as there: Xavier-uniform start (with the fans
+// PyTorch gives a [3, L, C] tensor), Xavier-normal weights, zero biases.
+#include <math.h>
+#include <string.h>
+
+#include "../../autograd/ops/op.h"
+#include "common/build.h"
+
+enum where { QKV, INPUT };
+enum { STREAMS = 3 }; // q, k, v
+
+struct settings {
+    int where;
+    double step;
+    int64_t substeps;
+};
+
+static const struct option_def options[] = {
+    {"where", OPTION_CHOICE, offsetof(struct settings, where), "qkv", 0, 0, "qkv|input",
+     "added to the projected queries, keys and values of each layer, or to the input"},
+    {"step", OPTION_REAL, offsetof(struct settings, step), "0.01", 1e-6, 100, NULL,
+     "time from position to position"},
+    {"substeps", OPTION_INT, offsetof(struct settings, substeps), "5", 1, 64, NULL,
+     "Runge-Kutta steps from position to position"},
+    {0},
+};
+
+static ag_t *start_of(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    int64_t c = context->dim, layers = context->layers;
+    bool qkv = settings->where == QKV;
+    double fans = (double)(qkv ? (STREAMS + layers) * c : 1 + c);
+    struct ag_init xavier = {AG_INIT_UNIFORM, 0, sqrt(6.0 / fans)};
+    return ag_parameter_from(context->graph, "pe.floater.start",
+                             qkv ? ag_shape3(STREAMS, layers, c) : ag_shape1(c), xavier,
+                             AG_NO_DECAY);
+}
+
+static ag_t *map_weight(const struct pe_context *context, const char *name)
+{
+    int64_t c = context->dim;
+    return ag_parameter(context->graph, name, ag_shape2(c, c + 1), 0,
+                        sqrt(2.0 / (double)(2 * c + 1)), AG_NO_DECAY);
+}
+
+static ag_t *map_bias(const struct pe_context *context, const char *name)
+{
+    return ag_parameter(context->graph, name, ag_shape1(context->dim), 0, 0, AG_NO_DECAY);
+}
+
+// All layers and the export read one solution, which is made once a graph and a length.
+static ag_t *made_before(const struct pe_context *context, const ag_t *start, int64_t count)
+{
+    for (ag_t *t = context->graph->first; t; t = t->next)
+        if (t->op && strcmp(t->op->name, "neural_ode") == 0 && t->input[0] == start &&
+            t->shape.size[0] == count)
+            return t;
+    return NULL;
+}
+
+// p(0) .. p(count - 1): [count, 3, L, C], or [count, C] at the input.
+static ag_t *solution(const struct pe_context *context, int64_t count)
+{
+    const struct settings *settings = context->settings;
+    struct ag_neural_ode ode = {.start = start_of(context),
+                                .dt = settings->step,
+                                .substeps = settings->substeps,
+                                .length = count};
+    ag_t *before = made_before(context, ode.start, count);
+    if (before)
+        return before;
+    ode.up_weight = map_weight(context, "pe.floater.up.weight");
+    ode.up_bias = map_bias(context, "pe.floater.up.bias");
+    ode.down_weight = map_weight(context, "pe.floater.down.weight");
+    ode.down_bias = map_bias(context, "pe.floater.down.bias");
+    return ag_neural_ode(context->graph, &ode);
+}
+
+static ag_t *input(const struct pe_context *context, ag_t *x)
+{
+    const struct settings *settings = context->settings;
+    if (settings->where != INPUT)
+        return x;
+    return ag_add(context->graph, x, pe_rows(context, solution(context, pe_row_count(context))));
+}
+
+// What the context's layer adds to its queries (stream 0), keys (1) or values (2).
+static ag_t *path_of(const struct pe_context *context, int64_t stream)
+{
+    struct ag_graph *graph = context->graph;
+    int64_t count = pe_row_count(context);
+    ag_t *path = ag_slice(graph, solution(context, count), 1, stream, 1);
+    path = ag_slice(graph, path, 2, context->layer, 1);
+    return pe_rows(context, ag_reshape(graph, path, ag_shape2(count, context->dim)));
+}
+
+static void attention(const struct pe_context *context, struct pe_attention *a)
+{
+    const struct settings *settings = context->settings;
+    struct ag_graph *graph = context->graph;
+    if (settings->where != QKV)
+        return;
+    bool same_query = a->query == a->op.query, same_key = a->key == a->op.key;
+    ag_t *query = path_of(context, 0), *key = path_of(context, 1);
+    a->op.query = ag_add(graph, a->op.query, query);
+    a->op.key = ag_add(graph, a->op.key, key);
+    a->op.value = ag_add(graph, a->op.value, path_of(context, 2));
+    // The vectors are part of the projection: what relative tables are read with has them too.
+    a->query = same_query ? a->op.query : ag_add(graph, a->query, query);
+    a->key = same_key ? a->op.key : ag_add(graph, a->key, key);
+}
+
+static void tables(const struct pe_context *context, struct pe_tables *tables)
+{
+    static const char *const names[STREAMS] = {"query_path", "key_path", "value_path"};
+    const struct settings *settings = context->settings;
+    struct ag_graph *graph = context->graph;
+    int64_t n = context->length, layers = context->layers;
+    ag_t *path = solution(context, n);
+    if (settings->where == INPUT) {
+        tables->table[tables->count++] = (struct pe_table){
+            .name = "position_table",
+            .axis = {"position", "channel"},
+            .tensor = ag_keep(path),
+            .shared_layers = true,
+            .trained_rows = context->train_length,
+        };
+        return;
+    }
+    for (int i = 0; i < STREAMS; i++) {
+        ag_t *one =
+            ag_reshape(graph, ag_slice(graph, path, 1, i, 1), ag_shape3(n, layers, context->dim));
+        tables->table[tables->count++] = (struct pe_table){
+            .name = names[i],
+            .axis = {"layer", "position", "channel"},
+            .tensor = ag_keep(ag_transpose(graph, one, 0, 1)),
+            .trained_rows = layers,
+        };
+    }
+}
+
+const struct pe_def pe_floater = {
+    .name = "floater",
+    .title = "positions on the path of a neural differential equation",
+    .family = "absolute",
+    .formula = "q_i, k_i, v_i <- + p(i step), dp/dt = W_down [relu(W_up [p; t] + c); t] + d",
+    .paper = "Liu, Yu, Dhillon, Hsieh 2020, arXiv 2003.09229",
+    .aliases = "neural-ode",
+    .options = options,
+    .settings_size = sizeof(struct settings),
+    .claims = PE_EXTRAPOLATES | PE_PROBE_ENCODER | PE_PROBE_DECODER | PE_IDENTITY_AT_ZERO,
+    .input = input,
+    .attention = attention,
+    .tables = tables,
+};

@@ -1,0 +1,133 @@
+// Learned absolute positions extended hierarchically: n trained rows make n^2 positions (Su 2020,
+// Scientific Spaces, article 7947). With U[t] = (P[t] - a P[0]) / (1 - a), position i n + j is
+// a U[i] + (1 - a) U[j].
+//
+// As U[0] = P[0], the first n positions are the rows of P themselves; they are taken from the table
+// as they are, so that the encoding has the same bits as `learned` there. a = 0.5 would make the
+// positions (i, j) and (j, i) equal and is refused. Conventions are those of the author's code
+// (bert4keras, PositionEmbedding(hierarchical=True): a = 0.4). The table starts as learned's,
+// N(0, 0.02), and is never decayed.
+#include "../../autograd/base/err.h"
+#include "common/build.h"
+
+struct settings {
+    int64_t rows;
+    double alpha;
+};
+
+static const struct option_def options[] = {
+    {"rows", OPTION_INT, offsetof(struct settings, rows), "0", 0, 1 << 15, NULL,
+     "rows n of the table, which make n^2 positions (0: the training length)"},
+    {"alpha", OPTION_REAL, offsetof(struct settings, alpha), "0.4", 0.001, 0.999, NULL,
+     "weight of the upper digit of a position, not 0.5"},
+    {0},
+};
+
+static int64_t table_rows(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    return settings->rows ? settings->rows : context->train_length;
+}
+
+static int64_t max_length(const struct pe_context *context)
+{
+    return table_rows(context) * table_rows(context);
+}
+
+static int check(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    if (settings->alpha == 0.5)
+        return err_set(ERR_ARGUMENT, "hierarchical: alpha 0.5 makes positions i n + j and j n + i "
+                                     "equal; take another, such as 0.4");
+    if (max_length(context) < context->train_length)
+        return err_set(ERR_ARGUMENT,
+                       "hierarchical: %lld rows make %lld positions, fewer than --length %lld; "
+                       "raise rows",
+                       (long long)table_rows(context), (long long)max_length(context),
+                       (long long)context->train_length);
+    return 0;
+}
+
+static ag_t *weight(const struct pe_context *context)
+{
+    return ag_parameter(context->graph, "pe.hierarchical.weight",
+                        ag_shape2(table_rows(context), context->dim), 0, 0.02, AG_NO_DECAY);
+}
+
+// Row n.. of the extended table, `count` of them, from P [n, C].
+static ag_t *extension(const struct pe_context *context, ag_t *table, int64_t count)
+{
+    const struct settings *settings = context->settings;
+    struct ag_graph *graph = context->graph;
+    double a = settings->alpha;
+    int64_t n = table->shape.size[0];
+    int32_t *digit = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *digit);
+    if (!digit)
+        return ag_fail(graph, "%s", err_last());
+    for (int64_t t = 0; t < count; t++) {
+        digit[t] = (int32_t)((n + t) / n);
+        digit[count + t] = (int32_t)((n + t) % n);
+    }
+    ag_t *first = ag_affine(graph, ag_slice(graph, table, 0, 0, 1), a, 0);
+    ag_t *base = ag_affine(graph, ag_sub(graph, table, first), 1 / (1 - a), 0);
+    ag_t *upper = ag_gather(graph, base, ag_constant_index(graph, ag_shape1(count), digit));
+    ag_t *lower = ag_gather(graph, base, ag_constant_index(graph, ag_shape1(count), digit + count));
+    return ag_add(graph, ag_affine(graph, upper, a, 0), ag_affine(graph, lower, 1 - a, 0));
+}
+
+// The first `count` positions or more.
+static ag_t *position_table(const struct pe_context *context, int64_t count)
+{
+    ag_t *table = weight(context);
+    int64_t n = table_rows(context);
+    if (count > max_length(context))
+        return ag_fail(context->graph,
+                       "hierarchical positions end at %lld, and length %lld was asked for",
+                       (long long)max_length(context), (long long)count);
+    if (count <= n)
+        return table;
+    ag_t *rest = extension(context, table, count - n);
+    return ag_concat(context->graph, 2, (ag_t *const[]){table, rest}, 0);
+}
+
+static ag_t *input(const struct pe_context *context, ag_t *x)
+{
+    return ag_add(context->graph, x,
+                  pe_rows(context, position_table(context, pe_row_count(context))));
+}
+
+static void tables(const struct pe_context *context, struct pe_tables *tables)
+{
+    int64_t n = table_rows(context), length = context->train_length;
+    tables->table[tables->count++] = (struct pe_table){
+        .name = "weight",
+        .axis = {"row", "channel"},
+        .tensor = ag_keep(weight(context)),
+        .shared_layers = true,
+        .trained_rows = length < n ? length : n,
+    };
+    tables->table[tables->count++] = (struct pe_table){
+        .name = "position_table",
+        .axis = {"position", "channel"},
+        .tensor = ag_keep(position_table(context, context->length)),
+        .shared_layers = true,
+        .trained_rows = length,
+    };
+}
+
+const struct pe_def pe_hierarchical = {
+    .name = "hierarchical",
+    .title = "learned absolute positions, n rows extended to n^2 positions",
+    .family = "absolute",
+    .formula = "x_{in+j} <- x_{in+j} + a U[i] + (1-a) U[j], U[t] = (P[t] - a P[0]) / (1-a)",
+    .paper = "Su 2020, Scientific Spaces, article 7947",
+    .aliases = "learned-hier|learned-hierarchical",
+    .options = options,
+    .settings_size = sizeof(struct settings),
+    .claims = PE_EXTRAPOLATES | PE_PROBE_ENCODER | PE_PROBE_DECODER | PE_IDENTITY_AT_ZERO,
+    .check = check,
+    .input = input,
+    .tables = tables,
+    .max_length = max_length,
+};

@@ -1,0 +1,93 @@
+// Multiplicative absolute positions: x_i <- x_i (1 + P[i]), channel by channel, P starting at zero
+// (Su 2021, Scientific Spaces, article 8130, section on multiplicative positions; bert4keras,
+// PositionEmbedding(merge_mode='mul')).
+//
+// The author's library adds one so that the encoding starts as the identity; the survey's plain
+// form x_i P[i] is the option form=plain, with P starting at one (a mean of zero would destroy half
+// of the signal). Neither can mark a token whose embedding is zero. The table is never decayed.
+#include "../../autograd/base/err.h"
+#include "common/build.h"
+
+enum form { PLUS_ONE, PLAIN };
+
+struct settings {
+    int64_t max_length;
+    int form;
+};
+
+static const struct option_def options[] = {
+    {"max_length", OPTION_INT, offsetof(struct settings, max_length), "0", 0, 1 << 24, NULL,
+     "rows of the table (0: the training length)"},
+    {"form", OPTION_CHOICE, offsetof(struct settings, form), "plus_one", 0, 0, "plus_one|plain",
+     "x (1 + P), P from zero, or x P, P from one"},
+    {0},
+};
+
+static int64_t max_length(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    return settings->max_length ? settings->max_length : context->train_length;
+}
+
+static int check(const struct pe_context *context)
+{
+    if (max_length(context) < context->train_length)
+        return err_set(ERR_ARGUMENT,
+                       "multiplicative: max_length %lld is shorter than --length %lld; raise it",
+                       (long long)max_length(context), (long long)context->train_length);
+    return 0;
+}
+
+static ag_t *weight(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    return ag_parameter(context->graph, "pe.multiplicative.weight",
+                        ag_shape2(max_length(context), context->dim), settings->form == PLAIN, 0,
+                        AG_NO_DECAY);
+}
+
+// What x is multiplied by, from rows of the weight.
+static ag_t *factor(const struct pe_context *context, ag_t *rows)
+{
+    const struct settings *settings = context->settings;
+    return settings->form == PLAIN ? rows : ag_affine(context->graph, rows, 1, 1);
+}
+
+static ag_t *input(const struct pe_context *context, ag_t *x)
+{
+    return ag_mul(context->graph, x, factor(context, pe_rows(context, weight(context))));
+}
+
+static unsigned claims_with(const void *settings)
+{
+    const struct settings *s = settings;
+    return PE_PROBE_ENCODER | PE_PROBE_DECODER | (s->form == PLAIN ? 0 : PE_IDENTITY_AT_ZERO);
+}
+
+static void tables(const struct pe_context *context, struct pe_tables *tables)
+{
+    tables->table[tables->count++] = (struct pe_table){
+        .name = "position_factor",
+        .axis = {"position", "channel"},
+        .tensor = ag_keep(factor(context, weight(context))),
+        .shared_layers = true,
+        .trained_rows = context->train_length,
+    };
+}
+
+const struct pe_def pe_multiplicative = {
+    .name = "multiplicative",
+    .title = "multiplicative absolute positions",
+    .family = "absolute",
+    .formula = "x_i <- x_i (1 + P[i])",
+    .paper = "Su 2021, Scientific Spaces, article 8130",
+    .aliases = "mul",
+    .options = options,
+    .settings_size = sizeof(struct settings),
+    .claims = PE_PROBE_ENCODER | PE_PROBE_DECODER | PE_IDENTITY_AT_ZERO,
+    .claims_with = claims_with,
+    .check = check,
+    .input = input,
+    .tables = tables,
+    .max_length = max_length,
+};
