@@ -146,4 +146,18 @@ struct ag_attention {
 // [B, T, C]. A query that may see no key gives 0.
 ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *attention);
 
+// O_i = sum_j <turned_query_i, turned_key_j> V_j / sum_j <query_i, key_j>, head by head, over the
+// keys that are allowed; time and memory are linear in the length. The features are positive where
+// they are `query` and `key`, and turned by rotary encodings (else the same tensors) where they are
+// `turned_query` and `turned_key`. [B, T, C]; a query that may see no key gives 0.
+struct ag_linear_attention {
+    ag_t *turned_query, *query; // [B, T, C]
+    ag_t *turned_key, *key;     // [B, S, C]
+    ag_t *value;                // [B, S, C]
+    ag_t *key_mask;             // index [B, S] or NULL: 0 hides the key from every query
+    int64_t heads;
+    bool causal; // j <= i only; needs S == T
+};
+ag_t *ag_linear_attention(struct ag_graph *graph, const struct ag_linear_attention *attention);
+
 #endif

@@ -15,6 +15,7 @@
 
 #include "../../autograd/ops/op.h"
 #include "common/build.h"
+#include "../../autograd/base/err.h"
 
 enum where { QKV, INPUT };
 enum { STREAMS = 3 }; // q, k, v
@@ -34,6 +35,15 @@ static const struct option_def options[] = {
      "Runge-Kutta steps from position to position"},
     {0},
 };
+
+static int check(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    if (context->attention == AG_LINEAR && settings->where == QKV)
+        return err_set(ERR_ARGUMENT, "floater: where=qkv adds to what linear attention needs to be "
+                                     "positive; take where=input");
+    return 0;
+}
 
 static ag_t *start_of(const struct pe_context *context)
 {
@@ -160,6 +170,7 @@ const struct pe_def pe_floater = {
     .options = options,
     .settings_size = sizeof(struct settings),
     .claims = PE_EXTRAPOLATES | PE_PROBE_ENCODER | PE_PROBE_DECODER | PE_IDENTITY_AT_ZERO,
+    .check = check,
     .input = input,
     .attention = attention,
     .tables = tables,

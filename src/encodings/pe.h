@@ -30,6 +30,7 @@
 #include "../../autograd/base/options.h"
 
 #define PE_MAX_STACK 8
+#define PE_MEMOS 2
 
 enum pe_claims {
     PE_SHIFT_INVARIANT = 1, // logits do not change when the whole sequence moves
@@ -59,7 +60,7 @@ struct pe_context {
     int64_t layer;                   // -1 outside of layers
     ag_t *tokens;                    // index [B, T]
     ag_t *position;                  // index [T] or [B, T]; NULL means 0..T-1
-    ag_t **memo; // a place for what the encoding builds once for all layers; it holds NULL at first
+    ag_t **memo;          // [PE_MEMOS]: places for what is built once for all layers; NULL at first
     const void *settings; // the encoding's own struct
     const char *name;     // the encoding's canonical name
 };
@@ -71,6 +72,8 @@ struct pe_attention {
     // read with, and linear attention's denominator. Hooks leave them alone and turn op.query and
     // op.key.
     ag_t *query, *key;
+    // What turned op.query and op.key, or was added to op.query alone; one encoding of a stack may.
+    ag_t *turn;
     struct ag_attention op;
     // Set by a hook to compute the output [B, T, C] in place of ag_attention.
     ag_t *(*kernel)(const struct pe_context *context, struct pe_attention *attention);
@@ -136,8 +139,8 @@ struct pe_stack {
     const struct pe_def *def[PE_MAX_STACK];
     void *settings[PE_MAX_STACK];
 };
-// `pairs` are "KEY=VALUE" texts, each for the encodings of the stack that have the key; a key that
-// none has is an error, and so is a name twice.
+// `pairs` are "KEY=VALUE" texts, each for the encodings of the stack that have the key, or
+// "ENCODING.KEY=VALUE" for one of them; a key that none has is an error, and so is a name twice.
 int pe_stack_init(struct pe_stack *stack, const char *text, int pair_count,
                   const char *const *pairs);
 void pe_stack_release(struct pe_stack *stack);

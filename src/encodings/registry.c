@@ -105,27 +105,40 @@ static int unknown_option(const struct pe_stack *stack, const char *key)
     return err_set(ERR_ARGUMENT, "--pe-opt: no chosen encoding has an option '%s'", key);
 }
 
+// Sets `key` of those encodings of the stack that have it, or of the one called `owner`.
+static int set_key(struct pe_stack *stack, const char *owner, const char *key, const char *value)
+{
+    bool known = false;
+    for (int i = 0; i < stack->count; i++) {
+        const struct pe_def *def = stack->def[i];
+        if (owner && !has_word(def->name, owner) && !has_word(def->aliases, owner))
+            continue;
+        if (!def->options || !options_find(def->options, key))
+            continue;
+        known = true;
+        char what[96] = "--pe-opt of ";
+        strncat(what, def->name, 64);
+        int code = options_set(def->options, stack->settings[i], what, key, value);
+        if (code < 0)
+            return code;
+    }
+    return known ? 0 : unknown_option(stack, key);
+}
+
+// "KEY=VALUE", or "ENCODING.KEY=VALUE" where two of a stack share a key.
 static int stack_set(struct pe_stack *stack, const char *pair)
 {
-    char key[64];
+    char key[128];
     size_t size = strcspn(pair, "=");
     if (!pair[size] || size == 0 || size >= sizeof key)
         return err_set(ERR_ARGUMENT, "--pe-opt '%s' is not KEY=VALUE", pair);
     memcpy(key, pair, size);
     key[size] = '\0';
-    bool known = false;
-    for (int i = 0; i < stack->count; i++) {
-        if (!stack->def[i]->options || !options_find(stack->def[i]->options, key))
-            continue;
-        known = true;
-        char what[96] = "--pe-opt of ";
-        strncat(what, stack->def[i]->name, 64);
-        int code =
-            options_set(stack->def[i]->options, stack->settings[i], what, key, pair + size + 1);
-        if (code < 0)
-            return code;
-    }
-    return known ? 0 : unknown_option(stack, key);
+    char *dot = strchr(key, '.');
+    if (!dot)
+        return set_key(stack, NULL, key, pair + size + 1);
+    *dot = '\0';
+    return set_key(stack, key, dot + 1, pair + size + 1);
 }
 
 int pe_stack_init(struct pe_stack *stack, const char *text, int pair_count,

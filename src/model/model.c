@@ -14,7 +14,7 @@ struct builder {
     struct ag_graph *graph;
     const struct model_config *config;
     struct pe_context context;
-    ag_t *memo[PE_MAX_STACK];
+    ag_t *memo[PE_MAX_STACK][PE_MEMOS];
 };
 
 static struct pe_context context_of(const struct model_config *config, int64_t batch,
@@ -46,6 +46,11 @@ int model_check(const struct model_config *config)
         const struct pe_def *def = config->pe.def[i];
         context.settings = config->pe.settings[i];
         context.name = def->name;
+        if (config->attention == AG_LINEAR && (def->claims & PE_NEEDS_LOGITS))
+            return err_set(ERR_ARGUMENT,
+                           "%s changes logits or weights, and linear attention has none; leave out "
+                           "--attention linear",
+                           def->name);
         if ((def->claims & PE_CAUSAL_ONLY) && !config->causal)
             return err_set(ERR_ARGUMENT, "%s has a meaning only in a decoder; add --arch decoder",
                            def->name);
@@ -61,7 +66,7 @@ static const struct pe_context *context_for(struct builder *b, int i)
 {
     b->context.settings = b->config->pe.settings[i];
     b->context.name = b->config->pe.def[i]->name;
-    b->context.memo = &b->memo[i];
+    b->context.memo = b->memo[i];
     return &b->context;
 }
 
@@ -104,17 +109,20 @@ static double residual_std(const struct model_config *config)
 }
 
 // What of attention only one encoding of a stack can make; biases add up.
-enum { BY_QUERY, BY_KEY, BY_VALUE, FACTOR, TABLES };
+enum { BY_QUERY, BY_KEY, BY_VALUE, FACTOR, TURN, TABLES };
 static const char *const table_name[TABLES] = {
     "a table that queries are read with", "a table that keys are read with",
-    "a table that is added to the values", "a factor on the weights"};
+    "a table that is added to the values", "a factor on the weights",
+    "a rotation or a bias of its own for queries and keys"};
 
-static void tables_of(const struct ag_attention *op, ag_t *table[TABLES])
+static void tables_of(const struct pe_attention *a, ag_t *table[TABLES])
 {
+    const struct ag_attention *op = &a->op;
     table[BY_QUERY] = op->query_relative.table;
     table[BY_KEY] = op->key_relative.table;
     table[BY_VALUE] = op->value_relative.table;
     table[FACTOR] = op->factor.table;
+    table[TURN] = a->turn;
 }
 
 // Every encoding's attention hook; one that would take the place of another's work is refused.
@@ -127,9 +135,9 @@ static void run_attention_hooks(struct builder *b, struct pe_attention *a)
         const char *name = pe->def[i]->name;
         if (!pe->def[i]->attention)
             continue;
-        tables_of(&a->op, before);
+        tables_of(a, before);
         pe->def[i]->attention(context_for(b, i), a);
-        tables_of(&a->op, after);
+        tables_of(a, after);
         for (int k = 0; k < TABLES; k++) {
             if (before[k] && after[k] != before[k])
                 ag_fail(b->graph, "%s and %s cannot stack, as each has %s; leave one out", owner[k],
@@ -138,6 +146,35 @@ static void run_attention_hooks(struct builder *b, struct pe_attention *a)
                 owner[k] = name;
         }
     }
+}
+
+// elu(x) + 1, the positive features of linear attention (Katharopoulos et al. 2020, arXiv
+// 2006.16236), so put that small values keep their digits.
+static ag_t *features(struct builder *b, ag_t *x)
+{
+    ag_t *below = ag_neg(b->graph, ag_relu(b->graph, ag_neg(b->graph, x)));
+    return ag_add(b->graph, ag_exp(b->graph, below), ag_relu(b->graph, x));
+}
+
+// Queries and keys as hooks left them make the numerator, as they were before the denominator.
+static ag_t *linear_attention(struct builder *b, const struct pe_attention *a)
+{
+    struct ag_linear_attention op = {.turned_query = a->op.query,
+                                     .query = a->query,
+                                     .turned_key = a->op.key,
+                                     .key = a->key,
+                                     .value = a->op.value,
+                                     .key_mask = a->op.key_mask,
+                                     .heads = a->op.heads,
+                                     .causal = a->op.causal};
+    return ag_linear_attention(b->graph, &op);
+}
+
+static ag_t *attend(struct builder *b, struct pe_attention *a)
+{
+    if (a->kernel)
+        return a->kernel(&b->context, a);
+    return a->op.normaliser == AG_LINEAR ? linear_attention(b, a) : ag_attention(b->graph, &a->op);
 }
 
 // `h` is what keys and values come from, `query_stream` what queries come from: the same [B, T, C],
@@ -158,6 +195,10 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
         .dropout = config->dropout,
         .normaliser = config->attention,
     };
+    if (config->attention == AG_LINEAR) {
+        a.op.query = features(b, a.op.query);
+        a.op.key = features(b, a.op.key);
+    }
     a.query = a.op.query;
     a.key = a.op.key;
     run_attention_hooks(b, &a);
@@ -166,7 +207,7 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
         a.op.relative_query = a.query;
     if (a.op.key_relative.table && !a.op.relative_key && a.op.key != a.key)
         a.op.relative_key = a.key;
-    ag_t *output = a.kernel ? a.kernel(&b->context, &a) : ag_attention(b->graph, &a.op);
+    ag_t *output = attend(b, &a);
     for (int i = 0; i < pe->count; i++)
         if (pe->def[i]->attention_output)
             output = pe->def[i]->attention_output(context_for(b, i), output);

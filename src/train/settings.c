@@ -16,6 +16,8 @@ const struct option_def train_options[] = {
     {"task", OPTION_STRING, AT(task), "", 0, 0, NULL, "what is learned"},
     {"arch", OPTION_CHOICE, AT(arch), "encoder", 0, 0, "encoder|decoder",
      "attention to both sides, or causal"},
+    {"attention", OPTION_CHOICE, AT(attention), "softmax", 0, 0, "softmax|linear|relu2|l2|softmax1",
+     "how logits become weights"},
     {"layers", OPTION_INT, AT(layers), "2", 1, 1024, NULL, "Transformer blocks"},
     {"heads", OPTION_INT, AT(heads), "4", 1, 4096, NULL, "attention heads a layer"},
     {"dim", OPTION_INT, AT(dim), "64", 1, 1 << 20, NULL, "width of the residual stream"},

@@ -15,7 +15,8 @@
 
 struct train_settings {
     char pe[OPTION_TEXT], task[OPTION_TEXT], optimizer[OPTION_TEXT], schedule[OPTION_TEXT];
-    int arch; // index in "encoder|decoder"
+    int arch;      // index in "encoder|decoder"
+    int attention; // enum ag_normaliser
     int64_t layers, heads, dim, ff_dim, length, batch_size, steps, warmup, seed, threads;
     double lr, weight_decay, grad_clip, dropout;
     bool tie;

@@ -47,7 +47,10 @@ static int configure(struct trainer *trainer)
                                             .train_length = s->length,
                                             .causal = s->arch == 1,
                                             .tie = s->tie,
-                                            .dropout = s->dropout};
+                                            .dropout = s->dropout,
+                                            .attention = (enum ag_normaliser)s->attention,
+                                            .grid_height = trainer->dataset.grid_height,
+                                            .grid_width = trainer->dataset.grid_width};
     train_settings_pairs(s->pe_opt, s->pe_opts, pairs);
     int code = pe_stack_init(&trainer->config.pe, s->pe, s->pe_opts, pairs);
     return code < 0 ? code : model_check(&trainer->config);

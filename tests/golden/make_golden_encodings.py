@@ -377,7 +377,7 @@ def make_stacks():
     g.encoder("learned+rope", "learned+rope", **PADDED)
     # Shaw's table is read with the query as projected, whatever turns it, in either order.
     g.encoder("rope+shaw", "rope+shaw", "max_distance=2", length=6, hidden=[(1, 0)])
-    g.decoder("shaw+rope", "shaw+rope", "max_distance=2,values=no,layout=half", length=6)
+    g.decoder("shaw+rope", "shaw+rope", "max_distance=2,shaw.values=no,layout=half", length=6)
     g.encoder("transformer-xl+t5", "transformer-xl+t5", buckets, **PADDED)
     g.encoder("deberta+urpe", "deberta+urpe", "max_distance=3", length=6, hidden=[(0, 5)])
     g.decoder("deberta-emd+urpe", "deberta-emd+urpe", "max_distance=2,p2c=paper")

@@ -65,7 +65,8 @@ class Encoding:
     def __init__(self, c, options):
         self.c, self.o = c, dict(self.defaults)
         for key, text in options.items():
-            if key in self.o:
+            owner, _, key = key.rpartition(".")
+            if key in self.o and owner in ("", self.name):
                 self.o[key] = type(self.o[key])(text)
         self.sees_key_shift = False  # whether a vector added to all keys moves a row's differences
 
@@ -708,7 +709,7 @@ def make_stack(c):
     names = c["pe"].split("+")
     options = dict(pair.split("=") for pair in c["pe_opts"].split(",") if pair)
     for key in options:
-        assert any(key in CLASSES[name].defaults for name in names), key
+        assert any(key.rpartition(".")[2] in CLASSES[name].defaults for name in names), key
     return [CLASSES[name](c, options) for name in names]
 
 

@@ -23,7 +23,7 @@ static const struct theorem_row beside[] = {
     {"tupe+urpe", NULL, "softmax"},
     {"tupe+t5", NULL, "softmax"},
     {"rope+t5", NULL, "softmax"},
-    {"rope+shaw", "values=no", "softmax"},
+    {"rope+shaw", "shaw.values=no", "softmax"},
     {"sinusoidal+t5", NULL, "softmax"},
     {"learned+rope", NULL, "softmax"},
     {"conv+t5", NULL, "softmax"},

@@ -69,7 +69,8 @@ void transformer_xl_attention(const struct pe_context *context, struct pe_attent
 {
     struct ag_attention *op = &attention->op;
     struct ag_graph *graph = context->graph;
-    op->query = ag_add(graph, op->query, query_bias(context, "u", shared));
+    attention->turn = query_bias(context, "u", shared);
+    op->query = ag_add(graph, op->query, attention->turn);
     op->relative_query = ag_add(graph, attention->query, query_bias(context, "v", shared));
     op->query_relative.table = position_keys(context);
     if (reach(context) < context->length - 1)

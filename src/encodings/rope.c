@@ -1,0 +1,171 @@
+// RoPE: queries and keys turned by their positions, pair of channels by pair, so that their
+// products depend on the distance (Su, Lu, Pan, Murtadha, Wen, Liu 2021, arXiv 2104.09864).
+//
+//   q_i <- R_i q_i, k_j <- R_j k_j;  R_i turns pair c by i theta_c, theta_c = base^(-2c/r)
+//
+// The first r = 2 floor(fraction D / 2) channels of a head turn (GPT-J, GPT-NeoX: the exponent
+// counts in the r channels that turn, unlike p-RoPE's). layout=pair turns channels (2c, 2c+1), as
+// RoFormer and GPT-J do; layout=half (c, c + r/2), as GPT-NeoX and Hugging Face's LLaMA: the same
+// but for the order of channels, and a silent trap when weights move. values=v turns the values too
+// (Su, article 8130), which marks absolute positions; values=vo also turns the output back, o_i =
+// sum_j A_ij R_{j-i} v_j, which is relative again; either solves the probe. Frequencies can be
+// trained, each head's and layer's, as theta exp(shift): they start as they are and stay positive.
+// Under --attention linear the numerator alone is turned.
+#include <math.h>
+#include <stdio.h>
+
+#include "../../autograd/base/err.h"
+#include "common/build.h"
+#include "common/rotary.h"
+
+enum values { NONE, V, VO };
+enum { COSINE, SINE };
+
+struct settings {
+    int layout, values;
+    double base, fraction;
+    bool trainable;
+};
+
+static const struct option_def options[] = {
+    {"layout", OPTION_CHOICE, offsetof(struct settings, layout), "pair", 0, 0, "pair|half",
+     "which channels are a pair: neighbours, or one of either half"},
+    {"base", OPTION_REAL, offsetof(struct settings, base), "10000", 1.0001, 1e12, NULL,
+     "ratio of the largest to the smallest wavelength"},
+    {"fraction", OPTION_REAL, offsetof(struct settings, fraction), "1", 0, 1, NULL,
+     "part of a head's channels that turn"},
+    {"values", OPTION_CHOICE, offsetof(struct settings, values), "none", 0, 0, "none|v|vo",
+     "turn the values too; and the output back"},
+    {"trainable", OPTION_BOOL, offsetof(struct settings, trainable), "no", 0, 0, NULL,
+     "train the frequencies of each layer and head"},
+    {0},
+};
+
+static int64_t pairs(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    return (int64_t)(settings->fraction * (double)context->head_dim / 2);
+}
+
+static int check(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    if (settings->fraction == 1 && context->head_dim % 2)
+        return err_set(ERR_ARGUMENT,
+                       "rope turns pairs of channels, and --dim / --heads is %lld, an odd number; "
+                       "change one of them, or take --pe-opt fraction below 1",
+                       (long long)context->head_dim);
+    if (pairs(context) < 1)
+        return err_set(ERR_ARGUMENT,
+                       "rope: fraction %g of %lld channels a head is no pair; raise it",
+                       settings->fraction, (long long)context->head_dim);
+    return 0;
+}
+
+static double frequency(const struct pe_context *context, int64_t pair)
+{
+    const struct settings *settings = context->settings;
+    return pow(settings->base, -(double)pair / (double)pairs(context));
+}
+
+static double angle(const struct pe_context *context, int64_t position, int64_t pair)
+{
+    return (double)position * frequency(context, pair);
+}
+
+// exp(shift) of the layer, [1, H, P].
+static ag_t *stretch(const struct pe_context *context)
+{
+    ag_t *shift = pe_of_layer(context, "log_frequency_shift",
+                              ag_shape2(context->heads, pairs(context)), 0, 0);
+    return ag_reshape(context->graph, ag_exp(context->graph, shift),
+                      ag_shape3(1, context->heads, pairs(context)));
+}
+
+// The layer's trained angles, [T, H, P].
+static ag_t *trained_angles(const struct pe_context *context)
+{
+    ag_t *angles = ag_reshape(context->graph, pe_angles(context, pairs(context), angle),
+                              ag_shape3(context->length, 1, pairs(context)));
+    return ag_mul(context->graph, angles, stretch(context));
+}
+
+// Cosines and sines into the context's memo: once for all layers, or the layer's own.
+static void prepare(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    if (settings->trainable) {
+        ag_t *angles = trained_angles(context);
+        context->memo[COSINE] = ag_cos(context->graph, angles);
+        context->memo[SINE] = ag_sin(context->graph, angles);
+    } else if (!context->memo[COSINE]) {
+        pe_rotation(context, pairs(context), angle, &context->memo[COSINE], &context->memo[SINE]);
+    }
+}
+
+static void attention(const struct pe_context *context, struct pe_attention *attention)
+{
+    const struct settings *settings = context->settings;
+    enum ag_layout layout = (enum ag_layout)settings->layout;
+    prepare(context);
+    ag_t *cosine = context->memo[COSINE], *sine = context->memo[SINE];
+    pe_turn(context, attention, cosine, sine, layout);
+    if (settings->values != NONE)
+        attention->op.value = ag_rotate(context->graph, attention->op.value, cosine, sine,
+                                        context->heads, layout, false);
+}
+
+static ag_t *attention_output(const struct pe_context *context, ag_t *output)
+{
+    const struct settings *settings = context->settings;
+    if (settings->values != VO)
+        return output;
+    return ag_rotate(context->graph, output, context->memo[COSINE], context->memo[SINE],
+                     context->heads, (enum ag_layout)settings->layout, true);
+}
+
+static unsigned claims_with(const void *of)
+{
+    const struct settings *settings = of;
+    unsigned claims = PE_EXTRAPOLATES | PE_NORM_PRESERVING | PE_POSITION_IN_LOGITS;
+    if (settings->values != NONE)
+        claims |= PE_PROBE_ENCODER | PE_PROBE_DECODER;
+    return settings->values == V ? claims : claims | PE_SHIFT_INVARIANT;
+}
+
+static void tables(const struct pe_context *context, struct pe_tables *tables)
+{
+    const struct settings *settings = context->settings;
+    struct pe_table table = {.name = "rotation_angles",
+                             .axis = {"position", "pair"},
+                             .shared_layers = true,
+                             .trained_rows = context->train_length};
+    if (settings->trainable) {
+        table.tensor = ag_keep(pe_all_layers(context, trained_angles));
+        table.shared_layers = false;
+        table.axis[0] = "layer";
+        table.axis[1] = "position";
+        table.axis[2] = "head";
+        table.axis[3] = "pair";
+    } else {
+        table.tensor = ag_keep(pe_angles(context, pairs(context), angle));
+    }
+    tables->table[tables->count++] = table;
+}
+
+const struct pe_def pe_rope = {
+    .name = "rope",
+    .title = "rotary positions",
+    .family = "rotary",
+    .formula = "S_ij = s <R_i q_i, R_j k_j>, R_i turns channel pair c by i base^(-2c/r)",
+    .paper = "Su, Lu, Pan, Murtadha, Wen, Liu 2021, arXiv 2104.09864",
+    .aliases = "rotary|roformer|rope-linear",
+    .options = options,
+    .settings_size = sizeof(struct settings),
+    .claims = PE_EXTRAPOLATES | PE_NORM_PRESERVING | PE_POSITION_IN_LOGITS | PE_SHIFT_INVARIANT,
+    .claims_with = claims_with,
+    .check = check,
+    .attention = attention,
+    .attention_output = attention_output,
+    .tables = tables,
+};
