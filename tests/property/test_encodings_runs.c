@@ -32,9 +32,10 @@ static bool wrong(const struct encoding_case *what, const char *why)
 static void gradients(const struct encoding_case *what, int threads, struct encoding_model *m)
 {
     encoding_build(m, what,
-                   &(struct encoding_shape){.batch = 24,
+                   &(struct encoding_shape){.batch = 12,
                                             .height = 3,
                                             .width = 11,
+                                            .layers = 1,
                                             .heads = 4,
                                             .dim = 64,
                                             .dropout = 0.2,
@@ -327,6 +328,10 @@ static bool exports(const struct encoding_case *what)
 {
     struct trainer trainer;
     struct history history;
+    const char *plus = strchr(what->pe, '+');
+    // Of pairs it matters that two tables may have one name: one order, one architecture.
+    if (plus && (what->causal || strncmp(what->pe, plus + 1, strlen(plus + 1)) > 0))
+        return true;
     small_run(what);
     if (!begin(&trainer))
         return true;

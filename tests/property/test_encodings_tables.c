@@ -168,7 +168,7 @@ static bool agrees(const struct encoding_case *what, const struct pe_table *tabl
 // grid, positions move with its width.
 static bool tables_of_other_lengths(const struct encoding_case *what)
 {
-    static const int64_t lengths[] = {5, 24};
+    static const int64_t lengths[] = {6, 24}; // grids of as many rows
     struct encoding_model m;
     bool good = true;
     encoding_build(&m, what, &shape);
