@@ -9,6 +9,7 @@
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
 #include "../../autograd/base/rng.h"
+#include "../../src/encodings/common/theorem.h"
 
 // Numbers that tests want other than by default, so that tables clip within short rows. A key that
 // an encoding has not is left out.
@@ -30,17 +31,11 @@ struct encoding_text encoding_text(const struct encoding_case *what)
     return t;
 }
 
-unsigned encoding_claims_of(const struct pe_stack *stack, int i)
-{
-    const struct pe_def *def = stack->def[i];
-    return def->claims_with ? def->claims_with(stack->settings[i]) : def->claims;
-}
-
 unsigned encoding_claims(const struct pe_stack *stack)
 {
     unsigned claims = ~0u;
     for (int i = 0; i < stack->count; i++)
-        claims &= encoding_claims_of(stack, i);
+        claims &= pe_stack_claims(stack, i);
     return claims;
 }
 

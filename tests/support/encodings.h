@@ -41,8 +41,6 @@ struct encoding_text encoding_text(const struct encoding_case *what);
 
 // What all encodings of the stack claim, under these settings.
 unsigned encoding_claims(const struct pe_stack *stack);
-// The claims of one encoding of it.
-unsigned encoding_claims_of(const struct pe_stack *stack, int i);
 
 // Rows of tokens are a grid for those that ask for one, and a line for all others.
 struct encoding_shape {
