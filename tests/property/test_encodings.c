@@ -535,6 +535,8 @@ static bool keeps_its_length_claim(const struct encoding_case *what)
     int64_t end = end_of(&m), twice = 2 * m.length;
     if (end && end < m.length)
         good = wrong(what, "ends at %lld, before the training length", (long long)end);
+    if (claimed && end && end <= m.length)
+        good = wrong(what, "claims lengths past training, and ends at %lld", (long long)end);
     if (claimed && (!end || end >= twice))
         good &= captures(what, &m, twice);
     if (claimed && end && end < twice)
