@@ -23,4 +23,9 @@ int command_error(const char *line);
 // The same with "Try 'posgrad NAME --help'." after it, and returns 2.
 int command_usage(const char *name, const char *line);
 
+// Refuses an output file that would replace a file of a run: the one at `source` (or NULL), or
+// checkpoint.h5, its elder copies, config.json or metrics.jsonl beside a checkpoint.h5. 0, or
+// ERR_ARGUMENT.
+int command_output(const char *output, const char *source);
+
 #endif

@@ -113,6 +113,8 @@ static int export(const struct arguments *arguments, const struct export_format 
     char path[4096];
     struct export_source source;
     int code = run_file(arguments->run, path, sizeof path);
+    if (code == 0)
+        code = command_output(arguments->output, path);
     struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL;
     if (!reader)
         return ERR_FILE;

@@ -77,12 +77,15 @@ static int check_usage(const struct arguments *arguments)
 
 static int trace(const struct arguments *arguments)
 {
+    int code = command_output(arguments->output, arguments->run);
+    if (code < 0)
+        return code;
     struct trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer)
         return err_set(ERR_MEMORY, "out of memory");
-    int code = arguments->run ? checkpoint_load_trainer(trainer, arguments->run,
-                                                        arguments->train.settings.threads)
-                              : trainer_init(trainer, &arguments->train.settings);
+    code = arguments->run
+               ? checkpoint_load_trainer(trainer, arguments->run, arguments->train.settings.threads)
+               : trainer_init(trainer, &arguments->train.settings);
     if (code == 0) {
         code = trace_write(arguments->output, trainer);
         trainer_release(trainer);

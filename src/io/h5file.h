@@ -67,8 +67,9 @@ void h5_library_version(char *text, size_t size);
 // --- shared by every file that posgrad writes
 // Writes `size` bytes to `path` through "<path>.tmp": write, fsync, rename, fsync of the folder.
 // Mode 0644 less umask. On failure the old file stays and the temporary file is removed; only when
-// the folder's sync fails is the new file there already, and the line says so. A limit on file size
-// (ulimit -f) also raises SIGXFSZ: programs must ignore it, or they end before the error.
+// the folder's sync fails is the new file there already, and the line says so. Of a symbolic link
+// the target is replaced; a device or FIFO is written into, without any of this. A limit on file
+// size (ulimit -f) also raises SIGXFSZ: programs must ignore it, or they end before the error.
 int file_publish(const char *path, const void *bytes, size_t size);
 // The whole file in a malloc'ed block, a NUL after it; at most `limit` bytes.
 int file_read(const char *path, size_t limit, char **bytes, size_t *size);

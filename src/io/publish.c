@@ -92,7 +92,7 @@ static int sync_folder(const char *path, char *folder)
     return 0;
 }
 
-int file_publish(const char *path, const void *bytes, size_t size)
+static int publish_regular(const char *path, const void *bytes, size_t size)
 {
     size_t length = strlen(path);
     char *temporary = malloc(length + sizeof ".tmp");
@@ -109,6 +109,46 @@ int file_publish(const char *path, const void *bytes, size_t size)
         code = sync_folder(path, temporary);
     free(temporary);
     return code;
+}
+
+// A device or a FIFO is written into: a file renamed to its name would take its place.
+static int write_special(const char *path, const void *bytes, size_t size)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
+    int error = write_all(fd, bytes, size) < 0 ? errno : 0;
+    if (close(fd) < 0 && !error)
+        error = errno;
+    return error ? err_set(ERR_FILE, "cannot write %s: %s", path, strerror(error)) : 0;
+}
+
+// What a symbolic link leads to is replaced, not the link; one that leads nowhere is an error, as
+// nothing could be put in its target's place atomically.
+static int publish_through_link(const char *path, const void *bytes, size_t size)
+{
+    char *target = realpath(path, NULL);
+    if (!target)
+        return err_set(ERR_FILE, "cannot follow the link %s: %s", path, strerror(errno));
+    int code = publish_regular(target, bytes, size);
+    free(target);
+    return code;
+}
+
+int file_publish(const char *path, const void *bytes, size_t size)
+{
+    struct stat target, link;
+    size_t length = strlen(path);
+    if (length && path[length - 1] == '/')
+        return err_set(ERR_FILE, "%s is the name of a folder, and a file is wanted", path);
+    bool there = stat(path, &target) == 0;
+    if (there && S_ISDIR(target.st_mode))
+        return err_set(ERR_FILE, "%s is a folder, and a file is wanted", path);
+    if (there && !S_ISREG(target.st_mode))
+        return write_special(path, bytes, size);
+    if (lstat(path, &link) == 0 && S_ISLNK(link.st_mode))
+        return publish_through_link(path, bytes, size);
+    return publish_regular(path, bytes, size);
 }
 
 // Bytes read into `bytes`, at most `size`; -1 with errno.

@@ -71,4 +71,36 @@ cmp -s flipped.h5 learned/checkpoint.h5 && printf '\000' | dd of=flipped.h5 bs=1
 refused "inspect: damaged" 1 'flipped.h5.*damaged' "$POSGRAD" inspect flipped.h5
 : >empty.h5
 refused "inspect: empty" 1 'empty' "$POSGRAD" inspect empty.h5
+# What must not be replaced.
+cp learned/checkpoint.h5 copy.h5
+refused "export over the checkpoint" 1 'another name' \
+    "$POSGRAD" export learned -o learned/checkpoint.h5 --format npy
+refused "export over its config" 1 'another name' "$POSGRAD" export learned -o learned/config.json
+refused "export over its source" 1 'another name' "$POSGRAD" export copy.h5 -o ./copy.h5 --format npy
+refused "trace over the checkpoint" 1 'another name' "$POSGRAD" trace learned -o learned/checkpoint.h5
+refused "trace over its source" 1 'another name' "$POSGRAD" trace copy.h5 -o copy.h5
+if cmp -s copy.h5 learned/checkpoint.h5 && [ -s learned/config.json ]; then
+    ok "the run is untouched"
+else
+    fail "the run is untouched" "it is not"
+fi
+mkfifo pipe
+timeout 20 cat pipe >through.csv &
+run timeout 20 "$POSGRAD" export learned -o pipe --format csv
+[ -p pipe ] && wait $!
+if [ "$status" -eq 0 ] && cmp -s through.csv table.csv && [ -p pipe ]; then
+    ok "into a pipe, which stays"
+else
+    fail "into a pipe" "exit $status, $(ls -l pipe)"
+fi
+echo old >linked.csv
+ln -s linked.csv link.csv
+run "$POSGRAD" export learned -o link.csv
+if [ -L link.csv ] && cmp -s linked.csv table.csv; then ok "through a link, which stays"; else fail "through a link" "$(ls -l link.csv)"; fi
+if [ -c /dev/full ]; then
+    ln -s /dev/full full.csv # so that a mistake here replaces the link, not the device
+    refused "into a full device" 1 'full.csv: No space' "$POSGRAD" export learned -o full.csv
+fi
+refused "into a folder" 1 'is a folder' "$POSGRAD" export learned -o learned --format csv
+refused "into a name that ends in a slash" 1 'folder' "$POSGRAD" export learned -o new/ --format csv
 finish
