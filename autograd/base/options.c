@@ -10,6 +10,21 @@
 
 #include "err.h"
 
+// How a message names an option: a flag as it is typed, or "WHAT: key".
+struct label {
+    char text[160];
+};
+
+static struct label label_of(const char *what, const char *key)
+{
+    struct label label;
+    if (what)
+        snprintf(label.text, sizeof label.text, "%.90s: %.60s", what, key);
+    else
+        snprintf(label.text, sizeof label.text, "--%.60s", key);
+    return label;
+}
+
 static void *field(const struct option_def *option, void *settings)
 {
     return (char *)settings + option->offset;
@@ -30,10 +45,11 @@ static int parse_int(const struct option_def *o, void *at, const char *what, con
     long long x = strtoll(value, &end, 10);
     bool number = *end == '\0' && (*value == '-' || isdigit((unsigned char)*value));
     if (!number)
-        return err_set(ERR_ARGUMENT, "%s: %s '%s' is not a whole number", what, o->key, value);
+        return err_set(ERR_ARGUMENT, "%s '%s' is not a whole number", label_of(what, o->key).text,
+                       value);
     if (errno == ERANGE || (double)x < o->min || (double)x > o->max)
-        return err_set(ERR_ARGUMENT, "%s: %s %s is out of range; it must be from %.0f to %.0f",
-                       what, o->key, value, o->min, o->max);
+        return err_set(ERR_ARGUMENT, "%s %s is out of range; it must be from %.0f to %.0f",
+                       label_of(what, o->key).text, value, o->min, o->max);
     memcpy(at, &(int64_t){x}, sizeof(int64_t));
     return 0;
 }
@@ -43,10 +59,11 @@ static int parse_real(const struct option_def *o, void *at, const char *what, co
     char *end = NULL;
     double x = strtod(value, &end);
     if (end == value || *end != '\0' || !isfinite(x) || isspace((unsigned char)*value))
-        return err_set(ERR_ARGUMENT, "%s: %s '%s' is not a finite number", what, o->key, value);
+        return err_set(ERR_ARGUMENT, "%s '%s' is not a finite number", label_of(what, o->key).text,
+                       value);
     if (!(x >= o->min && x <= o->max))
-        return err_set(ERR_ARGUMENT, "%s: %s %s is out of range; it must be from %g to %g", what,
-                       o->key, value, o->min, o->max);
+        return err_set(ERR_ARGUMENT, "%s %s is out of range; it must be from %g to %g",
+                       label_of(what, o->key).text, value, o->min, o->max);
     memcpy(at, &x, sizeof x);
     return 0;
 }
@@ -56,7 +73,8 @@ static int parse_bool(const struct option_def *o, void *at, const char *what, co
     static const char *const words[] = {"0", "no", "false", "off", "1", "yes", "true", "on"};
     int word = name_index(words, 8, value);
     if (word < 0)
-        return err_set(ERR_ARGUMENT, "%s: %s '%s' is not yes or no", what, o->key, value);
+        return err_set(ERR_ARGUMENT, "%s '%s' is not yes or no", label_of(what, o->key).text,
+                       value);
     memcpy(at, &(bool){word >= 4}, sizeof(bool));
     return 0;
 }
@@ -64,7 +82,7 @@ static int parse_bool(const struct option_def *o, void *at, const char *what, co
 static int parse_string(const struct option_def *o, char *at, const char *what, const char *value)
 {
     if (strlen(value) >= OPTION_TEXT)
-        return err_set(ERR_ARGUMENT, "%s: %s is longer than %d bytes", what, o->key,
+        return err_set(ERR_ARGUMENT, "%s is longer than %d bytes", label_of(what, o->key).text,
                        OPTION_TEXT - 1);
     strcpy(at, value);
     return 0;
@@ -93,10 +111,10 @@ static int parse_choice(const struct option_def *o, void *at, const char *what, 
     if (index < 0) {
         const char *near = name_nearest(word, count, value);
         if (near)
-            return err_set(ERR_ARGUMENT, "%s: %s '%s' is unknown; did you mean '%s'?", what, o->key,
-                           value, near);
-        return err_set(ERR_ARGUMENT, "%s: %s '%s' is unknown; it is one of %s", what, o->key, value,
-                       o->choices);
+            return err_set(ERR_ARGUMENT, "%s '%s' is unknown; did you mean '%s'?",
+                           label_of(what, o->key).text, value, near);
+        return err_set(ERR_ARGUMENT, "%s '%s' is unknown; it is one of %s",
+                       label_of(what, o->key).text, value, o->choices);
     }
     memcpy(at, &index, sizeof index);
     return 0;
@@ -117,7 +135,7 @@ static int parse(const struct option_def *o, void *settings, const char *what, c
     case OPTION_CHOICE:
         return parse_choice(o, at, what, value);
     }
-    return err_set(ERR_ARGUMENT, "%s: %s has no type", what, o->key);
+    return err_set(ERR_ARGUMENT, "%s has no type", label_of(what, o->key).text);
 }
 
 void options_defaults(const struct option_def *table, void *settings)
@@ -133,8 +151,13 @@ static int unknown_key(const struct option_def *table, const char *what, const c
     for (const struct option_def *o = table; o && o->key && count < 256; o++)
         names[count++] = o->key;
     if (count == 0)
-        return err_set(ERR_ARGUMENT, "%s: there are no options, and '%s' was given", what, key);
+        return err_set(ERR_ARGUMENT, "%s: there are no options, and '%s' was given",
+                       what ? what : "options", key);
     const char *near = name_nearest(names, count, key);
+    if (!what && near)
+        return err_set(ERR_ARGUMENT, "no option is called '--%s'; did you mean '--%s'?", key, near);
+    if (!what)
+        return err_set(ERR_ARGUMENT, "no option is called '--%s'", key);
     if (near)
         return err_set(ERR_ARGUMENT, "%s: no option '%s'; did you mean '%s'?", what, key, near);
     return err_set(ERR_ARGUMENT, "%s: no option '%s'", what, key);

@@ -36,7 +36,7 @@ void options_defaults(const struct option_def *table, void *settings);
 
 // Parses `value` into the field of `key` ('-' and '_' are the same in keys). ERR_ARGUMENT names
 // the key, the value and what would be right; an unknown key gets the nearest one. `what` is used
-// in the message: "--task-opt of task copy".
+// in the message: "--task-opt of task copy"; with NULL the key is a flag, and is named as typed.
 int options_set(const struct option_def *table, void *settings, const char *what, const char *key,
                 const char *value);
 

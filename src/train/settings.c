@@ -103,7 +103,7 @@ int train_settings_assign(struct train_settings *settings, const char *key, cons
     const struct pair_list *list = pair_list_find(key);
     if (list)
         return append_pair(settings, list, value);
-    return options_set(train_options, settings, "train", key, value);
+    return options_set(train_options, settings, NULL, key, value);
 }
 
 static int check_pe(const char *text)

@@ -18,17 +18,17 @@ start "an option without a value" 2 "KEY=VALUE" --pe-opt nothing
 start "a word too many" 2 "'probe'" probe
 
 start "dim not divisible by heads" '1' 'dim.*heads|heads.*dim' --dim 7
-start "negative" 2 "layers.*-1" --layers -1
-start "zero" 2 "heads.*0" --heads 0
-start "too large for any integer" 2 "steps" --steps 99999999999999999999
-start "trailing letters" 2 "steps.*12abc" --steps 12abc
-start "empty number" 2 "steps" --steps=
-start "not a number" 2 "lr.*nan" --lr nan
-start "infinite" 2 "lr" --lr inf
-start "too large for a real" 2 "lr" --lr 1e999
-start "a real for an integer" 2 "steps.*1.5" --steps 1.5
-start "probability out of range" 2 "dropout" --dropout 1.5
-start "neither architecture" 2 "arch" --arch sideways
+start "negative" 2 "^posgrad: --layers '?-1" --layers -1
+start "zero" 2 "^posgrad: --heads '?0" --heads 0
+start "too large for any integer" 2 "^posgrad: --steps 9+ is out of range" --steps 99999999999999999999
+start "trailing letters" 2 "^posgrad: --steps '?12abc" --steps 12abc
+start "empty number" 2 "^posgrad: --steps ''" --steps=
+start "not a number" 2 "^posgrad: --lr '?nan" --lr nan
+start "infinite" 2 "^posgrad: --lr 'inf'" --lr inf
+start "too large for a real" 2 "^posgrad: --lr '1e999'" --lr 1e999
+start "a real for an integer" 2 "^posgrad: --steps '?1.5" --steps 1.5
+start "probability out of range" 2 "^posgrad: --dropout 1.5" --dropout 1.5
+start "neither architecture" 2 "^posgrad: --arch 'sideways'" --arch sideways
 [ ! -e new ] && ok "no folder is left" || fail "no folder is left" "there is one"
 
 refused "text without --data" 1 '--data' "$TRAIN" --pe learned --task text "${small[@]}" --out-dir new

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,7 +146,9 @@ static void values_are_parsed_strictly(void **state)
         int code = train_settings_assign(&settings, bad[i][0], bad[i][1]);
         if (code != ERR_ARGUMENT)
             fail_msg("--%s '%s' was taken", bad[i][0], bad[i][1]);
-        expect_error(code, ERR_ARGUMENT, bad[i][0]);
+        char flag[64];
+        snprintf(flag, sizeof flag, "--%s", bad[i][0]);
+        expect_error(code, ERR_ARGUMENT, flag);
     }
 }
 
