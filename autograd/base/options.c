@@ -217,7 +217,7 @@ int options_get(const struct option_def *option, const void *settings, char *tex
         used = print_real(number, text, size);
         break;
     case OPTION_BOOL:
-        used = snprintf(text, size, "%d", *at != 0);
+        used = snprintf(text, size, "%s", *at ? "yes" : "no");
         break;
     case OPTION_STRING:
         used = snprintf(text, size, "%s", at);

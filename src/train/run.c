@@ -282,14 +282,17 @@ static int set_folder(struct run *run, const char *folder)
     return 0;
 }
 
-static int write_config(struct run *run)
+static int write_config(const struct run *run, const char *text)
 {
     char path[OPTION_TEXT + 64];
-    char *text = train_settings_to_json(&run->trainer.settings);
-    if (!text)
-        return ERR_ARGUMENT;
     snprintf(path, sizeof path, "%s/config.json", run->folder);
-    int code = file_publish(path, text, strlen(text));
+    return file_publish(path, text, strlen(text));
+}
+
+static int rewrite_config(const struct run *run)
+{
+    char *text = train_settings_to_json(&run->trainer.settings);
+    int code = text ? write_config(run, text) : ERR_ARGUMENT;
     free(text);
     return code;
 }
@@ -305,8 +308,12 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
 {
     char folder[OPTION_TEXT];
     clear(run, observer);
-    // The model is made first: a mistake in the settings touches no folder.
+    // The model is made first, and the text of config.json: a mistake in the settings touches no
+    // folder.
     int code = trainer_init(&run->trainer, settings);
+    char *config = code == 0 ? train_settings_to_json(settings) : NULL;
+    if (code == 0 && !config)
+        code = ERR_ARGUMENT;
     if (code == 0)
         code = train_settings_folder(settings, folder, sizeof folder);
     if (code == 0)
@@ -316,9 +323,10 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
         code = run->trainer.lock < 0 ? run->trainer.lock : 0;
     }
     if (code == 0)
-        code = write_config(run);
+        code = write_config(run, config);
     if (code == 0)
         code = open_metrics(run);
+    free(config);
     if (code < 0)
         run_release(run);
     return code;
@@ -369,6 +377,11 @@ static void say_steps(const struct run *run, const struct train_settings *s, int
             schedule->name, (long long)s->steps);
 }
 
+static const char *shown(const char *value)
+{
+    return value[0] ? value : "not set";
+}
+
 static int change_option(struct train_settings *s, const struct option_def *row, const char *value)
 {
     char before[OPTION_TEXT], after[OPTION_TEXT];
@@ -383,7 +396,7 @@ static int change_option(struct train_settings *s, const struct option_def *row,
         return err_set(ERR_ARGUMENT,
                        "--%s is %s in the run and was given as %s; it defines the run: leave it "
                        "out, or start a new run",
-                       row->key, before, after);
+                       row->key, shown(before), shown(after));
     return 0;
 }
 
@@ -509,7 +522,7 @@ static int resume_locked(struct run *run, struct checkpoint *checkpoint, int loc
         return code;
     }
     run->trainer.lock = lock;
-    code = write_config(run);
+    code = rewrite_config(run);
     return code == 0 ? open_metrics(run) : code;
 }
 

@@ -98,12 +98,60 @@ static int append_pair(struct train_settings *settings, const struct pair_list *
     return 0;
 }
 
+// Names are kept as the lists spell them, so that 'Learned' and an alias make the run that
+// 'learned' makes, in the folder of that name. What no list has is left, for train_settings_check
+// to refuse.
+static void canonical_stack(char pe[OPTION_TEXT])
+{
+    char text[OPTION_TEXT];
+    size_t used = 0;
+    for (const char *p = pe;;) {
+        char name[OPTION_TEXT];
+        size_t size = strcspn(p, "+");
+        memcpy(name, p, size);
+        name[size] = '\0';
+        const struct pe_def *def = pe_find(name);
+        int length = snprintf(text + used, sizeof text - used, "%s%s", def ? def->name : name,
+                              p[size] ? "+" : "");
+        if (!def || length < 0 || (size_t)length >= sizeof text - used)
+            return;
+        used += (size_t)length;
+        if (!p[size])
+            break;
+        p += size + 1;
+    }
+    strcpy(pe, text);
+}
+
+static void canonical(struct train_settings *settings)
+{
+    const struct task_def *task = task_find(settings->task);
+    const struct optimizer_def *optimizer = optimizer_find(settings->optimizer);
+    const struct schedule_def *schedule = schedule_find(settings->schedule);
+    canonical_stack(settings->pe);
+    if (task)
+        strcpy(settings->task, task->name);
+    if (optimizer)
+        strcpy(settings->optimizer, optimizer->name);
+    if (schedule)
+        strcpy(settings->schedule, schedule->name);
+}
+
+static int set_option(struct train_settings *settings, const char *what, const char *key,
+                      const char *value)
+{
+    int code = options_set(train_options, settings, what, key, value);
+    if (code == 0)
+        canonical(settings);
+    return code;
+}
+
 int train_settings_assign(struct train_settings *settings, const char *key, const char *value)
 {
     const struct pair_list *list = pair_list_find(key);
     if (list)
         return append_pair(settings, list, value);
-    return options_set(train_options, settings, NULL, key, value);
+    return set_option(settings, NULL, key, value);
 }
 
 static int check_pe(const char *text)
@@ -283,7 +331,7 @@ static int read_value(struct train_settings *settings, const char *key, const js
         return err_set(ERR_ARGUMENT, "config: '%s' must be a number, a text, or true or false",
                        key);
     }
-    return options_set(train_options, settings, "config", key, typed);
+    return set_option(settings, "config", key, typed);
 }
 
 int train_settings_from_json(struct train_settings *settings, const char *text)

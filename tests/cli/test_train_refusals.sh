@@ -29,6 +29,8 @@ start "too large for a real" 2 "^posgrad: --lr '1e999'" --lr 1e999
 start "a real for an integer" 2 "^posgrad: --steps '?1.5" --steps 1.5
 start "probability out of range" 2 "^posgrad: --dropout 1.5" --dropout 1.5
 start "neither architecture" 2 "^posgrad: --arch 'sideways'" --arch sideways
+refused "a folder's name that JSON cannot hold" 1 'out-dir.*UTF-8' \
+    "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir $'new/\xff'
 [ ! -e new ] && ok "no folder is left" || fail "no folder is left" "there is one"
 
 refused "text without --data" 1 '--data' "$TRAIN" --pe learned --task text "${small[@]}" --out-dir new
@@ -74,6 +76,10 @@ fi
 refused "resume: not there" 1 'nowhere' "$TRAIN" --resume nowhere
 refused "resume: another encoding" 1 'pe' "$TRAIN" --resume run --pe none
 refused "resume: another width" 1 'dim' "$TRAIN" --resume run --dim 16
+refused "resume: data where there was none" 1 '--data is not set in the run' \
+    "$TRAIN" --resume run --data x
+refused "resume: another yes" 1 '--tie is no in the run and was given as yes' "$TRAIN" --resume run --tie
+good "resume: the same name in capitals" 'accuracy' "$TRAIN" --resume run --pe Learned --quiet
 # Nothing is said of the changes that are allowed before all of them are known to be.
 refused "resume: fewer steps" 1 'step 4 already' "$TRAIN" --resume run --steps 2
 refused "resume: a change allowed, then one refused" 1 'dim' "$TRAIN" --resume run --log-every 3 --dim 16

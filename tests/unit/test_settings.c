@@ -190,6 +190,25 @@ static void names_are_checked(void **state)
     expect_error(train_settings_check(&settings), ERR_ARGUMENT, "adamw");
 }
 
+static void names_are_kept_as_the_lists_spell_them(void **state)
+{
+    (void)state;
+    train_settings_init(&settings);
+    set("pe", "SINUSOIDAL+Learned");
+    set("task", "Probe");
+    set("optimizer", "AdamW");
+    set("schedule", "inverse_sqrt");
+    assert_string_equal(settings.pe, "sinusoidal+learned");
+    assert_string_equal(settings.task, "probe");
+    assert_string_equal(settings.optimizer, "adamw");
+    assert_string_equal(settings.schedule, "inverse-sqrt");
+    set("pe", "Learned+lerned"); // left as typed, for the line that refuses it
+    assert_string_equal(settings.pe, "Learned+lerned");
+    train_settings_init(&settings);
+    assert_int_equal(train_settings_from_json(&settings, "{\"pe\": \"Learned\"}"), 0);
+    assert_string_equal(settings.pe, "learned");
+}
+
 static void folder_is_named_after_the_run(void **state)
 {
     (void)state;
@@ -216,6 +235,7 @@ int main(void)
         cmocka_unit_test(values_are_parsed_strictly),
         cmocka_unit_test(pairs_have_an_end),
         cmocka_unit_test(names_are_checked),
+        cmocka_unit_test(names_are_kept_as_the_lists_spell_them),
         cmocka_unit_test(folder_is_named_after_the_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
