@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/options.h"
 
 int command_error(const char *line)
 {
@@ -21,6 +22,112 @@ int command_usage(const char *name, const char *line)
     fprintf(stderr, "Try 'posgrad%s%s --help'.\n", name && *name ? " " : "", name ? name : "");
     return 2;
 }
+
+// --- arguments
+
+enum { MAX_FLAGS = 128 };
+
+// Every option of a parser and of its children.
+struct flags {
+    int count;
+    const struct argp_option *option[MAX_FLAGS];
+};
+
+static void collect(struct flags *flags, const struct argp *argp)
+{
+    static const struct argp_option of_argp[] = {{"help", '?', NULL, 0, NULL, 0},
+                                                 {"usage", 0, NULL, 0, NULL, 0},
+                                                 {"version", 'V', NULL, 0, NULL, 0}};
+    if (flags->count == 0)
+        for (int i = 0; i < 3; i++)
+            flags->option[flags->count++] = &of_argp[i];
+    for (const struct argp_option *o = argp->options; o && (o->name || o->key); o++)
+        if (flags->count < MAX_FLAGS)
+            flags->option[flags->count++] = o;
+    for (const struct argp_child *child = argp->children; child && child->argp; child++)
+        collect(flags, child->argp);
+}
+
+static bool takes_next(const struct argp_option *option)
+{
+    return option->arg && !(option->flags & OPTION_ARG_OPTIONAL);
+}
+
+// The option that `size` bytes of `name` begin, or all of whose name they are.
+static const struct argp_option *find_long(const struct flags *flags, const char *name, size_t size)
+{
+    const struct argp_option *found = NULL;
+    for (int i = 0; i < flags->count; i++) {
+        const char *known = flags->option[i]->name;
+        if (!known || strncmp(known, name, size) != 0)
+            continue;
+        found = flags->option[i];
+        if (!known[size])
+            break;
+    }
+    return found;
+}
+
+// Whether the letters after one '-' end in an option whose value is the next argument.
+static bool letters_take_next(const struct flags *flags, const char *letters)
+{
+    for (; *letters; letters++)
+        for (int i = 0; i < flags->count; i++)
+            if (flags->option[i]->key == *letters && flags->option[i]->arg)
+                return !letters[1] && takes_next(flags->option[i]);
+    return false;
+}
+
+static int unknown_flag(const char *command, const struct flags *flags, const char *typed)
+{
+    const char *names[MAX_FLAGS];
+    int count = 0;
+    for (int i = 0; i < flags->count; i++)
+        if (flags->option[i]->name)
+            names[count++] = flags->option[i]->name;
+    const char *near = name_nearest(names, count, typed);
+    if (near)
+        err_set(ERR_ARGUMENT, "unrecognized option '--%s'; did you mean '--%s'?", typed, near);
+    else
+        err_set(ERR_ARGUMENT, "unrecognized option '--%s'", typed);
+    return command_usage(command, err_last());
+}
+
+// getopt finds the unknown option, too, but knows no nearest one.
+static int check_long(const char *command, const struct flags *flags, int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (argv[i][0] != '-' || !argv[i][1])
+            continue;
+        if (argv[i][1] != '-') {
+            i += letters_take_next(flags, argv[i] + 1);
+            continue;
+        }
+        char *name = argv[i] + 2;
+        size_t size = strcspn(name, "=");
+        for (size_t k = 0; k < size; k++)
+            if (name[k] == '_')
+                name[k] = '-';
+        const struct argp_option *option = find_long(flags, name, size);
+        if (!option) {
+            name[size] = '\0';
+            return unknown_flag(command, flags, name);
+        }
+        i += takes_next(option) && !name[size];
+    }
+    return 0;
+}
+
+int command_parse(const char *name, const struct argp *argp, int argc, char **argv, void *input)
+{
+    struct flags flags = {0};
+    collect(&flags, argp);
+    int status = check_long(name, &flags, argc, argv);
+    argp_err_exit_status = 2;
+    return status == 0 && argp_parse(argp, argc, argv, 0, NULL, input) ? 2 : status;
+}
+
+// --- outputs
 
 static bool is_of_a_run(const char *output)
 {

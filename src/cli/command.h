@@ -6,6 +6,7 @@
 #ifndef POSGRAD_COMMAND_H
 #define POSGRAD_COMMAND_H
 
+#include <argp.h>
 #include <stdbool.h>
 
 struct command {
@@ -22,6 +23,10 @@ extern const int command_count;
 int command_error(const char *line);
 // The same with "Try 'posgrad NAME --help'." after it, and returns 2.
 int command_usage(const char *name, const char *line);
+
+// argp_parse, with '_' for '-' in the names of long options and the nearest name for one that is
+// unknown. 0, or the exit code 2 after what is wrong was said.
+int command_parse(const char *name, const struct argp *argp, int argc, char **argv, void *input);
 
 // Refuses an output file that would replace a file of a run: the one at `source` (or NULL), or
 // checkpoint.h5, its elder copies, config.json or metrics.jsonl beside a checkpoint.h5. 0, or

@@ -146,8 +146,7 @@ static int run_command(int argc, char **argv)
                                      NULL};
     struct arguments arguments = {.what = "tables"};
     const struct export_format *format = NULL;
-    arguments_normalise(argc, argv);
-    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
+    if (command_parse("export", &argp, argc, argv, &arguments) != 0)
         return 2;
     if (check_usage(&arguments, &format) < 0)
         return command_usage("export", err_last());

@@ -177,7 +177,7 @@ static int run(int argc, char **argv)
                                      NULL};
     struct arguments arguments = {.seed = 0};
     struct tally tally = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
+    if (command_parse("gradcheck", &argp, argc, argv, &arguments) != 0)
         return 2;
     int code = 0;
     if (arguments.op || !arguments.pe)

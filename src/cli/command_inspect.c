@@ -270,8 +270,7 @@ static int run_command(int argc, char **argv)
         NULL,       NULL,
         NULL};
     struct arguments arguments = {0};
-    arguments_normalise(argc, argv);
-    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
+    if (command_parse("inspect", &argp, argc, argv, &arguments) != 0)
         return 2;
     if (!arguments.run)
         return command_usage("inspect", "RUN is missing: the folder of a run, or a file");

@@ -64,14 +64,17 @@ static struct row op_row(int i)
 }
 
 struct kind {
-    const char *name;
+    const char *name, *flag; // the flag that takes the options of a row, or NULL
     const int *count;
     struct row (*row)(int i);
 };
 static const struct kind kinds[] = {
-    {"encodings", &pe_count, encoding_row},          {"tasks", &task_count, task_row},
-    {"optimizers", &optimizer_count, optimizer_row}, {"schedules", &schedule_count, schedule_row},
-    {"formats", &export_format_count, format_row},   {"ops", &ag_op_count, op_row},
+    {"encodings", "--pe-opt", &pe_count, encoding_row},
+    {"tasks", "--task-opt", &task_count, task_row},
+    {"optimizers", "--optimizer-opt", &optimizer_count, optimizer_row},
+    {"schedules", NULL, &schedule_count, schedule_row},
+    {"formats", NULL, &export_format_count, format_row},
+    {"ops", NULL, &ag_op_count, op_row},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -105,6 +108,9 @@ static void print_text(const struct kind *kind)
         struct row row = kind->row(i);
         printf("%-*s  %s%s%s%s\n", width, row.name, row.title ? row.title : "",
                row.source ? " (" : "", row.source ? row.source : "", row.source ? ")" : "");
+        for (const struct option_def *o = row.options; kind->flag && o && o->key; o++)
+            printf("%*s    %s %s=%s  %s%s%s\n", width, "", kind->flag, o->key, o->default_value,
+                   o->help, o->choices ? ": " : "", o->choices ? o->choices : "");
     }
 }
 
@@ -190,8 +196,7 @@ static int run_command(int argc, char **argv)
                                      NULL,
                                      NULL};
     struct arguments arguments = {0};
-    arguments_normalise(argc, argv);
-    if (argp_parse(&argp, argc, argv, 0, NULL, &arguments))
+    if (command_parse("list", &argp, argc, argv, &arguments) != 0)
         return 2;
     if (!arguments.kind)
         return command_usage(

@@ -165,8 +165,7 @@ static int run_command(int argc, char **argv)
         NULL};
     struct facts facts = {0};
     bool json = false;
-    arguments_normalise(argc, argv);
-    if (argp_parse(&argp, argc, argv, 0, NULL, &json))
+    if (command_parse("system", &argp, argc, argv, &json) != 0)
         return 2;
     gather(&facts);
     if (json)

@@ -113,9 +113,7 @@ static int run_command(int argc, char **argv)
         children,
         help,
         NULL};
-    arguments_normalise(argc, argv);
-    argp_err_exit_status = 2;
-    int status = argp_parse(&argp, argc, argv, 0, NULL, arguments) ? 2 : 0;
+    int status = command_parse("trace", &argp, argc, argv, arguments);
     int code = status == 0 ? train_arguments_finish(&arguments->train) : 0;
     if (status == 0 && code == 0)
         code = check_usage(arguments);

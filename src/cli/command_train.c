@@ -322,10 +322,7 @@ static int run_command(int argc, char **argv)
         children,
         help,
         NULL};
-    arguments_normalise(argc, argv);
-    argp_err_exit_status = 2;
-    if (argp_parse(&argp, argc, argv, 0, NULL, arguments))
-        status = 2;
+    status = command_parse("train", &argp, argc, argv, arguments);
     if (status == 0)
         code = train_arguments_finish(&arguments->train);
     if (status == 0 && code == 0 && arguments->resume &&

@@ -94,7 +94,7 @@ static int dispatch(int argc, char **argv)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     const char *self = slash ? slash + 1 : argc > 0 ? argv[0] : "posgrad";
-    char train[] = "train";
+    char train[] = "train", help[] = "--help";
     if (strcmp(self, "train") == 0) {
         argv[0] = train;
     } else {
@@ -103,6 +103,10 @@ static int dispatch(int argc, char **argv)
     }
     if (argc < 1)
         return command_usage(NULL, "a command is missing");
+    if (strcmp(argv[0], "help") == 0 && argc == 2) { // "help COMMAND" is "COMMAND --help"
+        argv[0] = argv[1];
+        argv[1] = help;
+    }
     if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
         strcmp(argv[0], "help") == 0) {
         print_help();

@@ -120,15 +120,6 @@ int train_arguments_finish(struct train_arguments *arguments)
     return code;
 }
 
-void arguments_normalise(int argc, char **argv)
-{
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strncmp(argv[i], "--", 2) == 0)
-            for (char *p = argv[i] + 2; *p && *p != '='; p++)
-                if (*p == '_')
-                    *p = '-';
-}
-
 #define PUT_LIST(file, title, list, count)                                                         \
     do {                                                                                           \
         fprintf(file, "%s:", title);                                                               \
@@ -148,7 +139,9 @@ char *train_arguments_lists(void)
     PUT_LIST(file, "Tasks (--task)", task_list, task_count);
     PUT_LIST(file, "Optimizers (--optimizer)", optimizer_list, optimizer_count);
     PUT_LIST(file, "Schedules (--schedule)", schedule_list, schedule_count);
-    fputs("'posgrad describe NAME' tells of one and of its options.", file);
+    fputs(
+        "'posgrad list encodings' (tasks, optimizers, schedules) tells of each and of its options.",
+        file);
     if (fclose(file) == 0)
         return text;
     free(text);

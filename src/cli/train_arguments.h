@@ -26,9 +26,6 @@ void train_arguments_init(struct train_arguments *arguments);
 // of the config file.
 int train_arguments_finish(struct train_arguments *arguments);
 
-// '_' for '-' in the names of long options, in place.
-void arguments_normalise(int argc, char **argv);
-
 // What a help text says after the options: every encoding, task, optimizer and schedule. malloc'ed.
 char *train_arguments_lists(void);
 

@@ -3,6 +3,7 @@
 source "$(dirname "$0")/support.sh"
 
 good "help names the commands" '^  gradcheck ' "$POSGRAD" --help
+good "help of a command" '^Usage: posgrad inspect' "$POSGRAD" help inspect
 good "version" '^posgrad [0-9]+\.[0-9]+\.[0-9]+$' "$POSGRAD" --version
 refused "no command" 2 'command is missing' "$POSGRAD"
 refused "unknown command, nearest" 2 "did you mean 'train'" "$POSGRAD" trian
@@ -15,6 +16,19 @@ for command in train export inspect trace gradcheck list system; do
     refused "$command: unknown option" 2 "unrecognized option '--no-such-thing'" \
         "$POSGRAD" "$command" --no-such-thing
 done
+refused "train: nearest option" 2 "'--optimiser'; did you mean '--optimizer'" \
+    "$POSGRAD" train --pe learned --optimiser=adam
+refused "train: nearest option after a value that looks like one" 2 "did you mean '--steps'" \
+    "$POSGRAD" train --out-dir --stepps --stepz 4
+refused "inspect: nearest option" 2 "'--jsn'; did you mean '--json'" "$POSGRAD" inspect -j --jsn run
+refused "export: nearest option" 2 "did you mean '--format'" "$POSGRAD" export -o --what --fromat npz run
+# Every command that a help text names is there.
+for command in "" train export inspect trace gradcheck list system; do
+    # shellcheck disable=SC2086
+    for named in $("$POSGRAD" $command --help | grep -o "'posgrad [a-z]*" | cut -d ' ' -f 2); do
+        good "help of '$command' names $named" 'Usage' "$POSGRAD" "$named" --help
+    done
+done
 good "started as train" "^Usage: posgrad train" "$TRAIN" --help
 good "started as train from here" "^Usage: posgrad train" ./train --help
 good "help of train names every encoding" 'sinusoidal' "$TRAIN" --help
@@ -25,6 +39,7 @@ for list in encodings tasks optimizers schedules formats ops; do
     good "list $list --json" '^\[$' "$POSGRAD" list "$list" --json
 done
 good "list has the null model" '^none ' "$POSGRAD" list encodings
+good "list has options" '^ +--optimizer-opt beta1=0.9  ' "$POSGRAD" list optimizers
 good "list has options in JSON" '"default"' "$POSGRAD" list optimizers --json
 refused "list of nothing" 2 'encodings, tasks' "$POSGRAD" list
 refused "list: nearest" 2 "did you mean 'tasks'" "$POSGRAD" list task

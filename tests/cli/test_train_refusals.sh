@@ -45,6 +45,8 @@ small_run learned run
 refused "the folder is taken" 1 'run.*--overwrite|--overwrite.*run' \
     "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir run
 cp run/checkpoint.h5 before.h5
+refused "shortened, with = and with _ for -" 1 '^posgrad: --dim 9 is not divisible by --heads 2' \
+    "$TRAIN" --pe learned --task=probe "${small[@]}" --batch_s=3 --out_dir=new --di=9
 run "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir run --overwrite
 if [ "$status" -eq 0 ] && cmp -s run/checkpoint.h5 before.h5; then
     ok "--overwrite, and the same bytes again"
