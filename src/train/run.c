@@ -157,24 +157,41 @@ static int log_evaluation(struct run *run)
 
 // --- saving
 
-// The metrics reach the disk first: a checkpoint never knows of lines that a crash may take.
-static void save(struct run *run)
+// A failure is said once, and again at the end if it lasts; the run goes on, as the disk may be
+// freed before the next try.
+static void save_went(struct run *run, int code, bool last)
+{
+    bool failed_before = run->save_failed;
+    run->save_failed = code < 0;
+    if (code < 0) {
+        snprintf(run->save_error, sizeof run->save_error, "%s", err_last());
+        if (!failed_before && !last)
+            say(run, RUN_WARNING, "step %lld was not saved: %s; the run goes on and tries again",
+                (long long)run->trainer.step, run->save_error);
+        return;
+    }
+    if (failed_before)
+        say(run, RUN_NOTICE, "step %lld is saved: %s could be written again",
+            (long long)run->trainer.step, run->checkpoint);
+    run->saved_step = run->trainer.step;
+    tell(run, &(struct run_event){.type = RUN_SAVED});
+}
+
+// The metrics reach the disk first: a checkpoint never knows of lines that a crash may take. `last`
+// is for a save that ends the run. ERR_NUMBER where the state is not worth keeping.
+static int save(struct run *run, bool last)
 {
     double begin = now();
+    int code = trainer_check_state(&run->trainer);
+    if (code < 0)
+        return code;
     if (fdatasync(run->metrics) < 0 && errno != EINVAL && errno != EROFS) {
         say(run, RUN_WARNING, "cannot write %s/metrics.jsonl: %s", run->folder, strerror(errno));
         run->metrics_failed = true;
     }
-    int code = checkpoint_save(run->checkpoint, &run->trainer, &run->history);
-    run->save_failed = code < 0;
-    if (code < 0) {
-        say(run, RUN_WARNING, "step %lld was not saved: %s", (long long)run->trainer.step,
-            err_last());
-    } else {
-        run->saved_step = run->trainer.step;
-        tell(run, &(struct run_event){.type = RUN_SAVED});
-    }
+    save_went(run, checkpoint_save(run->checkpoint, &run->trainer, &run->history), last);
     run->log_time += now() - begin;
+    return 0;
 }
 
 static bool due(int64_t step, int64_t every)
@@ -207,8 +224,8 @@ static int after_step(struct run *run, const struct train_step_result *result, b
     if (asked)
         *run->observer.save = 0;
     if (last || stopping || asked || due(step, s->save_every))
-        save(run);
-    return 0;
+        code = save(run, last || stopping);
+    return code;
 }
 
 static int train_one(struct run *run)
@@ -235,8 +252,8 @@ static int outcome(struct run *run, int code)
     if (code < 0 && code != ERR_STOPPED)
         return code;
     if (run->save_failed)
-        return err_set(ERR_FILE, "step %lld is not saved: %s could not be written",
-                       (long long)run->trainer.step, run->checkpoint);
+        return err_set(ERR_FILE, "step %lld is not saved: %s", (long long)run->trainer.step,
+                       run->save_error);
     if (run->metrics_failed)
         return err_set(ERR_FILE, "%s/metrics.jsonl lacks lines that could not be written",
                        run->folder);
@@ -501,6 +518,10 @@ static int restore(struct run *run, struct checkpoint *checkpoint, int given_cou
     if (code == 0)
         code = restore_state(run, checkpoint);
     if (code == 0)
+        code = rewrite_config(run);
+    if (code == 0)
+        code = open_metrics(run);
+    if (code == 0)
         say_changes(run, was, &checkpoint->settings);
     free(was);
     return code;
@@ -522,8 +543,7 @@ static int resume_locked(struct run *run, struct checkpoint *checkpoint, int loc
         return code;
     }
     run->trainer.lock = lock;
-    code = rewrite_config(run);
-    return code == 0 ? open_metrics(run) : code;
+    return 0;
 }
 
 int run_resume(struct run *run, const char *path, int given_count, const struct run_setting *given,

@@ -46,6 +46,7 @@ struct run {
     int64_t metrics_size;   // bytes of whole lines
     bool metrics_failed;    // lines are missing
     bool save_failed;       // the last save did not succeed
+    char save_error[1024];  // why
     int64_t saved_step;     // step of the file on disk, -1 when there is none
     int64_t evaluated_step; // step that `evaluation` is of, -1 when there is none
     struct evaluation evaluation;

@@ -83,7 +83,10 @@ struct evaluation {
 // Runs the evaluation graph on the first validation batch, so that the kept tensors of `tables`
 // hold what the parameters are now.
 void trainer_refresh_tables(struct trainer *trainer);
-// Scores `batches` batches of a split with dropout off.
+// Whether the state is worth keeping: ERR_NUMBER where a parameter or optimizer state is not
+// finite, or the loss of the first validation batch is not, with the step and what was first.
+int trainer_check_state(struct trainer *trainer);
+// Scores `batches` batches of a split with dropout off. ERR_NUMBER where the loss is not finite.
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result);
 

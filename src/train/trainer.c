@@ -134,14 +134,13 @@ static void score(struct trainer *trainer, const struct model_graph *model,
     dataset_score(sum, model->batch, model->length, trainer->predictions, model->targets->index);
 }
 
-static int not_finite(struct trainer *trainer, const char *what, double value)
+static int not_finite(const struct model_graph *model, int64_t step, const char *what, double value)
 {
     char where[2 * AG_NAME_SIZE];
-    long long step = trainer->step + 1;
-    if (!ag_locate_nonfinite(trainer->train.plan, where, sizeof where))
+    if (!ag_locate_nonfinite(model->plan, where, sizeof where))
         snprintf(where, sizeof where, "the sum of all gradients");
-    return err_set(ERR_NUMBER, "step %lld: the %s is %s, first seen in %s; try a lower --lr", step,
-                   what, isnan(value) ? "NaN" : "infinite", where);
+    return err_set(ERR_NUMBER, "step %lld: the %s is %s, first seen in %s; try a lower --lr",
+                   (long long)step, what, isnan(value) ? "NaN" : "infinite", where);
 }
 
 int trainer_gradients(struct trainer *trainer, struct train_step_result *result)
@@ -157,13 +156,13 @@ int trainer_gradients(struct trainer *trainer, struct train_step_result *result)
     ag_forward(model->plan);
     result->loss = (double)model->loss->data[0];
     if (!isfinite(result->loss))
-        return not_finite(trainer, "loss", result->loss);
+        return not_finite(model, trainer->step + 1, "loss", result->loss);
     score(trainer, model, &sum);
     result->accuracy = sum.scored ? (double)sum.correct / (double)sum.scored : 0;
     ag_backward(model->plan, NULL);
     result->grad_norm = optimizer_grad_norm(&trainer->optimizer);
     if (!isfinite(result->grad_norm))
-        return not_finite(trainer, "norm of the gradient", result->grad_norm);
+        return not_finite(model, trainer->step + 1, "norm of the gradient", result->grad_norm);
     return 0;
 }
 
@@ -196,6 +195,43 @@ void trainer_refresh_tables(struct trainer *trainer)
     run_evaluation(trainer, DATASET_VALIDATION, 0);
 }
 
+static int evaluation_not_finite(struct trainer *trainer, enum dataset_split split, double loss)
+{
+    char what[64];
+    snprintf(what, sizeof what, "%s loss after the update", dataset_split_name[split]);
+    return not_finite(&trainer->evaluation, trainer->step, what, loss);
+}
+
+static int check_slab(const struct trainer *trainer, const char *what, const real *slab)
+{
+    for (int i = 0; i < trainer->params.rows; i++) {
+        const struct ag_parameter *row = &trainer->params.row[i];
+        for (int64_t k = 0; k < row->count; k++)
+            if (!isfinite(slab[row->offset + k]))
+                return err_set(ERR_NUMBER,
+                               "step %lld: the update left %s of %s %s; try a lower --lr",
+                               (long long)trainer->step, what, row->name,
+                               isnan(slab[row->offset + k]) ? "NaN" : "infinite");
+    }
+    return 0;
+}
+
+int trainer_check_state(struct trainer *trainer)
+{
+    const struct optimizer *optimizer = &trainer->optimizer;
+    int code = check_slab(trainer, "an element", trainer->params.value);
+    for (int k = 0; k < optimizer->def->states && code == 0; k++) {
+        char what[64];
+        snprintf(what, sizeof what, "the optimizer's %.30s", optimizer->def->state_name[k]);
+        code = check_slab(trainer, what, optimizer->state[k]);
+    }
+    if (code < 0)
+        return code;
+    run_evaluation(trainer, DATASET_VALIDATION, 0);
+    double loss = (double)trainer->evaluation.loss->data[0];
+    return isfinite(loss) ? 0 : evaluation_not_finite(trainer, DATASET_VALIDATION, loss);
+}
+
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result)
 {
@@ -204,9 +240,12 @@ int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t 
     for (int64_t i = 0; i < batches; i++) {
         int64_t before = sum.scored;
         run_evaluation(trainer, split, i);
+        double mean = (double)trainer->evaluation.loss->data[0];
+        if (!isfinite(mean))
+            return evaluation_not_finite(trainer, split, mean);
         score(trainer, &trainer->evaluation, &sum);
         // The graph's loss is a mean over the scored targets of its batch, which differ in number.
-        loss += (double)trainer->evaluation.loss->data[0] * (double)(sum.scored - before);
+        loss += mean * (double)(sum.scored - before);
     }
     *result = (struct evaluation){.scored = sum.scored, .rows = sum.rows};
     if (sum.scored) {
@@ -215,8 +254,5 @@ int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t 
     }
     if (sum.rows)
         result->exact_match = (double)sum.rows_correct / (double)sum.rows;
-    if (!isfinite(result->loss))
-        return err_set(ERR_NUMBER, "step %lld: the %s loss is not finite; try a lower --lr",
-                       (long long)trainer->step, dataset_split_name[split]);
     return 0;
 }

@@ -31,6 +31,20 @@ struct watch {
 static struct watch watch;
 static volatile sig_atomic_t stop_flag, save_flag;
 
+// What is broken at break_at: a parameter, the optimizer's state, or parameters that are finite and
+// whose products are not.
+static int broken_place;
+
+static void break_state(const struct trainer *trainer)
+{
+    if (broken_place == 0)
+        trainer->params.value[0] = (real)NAN;
+    if (broken_place == 1)
+        trainer->optimizer.state[0][0] = (real)INFINITY;
+    for (int64_t i = 0; broken_place == 2 && i < trainer->params.count; i++)
+        trainer->params.value[i] = (real)(sizeof(real) == 4 ? 1e30 : 1e300);
+}
+
 static void observe(void *context, const struct run *from, const struct run_event *event)
 {
     struct watch *w = context;
@@ -38,7 +52,7 @@ static void observe(void *context, const struct run *from, const struct run_even
     if (event->type == RUN_STEP && step == w->stop_at)
         stop_flag = 1;
     if (event->type == RUN_STEP && step == w->break_at)
-        from->trainer.params.value[0] = (real)NAN;
+        break_state(&from->trainer);
     if (event->type == RUN_STEP && step == w->lift_at)
         rmdir(from->checkpoint);
     w->saves += event->type == RUN_SAVED;
@@ -277,8 +291,10 @@ static void a_failed_save_is_tried_again(void **state)
     assert_int_equal(mkdir(run.checkpoint, 0777), 0); // rename() cannot replace a folder
     assert_int_equal(run_train(&run), ERR_FILE);
     assert_int_equal(run.trainer.step, 12);
-    assert_int_equal(watch.warnings, 3);
-    assert_non_null(strstr(watch.warning, "checkpoint.h5"));
+    assert_int_equal(watch.warnings, 1); // said once, and as the outcome
+    assert_non_null(strstr(watch.warning, "step 4 was not saved"));
+    assert_non_null(strstr(err_last(), "step 12 is not saved: "));
+    assert_non_null(strstr(err_last(), "checkpoint.h5"));
     run_release(&run);
     prepare("mended");
     watch.lift_at = 6;
@@ -286,6 +302,7 @@ static void a_failed_save_is_tried_again(void **state)
     assert_int_equal(mkdir(run.checkpoint, 0777), 0);
     finish(0);
     assert_int_equal(watch.warnings, 1);
+    assert_non_null(strstr(watch.notice, "step 8 is saved"));
     assert_int_equal(watch.saves, 2);
     expect_same_checkpoint("whole", "mended");
 }
@@ -304,6 +321,40 @@ static void divergence_keeps_the_last_good_state(void **state)
     resume("broken", 0, NULL);
     assert_int_equal(run.trainer.step, 4);
     run_release(&run);
+}
+
+// A state that cannot go on never takes the place of one that can.
+static void a_broken_state_is_not_saved(void **state)
+{
+    (void)state;
+    static const char *const places[] = {"an element of tok_emb.weight",
+                                         "the optimizer's m of tok_emb"};
+    for (int k = 0; k < 3; k++) {
+        prepare(k == 0 ? "broken-0" : k == 1 ? "broken-1" : "broken-2");
+        set("eval-every", "0");
+        watch.break_at = 8; // where a save is due
+        broken_place = k;
+        start(false);
+        expect_refusal(run_train(&run), ERR_NUMBER, "step 8: ");
+        assert_non_null(strstr(err_last(), k < 2 ? places[k] : "validation loss after the update"));
+        assert_non_null(strstr(err_last(), "holds step 4"));
+        run_release(&run);
+    }
+    broken_place = 0;
+}
+
+static void an_evaluation_names_the_first_op(void **state)
+{
+    (void)state;
+    prepare("broken-3");
+    set("eval-every", "1");
+    watch.break_at = 6;
+    broken_place = 2;
+    start(false);
+    expect_refusal(run_train(&run), ERR_NUMBER, "step 6: the validation loss after the update is ");
+    assert_non_null(strstr(err_last(), "first seen in layers.0"));
+    run_release(&run);
+    broken_place = 0;
 }
 
 static void a_save_on_request_changes_nothing(void **state)
@@ -343,6 +394,8 @@ int main(void)
         cmocka_unit_test(resume_keeps_what_defines_the_run),
         cmocka_unit_test(a_failed_save_is_tried_again),
         cmocka_unit_test(divergence_keeps_the_last_good_state),
+        cmocka_unit_test(a_broken_state_is_not_saved),
+        cmocka_unit_test(an_evaluation_names_the_first_op),
         cmocka_unit_test(a_save_on_request_changes_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
