@@ -209,7 +209,9 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *run)
 {
     struct stat status;
     memset(checkpoint, 0, sizeof *checkpoint);
-    bool folder = stat(run, &status) == 0 && S_ISDIR(status.st_mode);
+    const char *slash = strrchr(run, '/');
+    bool named = strcmp(slash ? slash + 1 : run, "checkpoint.h5") == 0;
+    bool folder = !named && stat(run, &status) == 0 && S_ISDIR(status.st_mode);
     int length = snprintf(checkpoint->path, sizeof checkpoint->path, "%s%s", run,
                           folder ? "/checkpoint.h5" : "");
     if (length < 0 || (size_t)length >= sizeof checkpoint->path)

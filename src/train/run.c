@@ -5,6 +5,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -177,6 +178,15 @@ static void save_went(struct run *run, int code, bool last)
     tell(run, &(struct run_event){.type = RUN_SAVED});
 }
 
+// The newest checkpoint matters more than the one before: it is written even if that cannot stay.
+static void keep_elder(struct run *run)
+{
+    if (run->trainer.settings.keep > 1 && run->saved_step >= 0 &&
+        run->saved_step != run->trainer.step && !run->save_failed &&
+        run_folder_keep(run->trainer.lock, run->folder, run->saved_step) < 0)
+        say(run, RUN_WARNING, "%s", err_last());
+}
+
 // The metrics reach the disk first: a checkpoint never knows of lines that a crash may take. `last`
 // is for a save that ends the run. ERR_NUMBER where the state is not worth keeping.
 static int save(struct run *run, bool last)
@@ -189,7 +199,11 @@ static int save(struct run *run, bool last)
         say(run, RUN_WARNING, "cannot write %s/metrics.jsonl: %s", run->folder, strerror(errno));
         run->metrics_failed = true;
     }
+    keep_elder(run);
     save_went(run, checkpoint_save(run->checkpoint, &run->trainer, &run->history), last);
+    if (!run->save_failed && run_folder_prune(run->trainer.lock, run->folder, run->trainer.step,
+                                              run->trainer.settings.keep - 1) < 0)
+        say(run, RUN_WARNING, "%s", err_last());
     run->log_time += now() - begin;
     return 0;
 }
@@ -352,8 +366,8 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
 // --- resuming
 
 // What may change without making another run of it.
-static const char *const may_change[] = {"steps",      "threads",      "log-every",
-                                         "eval-every", "eval-batches", "save-every"};
+static const char *const may_change[] = {"steps",        "threads",    "log-every", "eval-every",
+                                         "eval-batches", "save-every", "keep"};
 
 static bool changeable(const char *key)
 {
@@ -463,6 +477,14 @@ static int folder_of(struct run *run, const char *path)
 {
     static const char name[] = "checkpoint.h5";
     size_t length = strlen(path), tail = sizeof name - 1;
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    if (!*path)
+        return err_set(ERR_ARGUMENT, "--resume: the name of the run is empty");
+    if (fnmatch("checkpoint-*.h5", base, 0) == 0)
+        return err_set(ERR_ARGUMENT,
+                       "--resume goes on from checkpoint.h5; to go back to %s, copy it over the "
+                       "checkpoint.h5 beside it",
+                       path);
     char folder[OPTION_TEXT];
     if (length >= sizeof folder)
         return err_set(ERR_ARGUMENT, "the name of the run is too long");

@@ -15,6 +15,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
+#include "../io/h5file.h"
 
 static int make_parents(const char *folder)
 {
@@ -64,16 +65,128 @@ static int is_empty(const char *folder)
     return empty;
 }
 
+// --- elder checkpoints: checkpoint-STEP.h5
+
+// The step in the name of an elder checkpoint, or -1.
+static int64_t elder_step(const char *name)
+{
+    static const char head[] = "checkpoint-";
+    size_t length = sizeof head - 1, digits = 0;
+    if (strncmp(name, head, length) != 0)
+        return -1;
+    name += length;
+    digits = strspn(name, "0123456789");
+    return digits > 0 && digits < 19 && strcmp(name + digits, ".h5") == 0 ? strtoll(name, NULL, 10)
+                                                                          : -1;
+}
+
+static void elder_name(char name[64], int64_t step)
+{
+    snprintf(name, 64, "checkpoint-%lld.h5", (long long)step);
+}
+
+// The greatest step below `below` that an elder checkpoint has, or -1. ERR_FILE is less than -1.
+static int64_t next_elder(const char *folder, int64_t below)
+{
+    int64_t best = -1;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(ERR_FILE, "cannot list the run folder %s: %s", folder, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        int64_t step = elder_step(entry->d_name);
+        if (step < below && step > best)
+            best = step;
+    }
+    closedir(dir);
+    return best;
+}
+
+// Where there are no hard links, a copy.
+static int copy_elder(const char *folder, const char *name)
+{
+    char from[OPTION_TEXT + 64], to[OPTION_TEXT + 80], *bytes;
+    size_t size;
+    snprintf(from, sizeof from, "%s/checkpoint.h5", folder);
+    snprintf(to, sizeof to, "%s/%s", folder, name);
+    int code = file_read(from, SIZE_MAX - 1, &bytes, &size);
+    if (code < 0)
+        return code;
+    code = file_publish(to, bytes, size);
+    free(bytes);
+    return code;
+}
+
+int run_folder_keep(int fd, const char *folder, int64_t step)
+{
+    char name[64];
+    static const char temporary[] = "checkpoint-elder.h5.tmp";
+    elder_name(name, step);
+    unlinkat(fd, temporary, 0);
+    if (linkat(fd, "checkpoint.h5", fd, temporary, 0) < 0)
+        return errno == ENOENT ? 0 : copy_elder(folder, name);
+    int code = 0;
+    if (renameat(fd, temporary, fd, name) < 0)
+        code = err_set(ERR_FILE, "cannot keep %s/%s: %s", folder, name, strerror(errno));
+    unlinkat(fd, temporary, 0); // rename leaves it where both names are of one file already
+    return code;
+}
+
+int run_folder_prune(int fd, const char *folder, int64_t step, int64_t count)
+{
+    for (int64_t elder = step, n = 1; (elder = next_elder(folder, elder)) >= 0; n++) {
+        char name[64];
+        elder_name(name, elder);
+        if (n > count && unlinkat(fd, name, 0) < 0 && errno != ENOENT)
+            return err_set(ERR_FILE, "cannot remove %s/%s: %s", folder, name, strerror(errno));
+    }
+    return 0;
+}
+
+// --- overwriting
+
+// Whether the files are of a run: somebody else's folder may hold a checkpoint.h5 or a config.json,
+// too.
+static int check_is_run(int fd, const char *folder)
+{
+    char path[OPTION_TEXT + 32], *text;
+    size_t size;
+    bool any = false;
+    static const char *const files[] = {"checkpoint.h5", "metrics.jsonl", "config.json"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        any = any || faccessat(fd, files[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!any)
+        return 0;
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    json_t *config = NULL;
+    if (file_read(path, 1 << 20, &text, &size) == 0) {
+        config = json_loads(text, 0, NULL);
+        free(text);
+    }
+    bool ours = json_is_string(json_object_get(config, "pe")) &&
+                json_is_string(json_object_get(config, "task"));
+    json_decref(config);
+    return ours
+               ? 0
+               : err_set(ERR_FILE,
+                         "%s holds files that --overwrite would remove, and its config.json is not "
+                         "that of a run; give another --out-dir, or remove them yourself",
+                         folder);
+}
+
 static int remove_run(int fd, const char *folder)
 {
-    // The checkpoint goes first: whatever stops this half way, no state is left beside another's
+    // The checkpoints go first: whatever stops this half way, no state is left beside another's
     // config.
-    static const char *const files[] = {"checkpoint.h5", "checkpoint.h5.tmp", "metrics.jsonl",
-                                        "config.json", "config.json.tmp"};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+    static const char *const files[] = {"checkpoint.h5",           "checkpoint.h5.tmp",
+                                        "checkpoint-elder.h5.tmp", "metrics.jsonl",
+                                        "config.json.tmp",         "config.json"};
+    int code = check_is_run(fd, folder);
+    if (code == 0)
+        code = run_folder_prune(fd, folder, INT64_MAX, 0);
+    for (size_t i = 0; i < sizeof files / sizeof files[0] && code == 0; i++)
         if (unlinkat(fd, files[i], 0) < 0 && errno != ENOENT)
-            return err_set(ERR_FILE, "cannot remove %s/%s: %s", folder, files[i], strerror(errno));
-    return 0;
+            code = err_set(ERR_FILE, "cannot remove %s/%s: %s", folder, files[i], strerror(errno));
+    return code;
 }
 
 int run_folder_create(const char *folder, bool overwrite)

@@ -6,11 +6,16 @@
 #include <stdint.h>
 
 // Makes `folder` and its parents where they are missing. An empty one will do; one with anything in
-// it is refused, unless `overwrite`, which removes the files of a run and nothing else. Returns the
-// descriptor that holds the lock, or ERR_FILE.
+// it is refused, unless `overwrite`, which removes the files of a run and nothing else, and only
+// where config.json is a run's. Returns the descriptor that holds the lock, or ERR_FILE.
 int run_folder_create(const char *folder, bool overwrite);
 // The lock of a folder that must be there: a descriptor, or ERR_FILE.
 int run_folder_lock(const char *folder);
+// Gives checkpoint.h5, which holds `step`, a second name: checkpoint-STEP.h5, where it stays when
+// checkpoint.h5 is replaced. `fd` is the lock. 0 also when there is no checkpoint.h5; ERR_FILE.
+int run_folder_keep(int fd, const char *folder, int64_t step);
+// Removes the checkpoint-STEP.h5 of steps below `step`, but for the last `count` of them.
+int run_folder_prune(int fd, const char *folder, int64_t step, int64_t count);
 // Opens metrics.jsonl of `folder` for appending, cut back to the lines whose step is at most
 // `step`. `size` gets its length. A descriptor, or ERR_FILE.
 int run_folder_metrics(const char *folder, int64_t step, int64_t *size);

@@ -45,6 +45,8 @@ const struct option_def train_options[] = {
      "folder of the run (empty: runs/TASK-PE-sSEED)"},
     {"save-every", OPTION_INT, AT(save_every), "500", 0, MANY, NULL,
      "steps from checkpoint to checkpoint (0: only at the end)"},
+    {"keep", OPTION_INT, AT(keep), "1", 1, 1e6, NULL,
+     "checkpoints that stay: checkpoint.h5, and those before it as checkpoint-STEP.h5"},
     {"eval-every", OPTION_INT, AT(eval_every), "100", 0, MANY, NULL,
      "steps from evaluation to evaluation (0: only at the end)"},
     {"eval-batches", OPTION_INT, AT(eval_batches), "4", 1, 1 << 20, NULL, "batches an evaluation"},

@@ -20,7 +20,7 @@ struct train_settings {
     int64_t layers, heads, dim, ff_dim, length, batch_size, steps, warmup, seed, threads;
     double lr, weight_decay, grad_clip, dropout;
     bool tie;
-    int64_t save_every, eval_every, eval_batches, log_every;
+    int64_t save_every, keep, eval_every, eval_batches, log_every;
     char data[OPTION_TEXT], out_dir[OPTION_TEXT];
     int pe_opts, task_opts, optimizer_opts;
     char pe_opt[TRAIN_MAX_PAIRS][OPTION_TEXT / 4];

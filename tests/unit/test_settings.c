@@ -42,6 +42,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(settings.seed, 0);
     assert_int_equal(settings.threads, 0);
     assert_int_equal(settings.save_every, 500);
+    assert_int_equal(settings.keep, 1);
     assert_int_equal(settings.eval_every, 100);
     assert_int_equal(settings.log_every, 10);
     assert_false(settings.tie);
