@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,6 +79,17 @@ static void on_save(int signal)
     save_asked = 1;
 }
 
+// A data file is mapped; when another program cuts it short, reading it is a signal.
+static void on_lost_data(int signal)
+{
+    static const char line[] = "posgrad: the --data file was cut short while it was read; the last "
+                               "checkpoint stays\n";
+    (void)signal;
+    if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
+        _exit(1);
+    _exit(1);
+}
+
 static void install(int signal, void (*handler)(int), int flags)
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART | flags};
@@ -93,6 +105,7 @@ static void install_signals(void)
     install(SIGINT, on_stop, (int)SA_RESETHAND);
     install(SIGTERM, on_stop, (int)SA_RESETHAND);
     install(SIGUSR1, on_save, 0);
+    install(SIGBUS, on_lost_data, 0);
     install(SIGXFSZ, SIG_IGN, 0); // a file limit is an error of write(), not the end
     install(SIGPIPE, SIG_IGN, 0); // `train | head` goes on training
 }
@@ -148,27 +161,47 @@ static void time_left(const struct console *console, const struct trainer *train
         snprintf(text, 32, "%lld:%02lld", s / 60, s % 60);
 }
 
-static void training_line(const struct console *console, FILE *file, const struct run *run,
-                          const struct run_event *event)
+enum { LINE = 256 };
+
+// The line, and how many bytes of it are the step.
+static int training_line(const struct console *console, const struct run *run,
+                         const struct run_event *event, char line[LINE])
 {
     char left[32];
     const struct trainer *trainer = &run->trainer;
-    const char *bold = console->color ? "\033[1m" : "", *plain = console->color ? "\033[0m" : "";
     time_left(console, trainer, left);
-    fprintf(file, "%sstep %lld/%lld%s  loss %.4f  accuracy %.3f  %.0f tokens/s  %s left", bold,
-            (long long)trainer->step, (long long)trainer->settings.steps, plain, event->train->loss,
-            shown(event->train->accuracy), event->tokens_per_s, left);
+    int step = snprintf(line, LINE, "step %lld/%lld", (long long)trainer->step,
+                        (long long)trainer->settings.steps);
+    snprintf(line + step, (size_t)(LINE - step),
+             "  loss %.4f  accuracy %.3f  %.0f tokens/s  %s left", event->train->loss,
+             shown(event->train->accuracy), event->tokens_per_s, left);
+    return step;
 }
 
+// Columns of the terminal less one, as a line that fills the last one may wrap.
+static int columns(void)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 2)
+        return LINE;
+    return size.ws_col - 1;
+}
+
+// A line that wraps could not be written over: what does not fit is left out.
 static void live_line(struct console *console, const struct run *run, const struct run_event *event)
 {
+    char line[LINE];
     double time = now();
     if (time - console->last < 0.1)
         return;
     console->last = time;
-    fputs("\r", stderr);
-    training_line(console, stderr, run, event);
-    fputs("\033[K", stderr);
+    int width = columns(), step = training_line(console, run, event, line);
+    if (width < LINE)
+        line[width] = '\0';
+    if (console->color && step < width)
+        fprintf(stderr, "\r\033[1m%.*s\033[0m%s\033[K", step, line, line + step);
+    else
+        fprintf(stderr, "\r%s\033[K", line);
     fflush(stderr);
     console->line_up = true;
 }
@@ -191,8 +224,9 @@ static void log_line(struct console *console, const struct run *run, const struc
     if (console->json) {
         puts(event->json);
     } else if (event->type == RUN_LOG) {
-        training_line(console, stdout, run, event);
-        putchar('\n');
+        char line[LINE];
+        training_line(console, run, event, line);
+        puts(line);
     } else {
         evaluation_line(run, event->evaluation);
     }
@@ -229,9 +263,14 @@ static void print_start(const struct console *console, const struct run *run)
         return;
     for (int i = 0; i < trainer->params.rows; i++)
         count += trainer->params.row[i].count;
-    printf("%s on %s: %lld parameters, steps %lld to %lld, into %s\n", trainer->settings.pe,
-           trainer->settings.task, (long long)count, (long long)trainer->step + 1,
-           (long long)trainer->settings.steps, run->folder);
+    printf("%s on %s: %lld parameters, ", trainer->settings.pe, trainer->settings.task,
+           (long long)count);
+    if (trainer->step < trainer->settings.steps)
+        printf("steps %lld to %lld, into %s\n", (long long)trainer->step + 1,
+               (long long)trainer->settings.steps, run->folder);
+    else
+        printf("all %lld steps are done (--steps N goes on), in %s\n", (long long)trainer->step,
+               run->folder);
     fflush(stdout);
 }
 
