@@ -2,6 +2,7 @@
 #include "par.h"
 
 #include <omp.h>
+#include <stdlib.h>
 
 enum { MAX_PIECES = 64 };
 
@@ -45,6 +46,13 @@ void par_run(int64_t pieces, par_function *function, void *context)
         run_serial(pieces, function, context);
     else
         par_run_in_region(pieces, function, context);
+}
+
+bool par_mend_waiting(void)
+{
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY"))
+        return false;
+    return setenv("GOMP_SPINCOUNT", "1000", 1) == 0;
 }
 
 int64_t par_pieces(int64_t count, int64_t grain)

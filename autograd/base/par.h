@@ -7,6 +7,7 @@
 #ifndef POSGRAD_PAR_H
 #define POSGRAD_PAR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PAR_MAX_THREADS 256
@@ -28,6 +29,12 @@ void par_run(int64_t pieces, par_function *function, void *context);
 // As par_run, but inside a parallel region even for a single piece: an OpenBLAS that was built with
 // OpenMP uses its own threads, and so other bits, when it is called outside of one.
 void par_run_in_region(int64_t pieces, par_function *function, void *context);
+
+// How long gcc's OpenMP spins at the end of a loop before it sleeps: 300 000 turns, some 15 ms.
+// Where another program runs on the same processors that is the time of a whole step, at every
+// loop. Sets GOMP_SPINCOUNT to 1000 turns (50 us) where the user has set neither that nor
+// OMP_WAIT_POLICY. True when it did: it counts in a program that is started anew.
+bool par_mend_waiting(void);
 
 // How many pieces of at least `grain` items `count` items are cut into, at most 64. Depends on
 // nothing else. par_begin gives the first item of a piece; piece == pieces gives `count`.

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "../base/err.h"
+#include "../base/restart.h"
 
 struct blas_cpu blas_cpu(void)
 {
@@ -55,16 +55,8 @@ void blas_mend(char **argv)
     const char *better = blas_better_core(core, &cpu, getenv(BLAS_CORE_VARIABLE));
     if (!better || setenv(BLAS_MENDED_VARIABLE, core, 1) != 0)
         return;
-    if (setenv(BLAS_CORE_VARIABLE, better, 1) == 0) {
-        // By its own name where that still holds, so that `ps` shows it.
-        char self[4096];
-        ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
-        if (size > 0) {
-            self[size] = '\0';
-            execv(self, argv);
-        }
-        execv("/proc/self/exe", argv);
-    }
+    if (setenv(BLAS_CORE_VARIABLE, better, 1) == 0)
+        restart_program(argv);
     unsetenv(BLAS_CORE_VARIABLE);
     unsetenv(BLAS_MENDED_VARIABLE);
 }

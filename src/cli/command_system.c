@@ -95,6 +95,16 @@ static void add_mend(struct facts *facts)
         add(facts, "blas_mend", "mend", "none needed");
 }
 
+// How OpenMP's threads wait for each other.
+static void add_waiting(struct facts *facts)
+{
+    const char *policy = getenv("OMP_WAIT_POLICY"), *turns = getenv("GOMP_SPINCOUNT");
+    if (turns)
+        add(facts, "waiting", "waiting", "%s turns, then asleep (GOMP_SPINCOUNT)", turns);
+    else
+        add(facts, "waiting", "waiting", "%s (OMP_WAIT_POLICY)", policy ? policy : "unknown");
+}
+
 static void add_libraries(struct facts *facts)
 {
     char hdf5[32];
@@ -115,6 +125,7 @@ static void gather(struct facts *facts)
     add(facts, "compiler", "compiler", "gcc %s", __VERSION__);
 #endif
     add_cpu(facts);
+    add_waiting(facts);
     add(facts, "blas", "BLAS", "%s", gemm_library());
     add(facts, "blas_kernel", "kernels", "%s", gemm_kernel());
     add(facts, "blas_threading", "threading", "%s build%s", blas_threading(),

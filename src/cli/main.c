@@ -12,6 +12,8 @@
 #include "command.h"
 
 #ifndef POSGRAD_DOUBLE
+#include "../../autograd/base/par.h"
+#include "../../autograd/base/restart.h"
 #include "../../autograd/kernels/blas.h"
 #include "../io/version.h"
 #endif
@@ -137,7 +139,10 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+    bool anew = par_mend_waiting();
     blas_mend(argv); // may start the program anew
+    if (anew)
+        restart_program(argv);
     argp_err_exit_status = 2;
     argp_program_version = "posgrad " POSGRAD_VERSION;
     return finish(dispatch(argc, argv));

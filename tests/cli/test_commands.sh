@@ -47,6 +47,11 @@ refused "list: unknown" 2 "no list of 'cheeses'" "$POSGRAD" list cheeses
 refused "list: two" 2 'one list too many' "$POSGRAD" list tasks ops
 
 good "system names the kernels" '^kernels ' "$POSGRAD" system
+# OpenMP's own way of waiting makes a step tens of times slower beside another program.
+good "threads do not spin for long" '^waiting +1000 turns' \
+    env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT "$POSGRAD" system
+good "the user's own way stands" '^waiting +passive' env -u GOMP_SPINCOUNT OMP_WAIT_POLICY=passive "$POSGRAD" system
+good "and his own turns" '^waiting +7 turns' env -u OMP_WAIT_POLICY GOMP_SPINCOUNT=7 "$POSGRAD" system
 good "system --json" '"blas_kernel": ' "$POSGRAD" system --json
 refused "system takes no argument" 2 "'now'" "$POSGRAD" system now
 
