@@ -1,8 +1,12 @@
 // LayerNorm over the last dimension: y = (x - mean) / sqrt(variance + eps) * gain + bias (Ba,
 // Kiros, Hinton 2016, arXiv 1607.06450).
 //
-// Keeps mean and 1/std a row. Rows are cut into pieces; each has a partial gradient of gain and
-// bias, which are added in order.
+// The mean is taken twice: the second time of what the first one leaves, which is small, so that
+// neither the rounding of a long sum nor that of a mean far from zero shifts the row (the corrected
+// two-pass algorithm: Chan, Golub, LeVeque 1983, The American Statistician 37).
+//
+// Keeps both parts of the mean and 1/std a row. Rows are cut into pieces; each has a partial
+// gradient of gain and bias, which are added in order.
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +14,7 @@
 #include "../base/par.h"
 #include "op.h"
 
-enum { GRAIN = 1 << 13, MAX_PIECES = 8 };
+enum { GRAIN = 1 << 13, MAX_PIECES = 8, SAVED = 3 };
 
 struct param {
     int64_t rows, width;
@@ -30,21 +34,27 @@ static void forward_row(const struct ag_tensor *node, int64_t row)
     int64_t c = p->width;
     const real *restrict x = node->input[0]->data + row * c;
     const real *restrict gain = node->input[1]->data, *restrict bias = node->input[2]->data;
-    real *restrict y = node->data + row * c, *saved = (real *)node->saved + 2 * row;
-    real sum = 0, square = 0;
+    real *restrict y = node->data + row * c, *saved = (real *)node->saved + SAVED * row;
+    real sum = 0, rest = 0, square = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < c; i++)
         sum += x[i];
     real mean = sum / (real)c;
-#pragma omp simd reduction(+ : square)
-    for (int64_t i = 0; i < c; i++)
-        square += (x[i] - mean) * (x[i] - mean);
-    real inverse = (real)(1 / sqrt((double)(square / (real)c) + p->epsilon));
+#pragma omp simd reduction(+ : rest, square)
+    for (int64_t i = 0; i < c; i++) {
+        real d = x[i] - mean;
+        rest += d;
+        square += d * d;
+    }
+    rest /= (real)c;
+    double variance = (double)(square / (real)c) - (double)rest * (double)rest;
+    real inverse = (real)(1 / sqrt((variance > 0 ? variance : 0) + p->epsilon));
 #pragma omp simd
     for (int64_t i = 0; i < c; i++)
-        y[i] = (x[i] - mean) * inverse * gain[i] + bias[i];
+        y[i] = (x[i] - mean - rest) * inverse * gain[i] + bias[i];
     saved[0] = mean;
-    saved[1] = inverse;
+    saved[1] = rest;
+    saved[2] = inverse;
 }
 
 static void forward_piece(void *context, int64_t piece, int thread)
@@ -75,11 +85,11 @@ static void backward_row(const struct ag_tensor *node, int64_t row, real *d_gain
     int64_t c = p->width;
     const real *restrict x = node->input[0]->data + row * c, *restrict dy = node->grad + row * c;
     const real *restrict gain = node->input[1]->data;
-    const real *saved = (const real *)node->saved + 2 * row;
-    real mean = saved[0], inverse = saved[1], sum = 0, dot = 0;
+    const real *saved = (const real *)node->saved + SAVED * row;
+    real mean = saved[0], rest = saved[1], inverse = saved[2], sum = 0, dot = 0;
 #pragma omp simd reduction(+ : sum, dot)
     for (int64_t i = 0; i < c; i++) {
-        real hat = (x[i] - mean) * inverse, g = dy[i] * gain[i];
+        real hat = (x[i] - mean - rest) * inverse, g = dy[i] * gain[i];
         sum += g;
         dot += g * hat;
         d_gain[i] += dy[i] * hat;
@@ -93,11 +103,11 @@ static void backward_row(const struct ag_tensor *node, int64_t row, real *d_gain
     if (ag_is_fresh(node, 0)) {
 #pragma omp simd
         for (int64_t i = 0; i < c; i++)
-            dx[i] = inverse * (dy[i] * gain[i] - sum - (x[i] - mean) * inverse * dot);
+            dx[i] = inverse * (dy[i] * gain[i] - sum - (x[i] - mean - rest) * inverse * dot);
     } else {
 #pragma omp simd
         for (int64_t i = 0; i < c; i++)
-            dx[i] += inverse * (dy[i] * gain[i] - sum - (x[i] - mean) * inverse * dot);
+            dx[i] += inverse * (dy[i] * gain[i] - sum - (x[i] - mean - rest) * inverse * dot);
     }
 }
 
@@ -166,7 +176,7 @@ ag_t *ag_layer_norm(struct ag_graph *graph, ag_t *x, ag_t *gain, ag_t *bias, dou
                          sizeof p);
     if (graph->error)
         return node;
-    node->saved_size = (size_t)(2 * p.rows) * sizeof(real);
+    node->saved_size = (size_t)(SAVED * p.rows) * sizeof(real);
     node->scratch_size = (size_t)(MAX_PIECES * 2 * c) * sizeof(real);
     return node;
 }
