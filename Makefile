@@ -106,12 +106,14 @@ bench: all $(BENCHES)
 test: all tests
 	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" bash tests/run.sh
 
+# Enough lines to see it learn.
+DEMO := --log-every 100 --eval-every 500
 demo: all
 	@echo "The probe is a row of one repeated token: every token must name its own position. A learned table solves it:"
-	./train --pe learned --task probe --out-dir runs/demo-learned --overwrite
+	./train --pe learned --task probe --out-dir runs/demo-learned --overwrite $(DEMO)
 	@echo
 	@echo "Without positions all tokens look alike to the same model, and it stays at chance:"
-	./train --pe none --task probe --out-dir runs/demo-none --overwrite
+	./train --pe none --task probe --out-dir runs/demo-none --overwrite $(DEMO)
 
 # Installs what is missing, and does nothing where nothing is.
 deps:
