@@ -1,13 +1,15 @@
 // Chunks in a list; the newest one is filled first.
 #include "arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "err.h"
 
-enum { ALIGN = 64, CHUNK = 1 << 16 };
+enum { ALIGN = 64, CHUNK = 1 << 16, LARGE = 1 << 28 }; // LARGE: worth asking for what is left
+static const double GIB = 1 << 30;
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -24,10 +26,17 @@ void arena_init(struct arena *arena)
 void *aligned_zeroed(size_t count, size_t size)
 {
     void *block = NULL;
-    size_t total;
-    if (__builtin_mul_overflow(count, size, &total) || total > PTRDIFF_MAX - ALIGN ||
-        posix_memalign(&block, ALIGN, total ? total : 1) != 0) {
-        err_set(ERR_MEMORY, "out of memory for %zu values of %zu bytes", count, size);
+    size_t total, left = SIZE_MAX;
+    bool fits = !__builtin_mul_overflow(count, size, &total) && total <= PTRDIFF_MAX - ALIGN;
+    if (fits && total >= LARGE)
+        left = memory_left();
+    if (!fits || total > left || posix_memalign(&block, ALIGN, total ? total : 1) != 0) {
+        double wanted = (double)count * (double)size / GIB;
+        if (fits && total > left)
+            err_set(ERR_MEMORY, "out of memory: %.1f GiB are wanted and %.1f GiB are left", wanted,
+                    (double)left / GIB);
+        else
+            err_set(ERR_MEMORY, "out of memory: %.3g GiB are wanted", wanted);
         return NULL;
     }
     memset(block, 0, total);

@@ -24,7 +24,11 @@ char *arena_strdup(struct arena *arena, const char *text);
 void arena_release(struct arena *arena);
 
 // One block of `count * size` zeroed bytes aligned to 64 bytes, checked for overflow; NULL and
-// err_set when it does not fit. Free with free().
+// err_set when it does not fit, a large one also when there is less memory left. Free with free().
 void *aligned_zeroed(size_t count, size_t size);
+
+// Bytes that the machine, or the container, can still hand out, swap included; SIZE_MAX where
+// nothing is known.
+size_t memory_left(void);
 
 #endif

@@ -84,6 +84,20 @@ static int build(struct trainer *trainer)
     return trainer->predictions ? 0 : err_set(ERR_MEMORY, "out of memory for the predictions");
 }
 
+// Which of the settings to make smaller, where they are too large for memory or for any size.
+static int advise(int code)
+{
+    char line[1024];
+    snprintf(line, sizeof line, "%s", err_last());
+    if (!strstr(line, "out of memory") && !strstr(line, "cannot have shape"))
+        return code;
+    return err_set(
+        ERR_MEMORY,
+        "%.600s; the model does not fit: make --batch-size, --length, --dim, --ff-dim or "
+        "--layers smaller",
+        line);
+}
+
 int trainer_init(struct trainer *trainer, const struct train_settings *settings)
 {
     memset(trainer, 0, sizeof *trainer);
@@ -96,8 +110,10 @@ int trainer_init(struct trainer *trainer, const struct train_settings *settings)
         code = open_task(trainer);
     if (code == 0)
         code = configure(trainer);
-    if (code == 0)
+    if (code == 0) {
         code = build(trainer);
+        code = code < 0 ? advise(code) : 0;
+    }
     if (code < 0)
         trainer_release(trainer);
     return code;

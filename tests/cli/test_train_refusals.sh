@@ -18,6 +18,12 @@ start "an option without a value" 2 "KEY=VALUE" --pe-opt nothing
 start "a word too many" 2 "'probe'" probe
 
 start "dim not divisible by heads" '1' 'dim.*heads|heads.*dim' --dim 7
+# Shapes that no machine holds: an error, and no process that the kernel has to kill.
+for shape in "--dim 1048576 --length 1048576" "--length 1048576" "--dim 1048576" "--layers 1024 --dim 65536" \
+    "--batch-size 1048576 --length 1048576" "--ff-dim 4194304 --dim 1048576 --layers 1024 --batch-size 1048576"; do
+    # shellcheck disable=SC2086
+    start "$shape" 1 'does not fit: make --batch-size' $shape
+done
 start "negative" 2 "^posgrad: --layers '?-1" --layers -1
 start "zero" 2 "^posgrad: --heads '?0" --heads 0
 start "too large for any integer" 2 "^posgrad: --steps 9+ is out of range" --steps 99999999999999999999

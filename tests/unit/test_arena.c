@@ -126,6 +126,19 @@ static void test_aligned_zeroed(void **state)
     }
 }
 
+// More than is left is refused before the kernel would have to kill somebody for it.
+static void test_memory_left(void **state)
+{
+    (void)state;
+    size_t left = memory_left();
+    assert_true(left > 1 << 20);
+    if (left > SIZE_MAX / 2)
+        return; // nothing is known here
+    err_set(ERR_FILE, "-");
+    assert_null(aligned_zeroed(1, left + left / 4));
+    assert_non_null(strstr(err_last(), "out of memory"));
+}
+
 CHECK_MAIN(cmocka_unit_test(test_pieces), cmocka_unit_test(test_empty_pieces_are_distinct),
            cmocka_unit_test(test_strdup), cmocka_unit_test(test_too_large),
-           cmocka_unit_test(test_aligned_zeroed))
+           cmocka_unit_test(test_aligned_zeroed), cmocka_unit_test(test_memory_left))

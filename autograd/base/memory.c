@@ -1,0 +1,37 @@
+// What the kernel says is left. Linux hands out more than there is and kills a process later, in
+// the middle of what it does; asking first turns that into an error.
+#include <stdint.h>
+#include <stdio.h>
+
+#include "arena.h"
+
+// The number after `key` in a file of "key number" lines, or of a number alone (key ""); -1.
+static long long number_in(const char *path, const char *key)
+{
+    FILE *file = fopen(path, "r");
+    char format[64], line[256];
+    long long number = -1;
+    snprintf(format, sizeof format, "%s %%lld", key);
+    while (file && number < 0 && fgets(line, sizeof line, file))
+        if (sscanf(line, format, &number) != 1)
+            number = -1;
+    if (file)
+        fclose(file);
+    return number;
+}
+
+size_t memory_left(void)
+{
+    long long available = number_in("/proc/meminfo", "MemAvailable:");
+    long long swap = number_in("/proc/meminfo", "SwapFree:");
+    long long limit = number_in("/sys/fs/cgroup/memory.max", ""); // "max" is none
+    long long old = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes", "");
+    unsigned long long left = SIZE_MAX;
+    if (available >= 0)
+        left = 1024ull * (unsigned long long)(available + (swap > 0 ? swap : 0));
+    if (limit > 0 && (unsigned long long)limit < left)
+        left = (unsigned long long)limit;
+    if (old > 0 && (unsigned long long)old < left)
+        left = (unsigned long long)old;
+    return left > SIZE_MAX ? SIZE_MAX : (size_t)left;
+}
