@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "ops/op.h"
 
-enum { DIRECTIONS = 4, RETRIES = 2 };
+enum { DIRECTIONS = 4, RETRIES = 3 };
 
 #define STEP 1e-3
 

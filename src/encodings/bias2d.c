@@ -69,14 +69,24 @@ static void attention(const struct pe_context *context, struct pe_attention *att
     pe_add_bias(context, attention, (struct ag_relative){table(context), *context->memo});
 }
 
-// [head, row offset, column offset].
+// [head, row offset, column offset], key minus query as in every export: the rows in reverse, as
+// both differences change their sign.
 static ag_t *by_differences(const struct pe_context *context)
 {
+    struct ag_graph *graph = context->graph;
     struct pe_grid grid;
     if (grid_of(context, context->train_length, &grid) < 0)
-        return ag_fail(context->graph, "%s", err_last());
-    ag_t *heads = ag_transpose(context->graph, table(context), 0, 1);
-    return ag_reshape(context->graph, heads,
+        return ag_fail(graph, "%s", err_last());
+    int64_t rows = (2 * grid.height - 1) * (2 * grid.width - 1);
+    int32_t *reverse = arena_alloc(&graph->arena, (size_t)rows * sizeof *reverse);
+    if (!reverse)
+        return ag_fail(graph, "%s", err_last());
+    for (int64_t r = 0; r < rows; r++)
+        reverse[r] = (int32_t)(rows - 1 - r);
+    ag_t *turned =
+        ag_gather(graph, table(context), ag_constant_index(graph, ag_shape1(rows), reverse));
+    ag_t *heads = ag_transpose(graph, turned, 0, 1);
+    return ag_reshape(graph, heads,
                       ag_shape3(context->heads, 2 * grid.height - 1, 2 * grid.width - 1));
 }
 
@@ -88,7 +98,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
         .name = "relative_bias",
         .axis = {"layer", "head", "row_offset", "column_offset"},
         .tensor = ag_keep(pe_all_layers(context, by_differences)),
-        .distance_sign = "query-key",
+        .distance_sign = "key-query",
         .trained_rows = grid.height,
     };
 }

@@ -161,7 +161,10 @@ static ag_t *layer_output(const struct pe_context *context, ag_t *x)
 static unsigned claims_with(const void *settings)
 {
     const struct settings *s = settings;
-    return PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | (s->pad == ZERO ? PE_MARKS_BORDERS : 0);
+    return PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_MIXES_NEIGHBOURS |
+           (s->pad == ZERO       ? PE_MARKS_BORDERS
+            : s->pad == CIRCULAR ? PE_SHIFT_INVARIANT
+                                 : 0);
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
@@ -201,7 +204,7 @@ const struct pe_def pe_conv = {
     .aliases = "cpe|peg|convolution",
     .options = options,
     .settings_size = sizeof(struct settings),
-    .claims = PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_MARKS_BORDERS,
+    .claims = PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_MIXES_NEIGHBOURS | PE_MARKS_BORDERS,
     .claims_with = claims_with,
     .check = check,
     .input = input,

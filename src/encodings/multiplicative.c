@@ -58,12 +58,6 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
     return ag_mul(context->graph, x, factor(context, pe_rows(context, weight(context))));
 }
 
-static unsigned claims_with(const void *settings)
-{
-    const struct settings *s = settings;
-    return PE_PROBE_ENCODER | PE_PROBE_DECODER | (s->form == PLAIN ? 0 : PE_IDENTITY_AT_ZERO);
-}
-
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     tables->table[tables->count++] = (struct pe_table){
@@ -85,7 +79,6 @@ const struct pe_def pe_multiplicative = {
     .options = options,
     .settings_size = sizeof(struct settings),
     .claims = PE_PROBE_ENCODER | PE_PROBE_DECODER | PE_IDENTITY_AT_ZERO,
-    .claims_with = claims_with,
     .check = check,
     .input = input,
     .tables = tables,

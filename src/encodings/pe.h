@@ -45,6 +45,7 @@ enum pe_claims {
     PE_IDENTITY_AT_ZERO = 128,
     PE_NEEDS_LOGITS = 256,       // adds to logits or weights, which linear attention has not
     PE_POSITION_IN_LOGITS = 512, // logits of equal tokens depend on where they stand
+    PE_MIXES_NEIGHBOURS = 2048,  // what is unlike the rest changes those around it, and no others
     PE_MARKS_BORDERS = 1024,     // equal tokens near the row's ends become unequal, and no others
 };
 

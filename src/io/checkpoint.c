@@ -80,7 +80,7 @@ static void write_optimizer(struct h5_writer *writer, const struct trainer *trai
 static void write_scale(struct h5_writer *writer, const char *path, const struct pe_table *table,
                         const char *axis, int64_t count)
 {
-    int64_t first = table->distance_sign && strcmp(axis, "offset") == 0 ? -(count / 2) : 0;
+    int64_t first = table->distance_sign && strstr(axis, "offset") ? -(count / 2) : 0;
     int64_t *value = malloc((size_t)count * sizeof *value);
     if (value)
         for (int64_t i = 0; i < count; i++)

@@ -427,11 +427,11 @@ static bool keeps_norms(const struct encoding_case *what)
     int64_t heads = m.config.heads, dim = m.config.dim, d = dim / heads;
     struct ag_graph graph;
     ag_graph_init(&graph, &m.params);
-    ag_t *memo = NULL, *stream[2];
+    ag_t *memo[PE_MEMOS] = {NULL}, *stream[2];
     struct pe_context context = encoding_context(&m, 0);
     context.graph = &graph;
     context.layer = 0;
-    context.memo = &memo;
+    context.memo = memo;
     for (int k = 0; k < 2; k++)
         stream[k] = ag_input(&graph, k ? "key" : "query", ag_shape3(1, m.length, dim));
     struct pe_attention a = {.query_stream = stream[0], .query = stream[0], .key = stream[1]};

@@ -67,7 +67,8 @@ static bool is_of_the_model(const struct encoding_case *what, const struct encod
         return wrong(what, table, "%lld offsets at length %lld", (long long)size_of(table, offset),
                      (long long)length);
     const char *sign = table->distance_sign;
-    if (offset >= 0 ? !sign || strcmp(sign, "key-query") != 0 : sign != NULL)
+    bool by_distance = offset >= 0 || axis_of(table, "row_offset") >= 0;
+    if (by_distance ? !sign || strcmp(sign, "key-query") != 0 : sign != NULL)
         return wrong(what, table, "distance_sign is %s", sign ? sign : "missing");
     return true;
 }

@@ -76,26 +76,6 @@ static void test_gradients_of_every_encoding(void **state)
 #endif
 }
 
-// Logits of positions before the changed token are bit for bit the same.
-static void test_a_decoder_never_sees_the_future(void **state)
-{
-    (void)state;
-    for (int i = 0; i < pe_count; i++) {
-        struct fixture f;
-        set_up(&f, pe_list[i]->name, true, 0);
-        real before[BATCH * LENGTH * VOCAB];
-        ag_forward(f.model.plan);
-        memcpy(before, f.model.logits->data, sizeof before);
-        int changed = 5;
-        f.model.tokens->index[changed] = (f.model.tokens->index[changed] + 1) % VOCAB;
-        ag_forward(f.model.plan);
-        assert_memory_equal(before, f.model.logits->data, sizeof(real) * VOCAB * 5);
-        assert_true(memcmp(before + changed * VOCAB, f.model.logits->data + changed * VOCAB,
-                           sizeof(real) * VOCAB) != 0);
-        tear_down(&f);
-    }
-}
-
 static void test_none_in_an_encoder_is_permutation_equivariant(void **state)
 {
     (void)state;
@@ -220,7 +200,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients_of_every_encoding),
-        cmocka_unit_test(test_a_decoder_never_sees_the_future),
         cmocka_unit_test(test_none_in_an_encoder_is_permutation_equivariant),
         cmocka_unit_test(test_padding_is_hidden),
         cmocka_unit_test(test_same_bits_for_any_threads),

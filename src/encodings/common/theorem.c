@@ -1,7 +1,7 @@
 // The theorem of the probe, from claims to a verdict.
 #include "theorem.h"
 
-const char *const pe_rows_text[] = {"equal", "equal but at the borders",
+const char *const theorem_text[] = {"equal", "equal but at the borders",
                                     "equal to their mirror image", "different"};
 
 unsigned pe_stack_claims(const struct pe_stack *stack, int i)
@@ -45,5 +45,7 @@ enum pe_rows pe_theorem(const struct pe_stack *stack, bool causal, bool start_to
     // Without positions in the logits a causal row still shares its weight among i + 1 keys.
     if (causal && (unlike || !sums_to_one))
         return PE_ROWS_DIFFER;
-    return any(stack, PE_MARKS_BORDERS) ? PE_ROWS_BORDERS : PE_ROWS_EQUAL;
+    if (any(stack, PE_MARKS_BORDERS) || (start_token && any(stack, PE_MIXES_NEIGHBOURS)))
+        return PE_ROWS_BORDERS;
+    return PE_ROWS_EQUAL;
 }

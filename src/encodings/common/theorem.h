@@ -12,11 +12,11 @@
 
 enum pe_rows {
     PE_ROWS_EQUAL,    // all equal tokens have equal outputs: accuracy 1/n at best
-    PE_ROWS_BORDERS,  // only those near an end of the row differ from the rest
+    PE_ROWS_BORDERS,  // only those near an end of the row, or near a start token, differ
     PE_ROWS_MIRRORED, // row i equals row n-1-i, and no others are equal
     PE_ROWS_DIFFER,   // all may differ: the probe can be solved
 };
-extern const char *const pe_rows_text[]; // "equal", "equal but at the borders", ...
+extern const char *const theorem_text[]; // "equal", "equal but at the borders", ...
 
 // The claims of row `i` of a stack under its settings.
 unsigned pe_stack_claims(const struct pe_stack *stack, int i);
