@@ -15,7 +15,7 @@
 #include "base/rng.h"
 #include "ops/op.h"
 
-enum { DIRECTIONS = 4, RETRIES = 3 };
+enum { DIRECTIONS = 4, RETRIES = 6 };
 
 #define STEP 1e-3
 
@@ -86,7 +86,7 @@ static double derivative(struct checker *c, void (*move)(struct checker *, doubl
         double size = fmax(floor, fmax(fabs(best), fabs(analytic)));
         if (fabs(best - analytic) <= 0.1 * AG_CHECK_TOLERANCE * size)
             break;
-        h /= 10;
+        h /= 3;
         double other = five_points(c, move, context, h);
         if (fabs(other - analytic) < fabs(best - analytic))
             best = other;

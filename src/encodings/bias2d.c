@@ -28,6 +28,11 @@ static int check(const struct pe_context *context)
     return grid_of(context, context->train_length, &grid);
 }
 
+static int64_t max_length(const struct pe_context *context)
+{
+    return context->train_length;
+}
+
 static ag_t *table(const struct pe_context *context)
 {
     struct pe_grid grid;
@@ -46,9 +51,9 @@ static ag_t *pair_index(const struct pe_context *context)
         return ag_fail(context->graph, "%s", err_last());
     if (grid.height > trained.height || grid.width > trained.width)
         return ag_fail(context->graph,
-                       "bias2d ends at a grid of %lld by %lld, and %lld by %lld was asked for",
-                       (long long)trained.height, (long long)trained.width, (long long)grid.height,
-                       (long long)grid.width);
+                       "bias2d ends at a grid of %lld by %lld, and length %lld is %lld by %lld",
+                       (long long)trained.height, (long long)trained.width, (long long)n,
+                       (long long)grid.height, (long long)grid.width);
     int32_t *index = arena_alloc(&context->graph->arena, (size_t)(n * n) * sizeof *index);
     if (!index)
         return ag_fail(context->graph, "%s", err_last());
@@ -116,4 +121,5 @@ const struct pe_def pe_bias2d = {
     .check = check,
     .attention = attention,
     .tables = tables,
+    .max_length = max_length,
 };

@@ -50,7 +50,7 @@ static struct model_config config_of(const struct model_check_case *what)
 {
     struct model_config config = {.layers = 2,
                                   .heads = 2,
-                                  .dim = 12,
+                                  .dim = 16, // rotations on a grid need heads of a multiple of 4
                                   .ff_dim = 10,
                                   .vocab = VOCAB,
                                   .train_length = what->length,

@@ -14,7 +14,7 @@ struct model_check_case {
     uint64_t seed;
 };
 
-// Builds a small Transformer (2 layers, dim 12, 2 heads, batch 2) with `pe`, random tokens, targets
+// Builds a small Transformer (2 layers, dim 16, 2 heads, batch 2) with `pe`, random tokens, targets
 // (some ignored) and padding, larger random parameters than training starts with, and checks the
 // gradient of the loss with respect to every parameter. Rows are the grid nearest to a square that
 // their length can be. The worst relative error of all is in `result`. ERR_ARGUMENT where the

@@ -57,25 +57,6 @@ static void tear_down(struct fixture *f)
     pe_stack_release(&f->config.pe);
 }
 
-static void test_gradients_of_every_encoding(void **state)
-{
-    (void)state;
-#ifdef POSGRAD_DOUBLE
-    static const int64_t lengths[] = {1, 2, 6, 7};
-    for (int i = 0; i < pe_count; i++) {
-        for (int n = 0; n < 8; n++) {
-            struct ag_check check;
-            struct model_check_case what = {
-                .pe = pe_list[i]->name, .causal = n % 2, .length = lengths[n / 2], .seed = 3};
-            assert_int_equal(model_gradcheck(&what, &check), 0);
-            if (!(check.worst < AG_CHECK_TOLERANCE))
-                print_error("%s: %g at %s\n", pe_list[i]->name, check.worst, check.where);
-            assert_true(check.worst < AG_CHECK_TOLERANCE);
-        }
-    }
-#endif
-}
-
 static void test_none_in_an_encoder_is_permutation_equivariant(void **state)
 {
     (void)state;
@@ -199,7 +180,7 @@ static void test_mistakes_are_said(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients_of_every_encoding),
+
         cmocka_unit_test(test_none_in_an_encoder_is_permutation_equivariant),
         cmocka_unit_test(test_padding_is_hidden),
         cmocka_unit_test(test_same_bits_for_any_threads),
