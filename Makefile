@@ -53,7 +53,7 @@ TESTS := $(sort $(wildcard tests/*/test_*.c))
 FLOAT_TESTS := $(TESTS:%.c=$(BUILD)/float/%)
 DOUBLE_TESTS := $(TESTS:%.c=$(BUILD)/double/%)
 
-.PHONY: all deps demo test tests bench clean help FORCE
+.PHONY: all deps demo test tests bench claims clean help FORCE
 all: posgrad train
 
 # Where `deps` is asked for, nothing is compiled before it is done.
@@ -100,6 +100,13 @@ tests: $(FLOAT_TESTS) $(DOUBLE_TESTS)
 BENCHES := $(patsubst %.c,$(BUILD)/float/%,$(sort $(wildcard tests/bench/bench_*.c)))
 $(BENCHES): $(BUILD)/float/%: $(BUILD)/float/%.o $(BUILD)/float/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+# The table of the probe: what each encoding can tell apart, trained, beside theory.
+CLAIMS := $(BUILD)/float/tests/encodings/claims
+$(CLAIMS): $(BUILD)/float/tests/encodings/claims.o $(BUILD)/float/tests/support/theorem.o $(BUILD)/float/libposgrad.a
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
+claims: $(CLAIMS)
+	@$(CLAIMS)
+
 bench: all $(BENCHES)
 	@for program in $(BENCHES); do $$program || exit 1; done
 
@@ -127,6 +134,7 @@ help:
 	@echo "make deps       install the libraries (Debian, Ubuntu)"
 	@echo "make demo       train the probe with and without positions"
 	@echo "make test       build and run every test, in float and in double"
+	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make bench      measure: step time with one thread and with all"
 	@echo "make clean      remove what was built"
 	@echo "make help       this"

@@ -12,6 +12,7 @@
 #include "../encodings/pe.h"
 #include "../io/export.h"
 #include "command.h"
+#include "encoding_facts.h"
 #include "train_arguments.h"
 
 // A row of any list; what a list does not have is NULL.
@@ -19,6 +20,7 @@ struct row {
     const char *name, *title, *source;
     const char *aliases, *family, *formula; // of encodings
     const struct option_def *options;
+    const struct pe_def *encoding; // for what only a model can tell
 };
 
 static struct row encoding_row(int i)
@@ -30,7 +32,8 @@ static struct row encoding_row(int i)
                         .aliases = def->aliases,
                         .family = def->family,
                         .formula = def->formula,
-                        .options = def->options};
+                        .options = def->options,
+                        .encoding = def};
 }
 
 static struct row task_row(int i)
@@ -144,6 +147,12 @@ static int print_json(const struct kind *kind)
                                    "title", row.title, "family", row.family, "formula", row.formula,
                                    "source", row.source, "aliases", aliases_json(row.aliases),
                                    "options", options_json(row.options));
+        if (object && row.encoding) {
+            json_object_set_new(object, "parameters", encoding_parameters(row.encoding));
+            json_object_set_new(object, "exports", encoding_exports(row.encoding));
+            json_object_set_new(object, "claims", encoding_claims(row.encoding));
+            json_object_set_new(object, "composes_with", encoding_partners(row.encoding));
+        }
         if (json_array_append_new(list, object) < 0) {
             json_decref(list);
             list = NULL;

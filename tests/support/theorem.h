@@ -10,6 +10,7 @@ struct theorem_row {
     const char *pe;        // a stack, as --pe takes it
     const char *option;    // one --pe-opt, or NULL
     const char *attention; // as --attention takes it
+    bool on_grid;          // an encoding of the stack needs a grid
 };
 
 // Rows of the table; each encoding of pe_list has one with its default options.

@@ -1,0 +1,121 @@
+// posgrad describe: what one encoding or task is, how to set it, and what it leaves behind.
+#include <argp.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+#include "../../datasets/dataset.h"
+#include "../encodings/pe.h"
+#include "command.h"
+#include "encoding_facts.h"
+
+struct arguments {
+    const char *name;
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    if (key != ARGP_KEY_ARG)
+        return ARGP_ERR_UNKNOWN;
+    if (arguments->name)
+        argp_error(state, "describe takes one name, and '%s' is another", value);
+    arguments->name = value;
+    return 0;
+}
+
+static void print_options(const char *flag, const struct option_def *option)
+{
+    if (option && option->key)
+        printf("\noptions (--%s KEY=VALUE)\n", flag);
+    for (; option && option->key; option++)
+        printf("  %-16s %s%s%s (%s)\n", option->key, option->help, option->choices ? ": " : "",
+               option->choices ? option->choices : "",
+               option->default_value[0] ? option->default_value : "empty");
+}
+
+// "name [a, b]" a line.
+static void print_shapes(const char *title, json_t *list, const char *key)
+{
+    size_t i, k;
+    json_t *row, *part;
+    if (json_array_size(list))
+        printf("\n%s\n", title);
+    json_array_foreach (list, i, row) {
+        printf("  %s [", json_string_value(json_object_get(row, "name")));
+        json_array_foreach (json_object_get(row, key), k, part)
+            printf("%s%s", k ? ", " : "", json_string_value(part));
+        puts("]");
+    }
+    json_decref(list);
+}
+
+static void print_words(const char *title, json_t *list, const char *between)
+{
+    size_t i;
+    json_t *word;
+    if (json_array_size(list))
+        printf("\n%s\n  ", title);
+    json_array_foreach (list, i, word)
+        printf("%s%s", i ? between : "", json_string_value(word));
+    if (json_array_size(list))
+        putchar('\n');
+    json_decref(list);
+}
+
+static void describe_encoding(const struct pe_def *def)
+{
+    printf("%s: %s\n\nfamily   %s\nformula  %s\nsource   %s\n", def->name, def->title, def->family,
+           def->formula, def->paper);
+    print_options("pe-opt", def->options);
+    print_shapes(
+        "parameters (T training length, C width, H heads, D = C/H, V vocabulary, G side of a "
+        "grid)",
+        encoding_parameters(def), "shape");
+    print_shapes("tables for posgrad export", encoding_exports(def), "axes");
+    print_words("claims, which the tests hold it to", encoding_claims(def), "\n  ");
+    print_words("stacks with", encoding_partners(def), " ");
+    printf("\nfor example\n  train --pe %s --task %s\n", def->name,
+           strcmp(def->family, "grid") == 0 ? "probe --length 36" : "probe");
+}
+
+static void describe_task(const struct task_def *def)
+{
+    printf("%s: %s\n\nsource   %s\nscored   %s\n", def->name, def->title, def->source, def->scored);
+    print_options("task-opt", def->options);
+    printf("\nfor example\n  train --pe learned --task %s%s\n", def->name,
+           def->needs_file ? " --data FILE" : "");
+}
+
+static int run_command(int argc, char **argv)
+{
+    static const struct argp argp = {
+        .parser = parse,
+        .args_doc = "ENCODING|TASK",
+        .doc =
+            "Tells what an encoding or a task is: formula, source, options, parameters, exports."};
+    struct arguments arguments = {0};
+    int code = command_parse("describe", &argp, argc, argv, &arguments);
+    if (code)
+        return code;
+    if (!arguments.name)
+        return command_usage("describe", "name an encoding or a task; 'posgrad list' shows them");
+    for (int i = 0; i < task_count; i++) {
+        if (name_index(&task_list[i]->name, 1, arguments.name) == 0) {
+            describe_task(task_list[i]);
+            return 0;
+        }
+    }
+    const struct pe_def *def = pe_find(arguments.name);
+    if (!def)
+        return command_usage("describe", err_last());
+    describe_encoding(def);
+    return 0;
+}
+
+const struct command command_describe = {
+    .name = "describe",
+    .title = "what an encoding or a task is",
+    .run = run_command,
+};

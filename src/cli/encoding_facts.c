@@ -1,0 +1,175 @@
+// Facts of an encoding from small captured models: nothing here is written down twice.
+#include "encoding_facts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+#include "../model/model.h"
+
+// Sizes that no two letters share, so that a shape can be read back as letters.
+enum { LAYERS = 2, HEADS = 3, DIM = 24, VOCAB = 11, LENGTH = 36, GRID = 6 };
+
+struct probe {
+    struct model_config config;
+    struct ag_params params;
+    struct model_graph model;
+    struct pe_tables tables;
+};
+
+static int open_probe(struct probe *probe, const char *pe, bool causal)
+{
+    memset(probe, 0, sizeof *probe);
+    probe->config = (struct model_config){.layers = LAYERS,
+                                          .heads = HEADS,
+                                          .dim = DIM,
+                                          .ff_dim = 1,
+                                          .vocab = VOCAB,
+                                          .train_length = LENGTH,
+                                          .causal = causal,
+                                          .grid_height = GRID,
+                                          .grid_width = GRID};
+    ag_params_init(&probe->params);
+    int code = pe_stack_init(&probe->config.pe, pe, 0, NULL);
+    if (code == 0)
+        code = model_check(&probe->config);
+    if (code == 0)
+        code = model_graph_capture(&probe->model, &probe->config, &probe->params, 1, LENGTH,
+                                   &probe->tables);
+    return code;
+}
+
+static void close_probe(struct probe *probe)
+{
+    model_graph_release(&probe->model);
+    ag_params_release(&probe->params);
+    pe_stack_release(&probe->config.pe);
+}
+
+// An encoder where the encoding has a meaning there, else a decoder.
+static int open_either(struct probe *probe, const char *pe)
+{
+    int code = open_probe(probe, pe, false);
+    if (code == 0)
+        return 0;
+    close_probe(probe);
+    return open_probe(probe, pe, true);
+}
+
+static const char *letters(int64_t size, char text[24])
+{
+    static const struct {
+        int64_t size;
+        const char *letters;
+    } known[] = {{HEADS, "H"},
+                 {DIM, "C"},
+                 {DIM / HEADS, "D"},
+                 {VOCAB, "V"},
+                 {LENGTH, "T"},
+                 {2 * LENGTH, "2T"},
+                 {2 * LENGTH - 1, "2T-1"},
+                 {DIM + 1, "C+1"},
+                 {2 * DIM, "2C"},
+                 {DIM / 2, "C/2"},
+                 {GRID, "G"},
+                 {(2 * GRID - 1) * (2 * GRID - 1), "(2G-1)(2G-1)"}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].size == size)
+            return known[i].letters;
+    snprintf(text, 24, "%lld", (long long)size);
+    return text;
+}
+
+// "layers.1.pe.shaw.key" is layer 0's over again; layer 0's is shown as layers.N.
+static bool shown_name(const char *name, char shown[AG_NAME_SIZE + 8])
+{
+    if (strncmp(name, "pe.", 3) == 0) {
+        snprintf(shown, AG_NAME_SIZE + 8, "%s", name);
+        return true;
+    }
+    if (strncmp(name, "layers.0.pe.", 12) != 0)
+        return false;
+    snprintf(shown, AG_NAME_SIZE + 8, "layers.N%s", name + 8);
+    return true;
+}
+
+json_t *encoding_parameters(const struct pe_def *def)
+{
+    struct probe probe;
+    json_t *list = json_array();
+    int code = open_either(&probe, def->name);
+    for (int i = 0; code == 0 && i < probe.params.rows; i++) {
+        const struct ag_parameter *row = &probe.params.row[i];
+        char name[AG_NAME_SIZE + 8], text[24];
+        if (!shown_name(row->name, name))
+            continue;
+        json_t *shape = json_array();
+        for (int d = 0; d < row->shape.dims; d++)
+            json_array_append_new(shape, json_string(letters(row->shape.size[d], text)));
+        json_array_append_new(list, json_pack("{s:s, s:o}", "name", name, "shape", shape));
+    }
+    close_probe(&probe);
+    return list;
+}
+
+json_t *encoding_exports(const struct pe_def *def)
+{
+    struct probe probe;
+    json_t *list = json_array();
+    int code = open_either(&probe, def->name);
+    for (int i = 0; code == 0 && i < probe.tables.count; i++) {
+        const struct pe_table *table = &probe.tables.table[i];
+        json_t *axes = json_array();
+        for (int d = 0; d < 4 && table->axis[d]; d++)
+            json_array_append_new(axes, json_string(table->axis[d]));
+        json_array_append_new(list, json_pack("{s:s, s:o}", "name", table->name, "axes", axes));
+    }
+    close_probe(&probe);
+    return list;
+}
+
+json_t *encoding_claims(const struct pe_def *def)
+{
+    static const struct {
+        unsigned claim;
+        const char *words;
+    } known[] = {
+        {PE_SHIFT_INVARIANT, "moving the whole sequence does not change its logits"},
+        {PE_NORM_PRESERVING, "queries and keys keep their norms"},
+        {PE_SYMMETRIC, "positions i and T-1-i are treated alike"},
+        {PE_CAUSAL_ONLY, "for decoders only"},
+        {PE_EXTRAPOLATES, "defined past the training length"},
+        {PE_PROBE_ENCODER, "solves the probe in an encoder"},
+        {PE_PROBE_DECODER, "solves the probe in a decoder"},
+        {PE_IDENTITY_AT_ZERO, "with its tables at zero, or factors at one, it is none"},
+        {PE_NEEDS_LOGITS, "changes logits or weights, which linear attention has not"},
+        {PE_POSITION_IN_LOGITS, "logits of equal tokens depend on where they stand"},
+        {PE_MARKS_BORDERS, "marks positions near the ends of a row only"},
+        {PE_MIXES_NEIGHBOURS, "what is unlike the rest changes those around it"},
+    };
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (def->claims & known[i].claim)
+            json_array_append_new(list, json_string(known[i].words));
+    return list;
+}
+
+static bool stacks_with(const char *a, const char *b)
+{
+    char pe[160];
+    struct probe probe;
+    snprintf(pe, sizeof pe, "%s+%s", a, b);
+    int code = open_either(&probe, pe);
+    close_probe(&probe);
+    return code == 0;
+}
+
+json_t *encoding_partners(const struct pe_def *def)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < pe_count; i++)
+        if (pe_list[i] != def &&
+            (stacks_with(def->name, pe_list[i]->name) || stacks_with(pe_list[i]->name, def->name)))
+            json_array_append_new(list, json_string(pe_list[i]->name));
+    return list;
+}
