@@ -324,8 +324,12 @@ static int train(const struct arguments *arguments, struct run *run)
                    ? run_resume(run, arguments->resume, arguments->train.given_count,
                                 arguments->train.given, &observer)
                    : run_start(run, &arguments->train.settings, arguments->overwrite, &observer);
-    if (code < 0)
-        return command_error(NULL);
+    if (code < 0) {
+        command_error(NULL);
+        // What no run can be is wrong usage; that a file or a folder is not as it should be is an
+        // error.
+        return code == ERR_ARGUMENT && !arguments->resume ? 2 : 1;
+    }
     print_start(&console, run);
     console.begun = now();
     console.begun_step = run->trainer.step;

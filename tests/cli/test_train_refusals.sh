@@ -9,11 +9,23 @@ refused "no --task" 2 '--task' "$TRAIN" --pe learned
 refused "misspelt encoding" 2 "did you mean 'learned'" "$TRAIN" --pe lerned --task probe
 refused "unknown encoding" 2 "'quux'" "$TRAIN" --pe quux --task probe
 refused "half a stack" 2 "'learned\+'|''" "$TRAIN" --pe learned+ --task probe
-refused "an encoding twice" 1 'twice' "$TRAIN" --pe learned+learned --task probe
+refused "an encoding twice" 2 'twice' "$TRAIN" --pe learned+learned --task probe
+for case in \
+    "rope --dim 36 --heads 4|odd number" \
+    "rope2d --length 35|not a square" \
+    "learned2d --length 35|not a square" \
+    "t5 --pe-opt bucket=3|did you mean 'buckets'" \
+    "learned --pe-opt max_length=5|max_length 5 is shorter" \
+    "t5 --attention linear|linear attention has none" \
+    "shaw+deberta|cannot stack" \
+    "deberta-emd --pe-opt max_length=2|max_length 2 is shorter"; do
+    # shellcheck disable=SC2086
+    refused "--pe ${case%|*}" 2 "${case#*|}" "$TRAIN" --task probe --out-dir new --pe ${case%|*}
+done
 refused "misspelt task" 2 "did you mean 'probe'" "$TRAIN" --pe learned --task prob
 start "misspelt optimizer" 2 "did you mean 'adamw'" --optimizer adamww
 start "misspelt schedule" 2 "did you mean 'cosine'" --schedule cosin
-start "unknown option of an encoding" 1 "pe-opt" --pe-opt nothing=1
+start "unknown option of an encoding" 2 "pe-opt" --pe-opt nothing=1
 start "an option without a value" 2 "KEY=VALUE" --pe-opt nothing
 start "a word too many" 2 "'probe'" probe
 
@@ -35,11 +47,11 @@ start "too large for a real" 2 "^posgrad: --lr '1e999'" --lr 1e999
 start "a real for an integer" 2 "^posgrad: --steps '?1.5" --steps 1.5
 start "probability out of range" 2 "^posgrad: --dropout 1.5" --dropout 1.5
 start "neither architecture" 2 "^posgrad: --arch 'sideways'" --arch sideways
-refused "a folder's name that JSON cannot hold" 1 'out-dir.*UTF-8' \
+refused "a folder's name that JSON cannot hold" 2 'out-dir.*UTF-8' \
     "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir $'new/\xff'
 [ ! -e new ] && ok "no folder is left" || fail "no folder is left" "there is one"
 
-refused "text without --data" 1 '--data' "$TRAIN" --pe learned --task text "${small[@]}" --out-dir new
+refused "text without --data" 2 '--data' "$TRAIN" --pe learned --task text "${small[@]}" --out-dir new
 refused "missing data" 1 'nowhere.txt' \
     "$TRAIN" --pe learned --task text --data nowhere.txt "${small[@]}" --out-dir new
 : >empty.txt
@@ -51,7 +63,7 @@ small_run learned run
 refused "the folder is taken" 1 'run.*--overwrite|--overwrite.*run' \
     "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir run
 cp run/checkpoint.h5 before.h5
-refused "shortened, with = and with _ for -" 1 '^posgrad: --dim 9 is not divisible by --heads 2' \
+refused "shortened, with = and with _ for -" 2 '^posgrad: --dim 9 is not divisible by --heads 2' \
     "$TRAIN" --pe learned --task=probe "${small[@]}" --batch_s=3 --out_dir=new --di=9
 run "$TRAIN" --pe learned --task probe "${small[@]}" --out-dir run --overwrite
 if [ "$status" -eq 0 ] && cmp -s run/checkpoint.h5 before.h5; then
