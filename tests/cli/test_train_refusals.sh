@@ -29,7 +29,7 @@ start "unknown option of an encoding" 2 "pe-opt" --pe-opt nothing=1
 start "an option without a value" 2 "KEY=VALUE" --pe-opt nothing
 start "a word too many" 2 "'probe'" probe
 
-start "dim not divisible by heads" '1' 'dim.*heads|heads.*dim' --dim 7
+start "dim not divisible by heads" '2' 'dim.*heads|heads.*dim' --dim 7
 # Shapes that no machine holds: an error, and no process that the kernel has to kill.
 for shape in "--dim 1048576 --length 1048576" "--length 1048576" "--dim 1048576" "--layers 1024 --dim 65536" \
     "--batch-size 1048576 --length 1048576" "--ff-dim 4194304 --dim 1048576 --layers 1024 --batch-size 1048576"; do
