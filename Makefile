@@ -135,7 +135,7 @@ help:
 	@echo "make demo       train the probe with and without positions"
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
-	@echo "make bench      measure: step time with one thread and with all"
+	@echo "make bench      measure: step time by threads, what the terms of attention cost"
 	@echo "make clean      remove what was built"
 	@echo "make help       this"
 	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined; or set them in config.mk."
