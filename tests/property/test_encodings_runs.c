@@ -272,7 +272,7 @@ static bool has_axes(const json_t *axes, const struct pe_table *table)
         const json_t *axis = json_array_get(axes, (size_t)d);
         const char *name = json_string_value(json_object_get(axis, "name"));
         const json_t *place = json_object_get(axis, "coordinates");
-        bool centred = table->distance_sign && strcmp(table->axis[d], "offset") == 0;
+        bool centred = strstr(table->axis[d], "offset");
         json_int_t first = json_integer_value(json_array_get(place, 0));
         good = name && strcmp(name, table->axis[d]) == 0 &&
                json_array_size(place) == (size_t)shape->size[d] &&

@@ -55,20 +55,27 @@ static bool has_its_axes(const struct encoding_case *what, const struct pe_table
 static bool is_of_the_model(const struct encoding_case *what, const struct encoding_model *m,
                             const struct pe_table *table, int64_t length)
 {
-    int layer = axis_of(table, "layer"), head = axis_of(table, "head"),
-        offset = axis_of(table, "offset");
+    int layer = axis_of(table, "layer"), head = axis_of(table, "head"), offsets = 0;
     if (layer >= 0 && size_of(table, layer) != m->config.layers)
         return wrong(what, table, "%lld layers", (long long)size_of(table, layer));
     if ((layer >= 0) == table->shared_layers)
         return wrong(what, table, "says that layers %s", table->shared_layers ? "share" : "do not");
     if (head >= 0 && size_of(table, head) != m->config.heads)
         return wrong(what, table, "%lld heads", (long long)size_of(table, head));
-    if (offset >= 0 && size_of(table, offset) != 2 * length - 1)
-        return wrong(what, table, "%lld offsets at length %lld", (long long)size_of(table, offset),
-                     (long long)length);
+    for (int d = 0; d < table->tensor->shape.dims; d++) {
+        int64_t reach = strcmp(table->axis[d], "offset") == 0          ? length
+                        : strcmp(table->axis[d], "row_offset") == 0    ? m->config.grid_height
+                        : strcmp(table->axis[d], "column_offset") == 0 ? m->config.grid_width
+                                                                       : 0;
+        offsets += reach > 0;
+        if (reach && size_of(table, d) != 2 * reach - 1)
+            return wrong(what, table, "%lld rows along %s, and %lld are within reach",
+                         (long long)size_of(table, d), table->axis[d], (long long)reach);
+        if (!reach && strstr(table->axis[d], "offset"))
+            return wrong(what, table, "an axis %s, which no table has", table->axis[d]);
+    }
     const char *sign = table->distance_sign;
-    bool by_distance = offset >= 0 || axis_of(table, "row_offset") >= 0;
-    if (by_distance ? !sign || strcmp(sign, "key-query") != 0 : sign != NULL)
+    if (offsets ? !sign || strcmp(sign, "key-query") != 0 : sign != NULL)
         return wrong(what, table, "distance_sign is %s", sign ? sign : "missing");
     return true;
 }
@@ -80,7 +87,7 @@ static bool has_trained_rows(const struct encoding_case *what, const struct pe_t
     while (first + 1 < table->tensor->shape.dims &&
            (strcmp(table->axis[first], "layer") == 0 || strcmp(table->axis[first], "head") == 0))
         first++;
-    bool is_offset = strcmp(table->axis[first], "offset") == 0;
+    bool is_offset = strstr(table->axis[first], "offset");
     int64_t rows = is_offset ? size_of(table, first) / 2 + 1 : size_of(table, first);
     return (table->trained_rows >= 1 && table->trained_rows <= rows) ||
            wrong(what, table, "%lld of %lld rows along %s are trained",
@@ -508,14 +515,14 @@ static void check_attention(struct encoding_model *m, const struct formula *f, b
 {
     struct ag_graph graph;
     struct pe_context context = encoding_context(m, 0);
-    ag_t *memo = NULL, *in[3];
+    ag_t *memo[PE_MEMOS] = {NULL}, *in[3];
     double row[64];
     ag_graph_init(&graph, &m->params);
     for (int k = 0; k < 3; k++)
         in[k] = ag_input(&graph, "x", ag_shape3(1, f->length, f->dim));
     context.graph = &graph;
     context.layer = 0;
-    context.memo = &memo;
+    context.memo = memo;
     struct pe_attention a = {.query_stream = in[0], .query = in[0], .key = in[1]};
     a.op = (struct ag_attention){.query = in[0],
                                  .key = in[1],

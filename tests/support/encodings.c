@@ -76,8 +76,9 @@ static void draw(struct encoding_model *m)
     }
 }
 
-int encoding_open(struct encoding_model *m, const struct encoding_case *what,
-                  const struct encoding_shape *shape)
+// All that can be refused.
+static int begin(struct encoding_model *m, const struct encoding_case *what,
+                 const struct encoding_shape *shape)
 {
     const char *pair[ENCODING_PAIRS];
     memset(m, 0, sizeof *m);
@@ -93,8 +94,18 @@ int encoding_open(struct encoding_model *m, const struct encoding_case *what,
     if (code == 0)
         code = model_graph_capture(&m->graph, &m->config, &m->params, shape->batch, m->length,
                                    &m->tables);
-    if (code == 0)
-        code = ag_params_allocate(&m->params, 1);
+    if (code < 0)
+        encoding_close(m);
+    return code;
+}
+
+int encoding_open(struct encoding_model *m, const struct encoding_case *what,
+                  const struct encoding_shape *shape)
+{
+    int code = begin(m, what, shape);
+    if (code < 0)
+        return code;
+    code = ag_params_allocate(&m->params, 1);
     if (code == 0)
         code = model_graph_plan(&m->graph, true);
     if (code == 0)
@@ -189,7 +200,7 @@ static bool try_case(struct walk *walk, struct encoding_case *what)
     for (int causal = 0; causal < 2; causal++) {
         struct encoding_model m;
         what->causal = causal;
-        int code = encoding_open(&m, what, &trial);
+        int code = begin(&m, what, &trial);
         if (code < 0 && code != ERR_ARGUMENT)
             fail_msg("%s: %s", encoding_text(what).text, err_last());
         if (code < 0)
