@@ -24,6 +24,15 @@ __attribute__((format(printf, 2, 3))) static bool wrong(const struct encoding_ca
     return false;
 }
 
+static void forward_into(const struct encoding_case *what, real *logits)
+{
+    struct encoding_model m;
+    encoding_build(&m, what, &(struct encoding_shape){.batch = 2, .height = 3, .width = 4});
+    ag_forward(m.graph.plan);
+    memcpy(logits, m.graph.logits->data, (size_t)(2 * m.length * V) * sizeof(real));
+    encoding_close(&m);
+}
+
 // --- moving the whole sequence
 
 // A block of rows and columns of the grid, and how far it moves. In a grid of one row it is a
@@ -287,6 +296,48 @@ static void causal_only_is_refused_in_an_encoder(void **state)
     }
 }
 
+// --- normalisers
+
+// Linear attention has no logits to add to, and takes all others.
+static void linear_attention_refuses_what_needs_logits(void **state)
+{
+    (void)state;
+    for (int i = 0; i < pe_count; i++) {
+        struct encoding_case what = {.attention = AG_LINEAR, .causal = true};
+        struct encoding_model m;
+        snprintf(what.pe, sizeof what.pe, "%s", pe_list[i]->name);
+        bool claimed = pe_list[i]->claims & PE_NEEDS_LOGITS;
+        int code =
+            encoding_open(&m, &what, &(struct encoding_shape){.batch = 1, .height = 3, .width = 4});
+        if (code == 0)
+            encoding_close(&m);
+        else
+            check_error(code, ERR_ARGUMENT, "attention");
+        if (claimed && code == 0)
+            fail_msg("%s needs logits, and linear attention has it", what.pe);
+    }
+}
+
+// An encoding that computes attention itself refuses a normaliser that it has not.
+static bool heeds_its_normaliser(const struct encoding_case *what)
+{
+    static real softmax[2 * 12 * V], other[2 * 12 * V];
+    struct encoding_case plain = *what;
+    if (what->attention == AG_SOFTMAX)
+        return true;
+    plain.attention = AG_SOFTMAX;
+    forward_into(&plain, softmax);
+    forward_into(what, other);
+    double distance = encoding_distance(softmax, other, sizeof other / sizeof *other);
+    return distance > ENCODING_OTHER || wrong(what, "gives what softmax gives (%g)", distance);
+}
+
+static void normalisers_are_heeded(void **state)
+{
+    (void)state;
+    encoding_walk(ENCODING_NORMALISERS, heeds_its_normaliser);
+}
+
 // --- stacks
 
 // Backward overwrites the gradient of each parameter that the loss is made of.
@@ -311,15 +362,6 @@ static void every_parameter_is_used(void **state)
     (void)state;
     encoding_walk(ENCODING_OPTIONS | ENCODING_NORMALISERS | ENCODING_STACKS,
                   uses_all_its_parameters);
-}
-
-static void forward_into(const struct encoding_case *what, real *logits)
-{
-    struct encoding_model m;
-    encoding_build(&m, what, &(struct encoding_shape){.batch = 2, .height = 3, .width = 4});
-    ag_forward(m.graph.plan);
-    memcpy(logits, m.graph.logits->data, (size_t)(2 * m.length * V) * sizeof(real));
-    encoding_close(&m);
 }
 
 // Parameters of the same name are the same, so that what differs is the other encoding's work.
@@ -566,7 +608,8 @@ CHECK_MAIN(cmocka_unit_test(shifts_change_nothing_where_claimed),
            cmocka_unit_test(a_changed_token_changes_nothing_before_it),
            cmocka_unit_test(an_output_has_no_gradient_from_later_tokens),
            cmocka_unit_test(causal_only_is_refused_in_an_encoder),
-           cmocka_unit_test(every_parameter_is_used),
+           cmocka_unit_test(linear_attention_refuses_what_needs_logits),
+           cmocka_unit_test(normalisers_are_heeded), cmocka_unit_test(every_parameter_is_used),
            cmocka_unit_test(a_stack_is_more_than_its_parts),
            cmocka_unit_test(tables_at_zero_are_none_where_claimed),
            cmocka_unit_test(norms_are_kept_where_claimed),

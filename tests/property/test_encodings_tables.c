@@ -598,10 +598,34 @@ static void sinusoids_multiply_to_offsets(void **state)
     }
 }
 
+// --- hierarchical is learned where its n positions suffice
+
+static void hierarchical_is_learned_within_its_rows(void **state)
+{
+    (void)state;
+    for (int causal = 0; causal < 2; causal++) {
+        struct encoding_case what[2] = {one_case("learned", causal, NULL, NULL),
+                                        one_case("hierarchical", causal, NULL, NULL)};
+        struct encoding_model m[2];
+        for (int i = 0; i < 2; i++)
+            encoding_build(&m[i], &what[i], &shape);
+        int64_t count = m[0].length * m[0].config.dim;
+        memcpy(parameter(&m[1], "pe.hierarchical.weight", count),
+               parameter(&m[0], "pe.learned.weight", count), (size_t)count * sizeof(real));
+        for (int i = 0; i < 2; i++)
+            ag_forward(m[i].graph.plan);
+        check_same_bytes(m[1].graph.logits->data, m[0].graph.logits->data,
+                         (size_t)m[0].graph.logits->count * sizeof(real));
+        for (int i = 0; i < 2; i++)
+            encoding_close(&m[i]);
+    }
+}
+
 CHECK_MAIN(cmocka_unit_test(tables_mean_what_their_axes_say),
            cmocka_unit_test(tables_agree_at_all_lengths),
            cmocka_unit_test(tables_are_constant_past_their_clip),
            cmocka_unit_test(t5_buckets_are_those_of_its_code),
            cmocka_unit_test(deberta_buckets_are_those_of_its_code),
            cmocka_unit_test(transformer_xl_is_its_formula),
-           cmocka_unit_test(sinusoids_multiply_to_offsets))
+           cmocka_unit_test(sinusoids_multiply_to_offsets),
+           cmocka_unit_test(hierarchical_is_learned_within_its_rows))
