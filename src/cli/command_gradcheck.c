@@ -124,7 +124,11 @@ static int check_pe(struct tally *tally, const struct arguments *arguments, cons
 {
     struct model_check_case what = {
         .pe = pe, .pairs = arguments->pairs, .pair = arguments->pair, .seed = arguments->seed};
-    int refused = 0;
+    struct pe_stack stack;
+    int refused = 0, known = pe_stack_init(&stack, pe, arguments->pairs, arguments->pair);
+    if (known < 0)
+        return known;
+    pe_stack_release(&stack);
     for (int causal = 0; causal < 2; causal++) {
         what.causal = causal;
         int code = check_arch(tally, &what);
