@@ -260,7 +260,10 @@ static void runs_are_paired(void **state)
             set("pe", pe_list[p]->name);
             begin(&other);
             expect_same_start(&none, &other, pe_list[p]->name);
-            expect_same_masks(&none, &other, pe_list[p]->name);
+            // An encoding that makes another stream of it, as the complex one does, has other units
+            // to drop.
+            if (!pe_list[p]->output)
+                expect_same_masks(&none, &other, pe_list[p]->name);
             expect_same_batches(&none, &other, pe_list[p]->name);
             trainer_release(&none);
             trainer_release(&other);
