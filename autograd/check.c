@@ -169,6 +169,7 @@ static void check_elements(struct checker *c, int64_t max_elements)
 
 static void check_directions(struct checker *c)
 {
+    c->retried = 0;
     for (int d = 0; d < DIRECTIONS; d++) {
         double analytic = 0, square = 0;
         for (int64_t k = 0; k < c->count; k++) {

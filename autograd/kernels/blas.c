@@ -73,7 +73,7 @@ int blas_check_threads(int threads)
     if (threads <= 1 || openblas_get_parallel() != OPENBLAS_SEQUENTIAL)
         return 0;
     return err_set(
-        ERR_ARGUMENT,
+        ERR_FILE,
         "this OpenBLAS is the serial build, whose products are wrong on %d threads; install "
         "the OpenMP build (Debian, Ubuntu: libopenblas-openmp-dev) and build again, or "
         "take one thread (--threads 1; gradcheck: OMP_NUM_THREADS=1)",
