@@ -330,7 +330,8 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
 int model_graph_plan(struct model_graph *model, bool backward)
 {
     model->plan = ag_plan_new(&model->graph, model->loss, backward);
-    return model->plan ? 0 : ERR_ARGUMENT;
+    // What the model itself has wrong was found while it was captured; this is the machine.
+    return model->plan ? 0 : ERR_MEMORY;
 }
 
 void model_graph_release(struct model_graph *model)
