@@ -58,6 +58,7 @@ struct dataset {
     uint64_t seed;
     uint64_t stream[DATASET_SPLITS]; // rng_stream(seed, "data/TASK/SPLIT")
     int64_t grid_height, grid_width; // rows are a grid, row by row; 0 where they are none
+    uint64_t fingerprint;            // of the bytes of the file; 0 for a task that reads none
     bool bits_per_byte;              // the loss is also reported in bits a byte (text)
     bool needs_causal;               // answers are among the tokens to the right: for decoders only
 };

@@ -64,6 +64,10 @@ void checkpoint_write_identity(struct h5_writer *writer, const char *format, int
     h5_attr_text(writer, "/", "blas_version", gemm_library());
     h5_attr_text(writer, "/", "blas_kernel", gemm_kernel());
     h5_attr_text(writer, "/", "precision", REAL_NAME);
+    char text[24];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)trainer->dataset.fingerprint);
+    if (trainer->dataset.fingerprint)
+        h5_attr_text(writer, "/", "data_fingerprint", text);
 }
 
 static void write_optimizer(struct h5_writer *writer, const struct trainer *trainer)
@@ -339,6 +343,29 @@ int checkpoint_read_optimizer(struct checkpoint *checkpoint, struct trainer *tra
         code = read_slab(checkpoint, prefix, &trainer->params, optimizer->state[k]);
     }
     return code;
+}
+
+int checkpoint_check_data(struct checkpoint *checkpoint, const struct trainer *trainer)
+{
+    char here[24];
+    snprintf(here, sizeof here, "%016llx", (unsigned long long)trainer->dataset.fingerprint);
+    char *there = h5_read_attr_text(checkpoint->reader, "/", "data_fingerprint");
+    bool same = !there || !trainer->dataset.fingerprint || strcmp(here, there) == 0;
+    free(there);
+    return same ? 0
+                : err_set(ERR_ARGUMENT,
+                          "--data %s is not the text that the run was started with; give the file "
+                          "that has it, or start a new run",
+                          trainer->settings.data);
+}
+
+bool checkpoint_same_kernels(struct checkpoint *checkpoint, char kernel[64])
+{
+    char *there = h5_read_attr_text(checkpoint->reader, "/", "blas_kernel");
+    bool same = !there || strcmp(there, gemm_kernel()) == 0;
+    snprintf(kernel, 64, "%s", there ? there : "");
+    free(there);
+    return same;
 }
 
 static int read_series(struct checkpoint *checkpoint, struct history *history, int split)

@@ -28,6 +28,11 @@ void checkpoint_close(struct checkpoint *checkpoint);
 // build.
 int checkpoint_read_params(struct checkpoint *checkpoint, struct trainer *trainer);
 int checkpoint_read_optimizer(struct checkpoint *checkpoint, struct trainer *trainer);
+// ERR_ARGUMENT when the file that the trainer reads has other bytes than it had.
+int checkpoint_check_data(struct checkpoint *checkpoint, const struct trainer *trainer);
+// Whether products have the kernels that they had, and so the same bits; `kernel` gets what they
+// were.
+bool checkpoint_same_kernels(struct checkpoint *checkpoint, char kernel[64]);
 // Into an empty history.
 int checkpoint_read_history(struct checkpoint *checkpoint, struct history *history);
 

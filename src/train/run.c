@@ -365,9 +365,10 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
 
 // --- resuming
 
-// What may change without making another run of it.
+// What may change without making another run of it. A data file may be elsewhere now: its bytes are
+// compared.
 static const char *const may_change[] = {"steps",        "threads",    "log-every", "eval-every",
-                                         "eval-batches", "save-every", "keep"};
+                                         "eval-batches", "save-every", "keep",      "data"};
 
 static bool changeable(const char *key)
 {
@@ -432,9 +433,11 @@ static int change_option(struct train_settings *s, const struct option_def *row,
 }
 
 // What is another now than it was in the checkpoint.
-static void say_changes(const struct run *run, const struct train_settings *was,
-                        const struct train_settings *is)
+static void say_changes(const struct run *run, struct checkpoint *checkpoint,
+                        const struct train_settings *was)
 {
+    const struct train_settings *is = &checkpoint->settings;
+    char kernel[64];
     for (const struct option_def *row = train_options; row->key; row++) {
         char before[OPTION_TEXT], after[OPTION_TEXT];
         if (options_get(row, was, before, sizeof before) >= 0 &&
@@ -443,6 +446,11 @@ static void say_changes(const struct run *run, const struct train_settings *was,
     }
     if (was->steps != is->steps)
         say_steps(run, is, was->steps);
+    if (!checkpoint_same_kernels(checkpoint, kernel))
+        say(run, RUN_NOTICE,
+            "resume: the run was on %s kernels of OpenBLAS and now has others, which round "
+            "differently: its bits are no longer those of an unbroken run",
+            kernel);
 }
 
 static int agree_setting(struct train_settings *s, const struct run_setting *given)
@@ -518,6 +526,8 @@ static int restore_state(struct run *run, struct checkpoint *checkpoint)
 {
     int code = trainer_init(&run->trainer, &checkpoint->settings);
     if (code == 0)
+        code = checkpoint_check_data(checkpoint, &run->trainer);
+    if (code == 0)
         code = checkpoint_read_params(checkpoint, &run->trainer);
     if (code == 0)
         code = checkpoint_read_optimizer(checkpoint, &run->trainer);
@@ -544,7 +554,7 @@ static int restore(struct run *run, struct checkpoint *checkpoint, int given_cou
     if (code == 0)
         code = open_metrics(run);
     if (code == 0)
-        say_changes(run, was, &checkpoint->settings);
+        say_changes(run, checkpoint, was);
     free(was);
     return code;
 }

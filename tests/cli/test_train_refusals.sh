@@ -96,8 +96,27 @@ fi
 refused "resume: not there" 1 'nowhere' "$TRAIN" --resume nowhere
 refused "resume: another encoding" 1 'pe' "$TRAIN" --resume run --pe none
 refused "resume: another width" 1 'dim' "$TRAIN" --resume run --dim 16
-refused "resume: data where there was none" 1 '--data is not set in the run' \
+refused "resume: data where there was none" 1 'task probe makes its own data' \
     "$TRAIN" --resume run --data x
+# The text may be elsewhere, but must be the same one.
+seq 3000 >text.txt
+text=(--pe none --task text --arch decoder --data text.txt "${small[@]}")
+good "a run over a text" accuracy "$TRAIN" "${text[@]}" --out-dir over
+mv text.txt moved.txt
+refused "resume: the text is gone" 1 "cannot open 'text.txt'" "$TRAIN" --resume over --steps 6
+run "$TRAIN" --resume over --steps 6 --data moved.txt --quiet
+if [ "$status" -eq 0 ] && grep -q -e '--data was text.txt and is now moved.txt' err; then
+    ok "resume: the text was moved"
+else
+    fail "resume: the text was moved" "exit $status"
+fi
+sed 's/^7$/8/' moved.txt >moved.new && mv moved.new moved.txt
+refused "resume: one letter is another" 1 '--data moved.txt is not the text' "$TRAIN" --resume over --steps 8
+if [ "$("$POSGRAD" system | sed -n 's/^kernels *//p')" != Haswell ] && grep -q -w avx2 /proc/cpuinfo; then
+    run env OPENBLAS_CORETYPE=Haswell "$TRAIN" --resume run --steps 5 --quiet
+    if grep -q 'now has others, which round differently' err; then ok "resume: other kernels"; else fail "resume: other kernels" "$status"; fi
+    rm -r run && small_run learned run
+fi
 refused "resume: another yes" 1 '--tie is no in the run and was given as yes' "$TRAIN" --resume run --tie
 good "resume: the same name in capitals" 'accuracy' "$TRAIN" --resume run --pe Learned --quiet
 # Nothing is said of the changes that are allowed before all of them are known to be.
@@ -111,6 +130,11 @@ else
 fi
 cp -r run cut && head -c 600 run/checkpoint.h5 >cut/checkpoint.h5
 refused "resume: truncated" 1 'truncated' "$TRAIN" --resume cut --steps 8
+# HDF5 without our seal, and a trace in the place of a checkpoint.
+tail -c +513 run/checkpoint.h5 >cut/checkpoint.h5
+refused "resume: HDF5 of another kind" 1 'cut/checkpoint.h5 is an HDF5 file, but not one that posgrad wrote' "$TRAIN" --resume cut --steps 8
+run "$POSGRAD" trace run -o trace.h5 && cp trace.h5 cut/checkpoint.h5
+refused "resume: a trace" 1 'no posgrad checkpoint' "$TRAIN" --resume cut --steps 8
 cp -r run gone && rm gone/checkpoint.h5
 refused "resume: no checkpoint" 1 'checkpoint' "$TRAIN" --resume gone --steps 8
 
