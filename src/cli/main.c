@@ -4,6 +4,7 @@
 // posgrad_main_double, and everything that it calls is the double build of the same sources.
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -137,8 +138,21 @@ static int finish(int status)
     return status;
 }
 
+// A program may be started with stdin, stdout or stderr closed; the next file that it opens would
+// get that number, and with it what is printed. So the numbers are taken, the wrong way round: what
+// is printed still fails, and finish() says so.
+static bool take_standard_numbers(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!take_standard_numbers())
+        return 1;
     bool anew = par_mend_waiting();
     blas_mend(argv); // may start the program anew
     if (anew)

@@ -128,6 +128,22 @@ else
     skip "another user" "root alone can become one"
 fi
 
+# Started without stdin, stdout and stderr: what would be printed must not land in the run's files,
+# which get the first numbers that are free.
+loud=("${small[@]/--quiet/--log-every=1}")
+for closed in '>&-' '2>&-' '<&- >&- 2>&-'; do
+    status=0
+    bash -c '"$@" '"$closed" - "$TRAIN" --pe learned --task probe "${loud[@]}" --out-dir closed \
+        --overwrite >/dev/null 2>&1 || status=$?
+    if "$POSGRAD" inspect closed >out 2>err && awk '!/^\{.*\}$/ { exit 1 }' closed/metrics.jsonl; then
+        ok "with $closed"
+    else
+        fail "with $closed" "$(head -n 2 closed/metrics.jsonl)"
+    fi
+done
+run bash -c '"$1" list tasks >&-' - "$POSGRAD"
+if [ "$status" -eq 1 ] && grep -q 'cannot write the output' err; then ok "a closed output is an error"; else fail "a closed output is an error" "exit $status"; fi
+
 # Data that another program cuts short.
 head -c 300000 /dev/zero >data.txt
 "$TRAIN" --pe none --task text --arch decoder --data data.txt --steps 1000000 --eval-every 0 --log-every 50 \
