@@ -260,7 +260,7 @@ def make_absolute():
     g.encoder("recursive", "recursive", length=7, hidden=[(1, 0)])
     g.decoder("recursive", "recursive", "cell=linear", **START_HIDDEN)
     g.encoder("floater", "floater", "step=0.4,substeps=2", layers=2, **PADDED)
-    g.decoder("floater", "floater", length=6)
+    g.decoder("floater", "floater", "step=0.01", length=6)
     g.encoder("floater_input", "floater", "where=input,step=0.3,substeps=1", length=6)
     g.encoder("multiplicative", "multiplicative", "max_length=6", **PADDED)
     g.decoder("multiplicative", "multiplicative", "form=plain", length=7)

@@ -208,7 +208,7 @@ class Recursive(Encoding):
 
 
 class Floater(Encoding):
-    name, defaults = "floater", dict(where="qkv", step=0.01, substeps=5)
+    name, defaults = "floater", dict(where="qkv", step=0.0, substeps=5)
 
     def parameters(self):
         width = self.c["dim"]
@@ -229,11 +229,12 @@ class Floater(Encoding):
             return linear(with_time(torch.relu(up), t), p[self.shared("down.weight")],
                           p[self.shared("down.bias")])
 
-        b, e = p[self.shared("start")], self.o["step"] / self.o["substeps"]
+        step = self.o["step"] or 1 / self.c["train_length"]
+        b, e = p[self.shared("start")], step / self.o["substeps"]
         states = [b]
         for i in range(length - 1):
             for s in range(self.o["substeps"]):
-                t = i * self.o["step"] + s * e
+                t = i * step + s * e
                 k1 = speed(t, b)
                 k2 = speed(t + e / 2, b + e / 2 * k1)
                 k3 = speed(t + e / 2, b + e / 2 * k2)
