@@ -5,12 +5,13 @@
 //
 // CPE stands after the first block (where=after1); here the default is the input, where other
 // absolute encodings stand, and `each` puts one before every layer. A signal reaches (K-1)/2 tokens
-// a convolution from each border, so that the middle of a long row stays unmarked. Circular padding
-// has no border, and reflected padding of a constant is that constant: both leave constant rows
-// constant. A decoder pads on the left only, y_i = ... x_{i + k - (K-1)}; circular or reflected
-// padding would show it the future there and is refused. Padding tokens of short rows are tokens
-// like others to the convolution. Starts as Twins' PosCNN: N(0, sqrt(2 / fan_out)), fan_out the
-// taps of one channel, bias 0, no decay.
+// a convolution from each border, so that the middle of a long row stays unmarked; in a decoder the
+// few marked tokens at its left end tell attention how many others there are, as a start token
+// does. Circular padding has no border, and reflected padding of a constant is that constant: both
+// leave constant rows constant. A decoder pads on the left only, y_i = ... x_{i + k - (K-1)};
+// circular or reflected padding would show it the future there and is refused. Padding tokens of
+// short rows are tokens like others to the convolution. Starts as Twins' PosCNN: N(0, sqrt(2 /
+// fan_out)), fan_out the taps of one channel, bias 0, no decay.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
