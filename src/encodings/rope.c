@@ -41,10 +41,11 @@ static const struct option_def options[] = {
     {0},
 };
 
+// The small addition is for fractions such as 0.58, which are a little less in binary.
 static int64_t pairs(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return (int64_t)(settings->fraction * (double)context->head_dim / 2);
+    return (int64_t)(settings->fraction * (double)context->head_dim / 2 + 1e-9);
 }
 
 static int check(const struct pe_context *context)
