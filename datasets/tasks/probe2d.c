@@ -23,18 +23,31 @@ static const struct option_def options[] = {
     {.key = NULL},
 };
 
+static int find_square(struct dataset *dataset)
+{
+    int64_t side = 1;
+    while (side * side < dataset->length)
+        side++;
+    dataset->grid_height = dataset->grid_width = side;
+    if (side * side == dataset->length)
+        return 0;
+    return err_set(ERR_ARGUMENT,
+                   "--task-opt of task probe2d: length %lld is not a square; give height or width, "
+                   "which must divide it",
+                   (long long)dataset->length);
+}
+
 static int find_grid(struct dataset *dataset)
 {
     const struct settings *s = dataset->settings;
     int64_t height = s->height, width = s->width, length = dataset->length;
     if (!height && !width)
-        for (height = 1; height * height < length;)
-            height++;
+        return find_square(dataset);
     if (!height)
         height = length / width;
     if (!width)
         width = length / height;
-    if (height < 1 || width < 1 || height * width != length)
+    if (height * width != length)
         return err_set(ERR_ARGUMENT,
                        "--task-opt of task probe2d: a grid of %lld by %lld is not the length %lld; "
                        "give height and width whose product it is",

@@ -17,10 +17,22 @@ for case in \
     "t5 --pe-opt bucket=3|did you mean 'buckets'" \
     "learned --pe-opt max_length=5|max_length 5 is shorter" \
     "t5 --attention linear|linear attention has none" \
+    "urpe --attention linear|linear attention has none" \
+    "none --attention sofmax|did you mean 'softmax'" \
+    "rope --pe-opt fraction=0.01|fraction 0.01" \
+    "rope --pe-opt fraction=1.5|fraction 1.5 is out of range" \
+    "rope --pe-opt layout=halves|pair.half" \
+    "rope2d --dim 24 --heads 4 --length 36|divisible by 4" \
+    "rope2d --length 36 --pe-opt grid_height=5|grid_height" \
+    "rope+rope2d --length 36|cannot stack" \
     "shaw+deberta|cannot stack" \
     "deberta-emd --pe-opt max_length=2|max_length 2 is shorter"; do
     # shellcheck disable=SC2086
     refused "--pe ${case%|*}" 2 "${case#*|}" "$TRAIN" --task probe --out-dir new --pe ${case%|*}
+done
+for case in "--length 12 --task-opt height=5|length 12" "--length 12|length 12 is not a square" "--length 16 --task-opt answer=rows|'row'"; do
+    # shellcheck disable=SC2086
+    refused "probe2d ${case%|*}" 2 "${case#*|}" "$TRAIN" --pe learned --task probe2d --out-dir new ${case%|*}
 done
 refused "misspelt task" 2 "did you mean 'probe'" "$TRAIN" --pe learned --task prob
 start "misspelt optimizer" 2 "did you mean 'adamw'" --optimizer adamww
@@ -95,6 +107,8 @@ fi
 
 refused "resume: not there" 1 'nowhere' "$TRAIN" --resume nowhere
 refused "resume: another encoding" 1 'pe' "$TRAIN" --resume run --pe none
+refused "resume: another attention" 1 'attention is softmax in the run' \
+    "$TRAIN" --resume run --attention linear
 refused "resume: another width" 1 'dim' "$TRAIN" --resume run --dim 16
 refused "resume: data where there was none" 1 'task probe makes its own data' \
     "$TRAIN" --resume run --data x

@@ -4,6 +4,7 @@
 #include "../../datasets/dataset.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../../autograd/base/err.h"
@@ -80,6 +81,52 @@ static void test_probe_mixed(void **state)
     }
 }
 
+// --- probe2d
+
+// What cell t of a grid of that width says, by the name of the answer.
+static int64_t cell_says(const char *answer, int64_t t, int64_t width)
+{
+    if (strcmp(answer, "both") == 0)
+        return t;
+    return strcmp(answer, "row") == 0 ? t / width : t % width;
+}
+
+static void check_grid(const char *sizes, int64_t length, int64_t height, int64_t width)
+{
+    static const char *const answers[] = {"both", "row", "column"};
+    const int64_t classes[] = {length, height, width};
+    for (int k = 0; k < 3; k++) {
+        char text[96];
+        snprintf(text, sizeof text, "%s answer=%s", sizes, answers[k]);
+        open_task("probe2d", length, text);
+        assert_int_equal(dataset.grid_height, height);
+        assert_int_equal(dataset.grid_width, width);
+        assert_int_equal(dataset.vocab, classes[k] > 2 ? classes[k] : 2);
+        check_close(dataset.chance, 1.0 / (double)classes[k], 1e-15, 0);
+        batch_draw(&dataset, &batch, DATASET_TEST, 1, 3);
+        batch_check(&dataset, &batch, 3);
+        for (int64_t i = 0; i < 3 * length; i++) {
+            assert_true(batch.mask[i] == 1 && batch.tokens[i] == 0);
+            assert_int_equal(batch.targets[i], cell_says(answers[k], i % length, width));
+        }
+        dataset_close(&dataset);
+    }
+}
+
+static void test_probe2d(void **state)
+{
+    (void)state;
+    check_grid("", 1, 1, 1);
+    check_grid("", 49, 7, 7);
+    check_grid("height=3", 12, 3, 4);
+    check_grid("width=3", 12, 4, 3);
+    check_grid("height=1", 12, 1, 12);
+    check_grid("height=12 width=1", 12, 12, 1);
+    open_task("probe", 9, ""); // a row is no grid
+    assert_true(dataset.grid_height == 0 && dataset.grid_width == 0);
+    dataset_close(&dataset);
+}
+
 // --- copy and reverse
 
 static void check_string_row(const struct batch *b, int64_t row, bool reverse, int64_t symbols)
@@ -149,6 +196,7 @@ static const struct {
     {"copy", 32, "min_length=1"},
     {"reverse", 32, "symbols=3 min_length=5"},
     {"text", 32, ""},
+    {"probe2d", 32, "height=4"},
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 
@@ -280,6 +328,11 @@ static void test_refused(void **state)
         {"probe", 1, "bos=1", "bos=1"},
         {"probe", 8, "bos=maybe", "bos 'maybe'"},
         {"probe", 8, "bos", "'bos' is not KEY=VALUE"},
+        {"probe2d", 12, "", "length 12 is not a square"},
+        {"probe2d", 12, "height=5", "5 by 2 is not the length 12"},
+        {"probe2d", 12, "width=24", "0 by 24"},
+        {"probe2d", 12, "height=3 width=3", "3 by 3"},
+        {"probe2d", 16, "answer=rows", "did you mean 'row'?"},
         {"text", 8, "bos=1", "there are no options"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -307,7 +360,7 @@ static void test_list(void **state)
 }
 
 CHECK_MAIN(cmocka_unit_test(test_list), cmocka_unit_test(test_probe),
-           cmocka_unit_test(test_probe_mixed), cmocka_unit_test(test_strings),
-           cmocka_unit_test(test_same_arguments_same_bytes),
+           cmocka_unit_test(test_probe_mixed), cmocka_unit_test(test_probe2d),
+           cmocka_unit_test(test_strings), cmocka_unit_test(test_same_arguments_same_bytes),
            cmocka_unit_test(test_splits_steps_rows_and_seeds_differ), cmocka_unit_test(test_scores),
            cmocka_unit_test(test_score_counts), cmocka_unit_test(test_refused))
