@@ -35,7 +35,7 @@ static void print_options(const char *flag, const struct option_def *option)
                option->default_value[0] ? option->default_value : "empty");
 }
 
-// "name [a, b]" a line.
+// "name [a, b]" a line, and what a parameter starts as.
 static void print_shapes(const char *title, json_t *list, const char *key)
 {
     size_t i, k;
@@ -46,7 +46,8 @@ static void print_shapes(const char *title, json_t *list, const char *key)
         printf("  %s [", json_string_value(json_object_get(row, "name")));
         json_array_foreach (json_object_get(row, key), k, part)
             printf("%s%s", k ? ", " : "", json_string_value(part));
-        puts("]");
+        const char *start = json_string_value(json_object_get(row, "start"));
+        printf("]%s%s\n", start ? "  starts as " : "", start ? start : "");
     }
     json_decref(list);
 }
@@ -70,14 +71,14 @@ static void describe_encoding(const struct pe_def *def)
            def->formula, def->paper);
     print_options("pe-opt", def->options);
     print_shapes(
-        "parameters (T training length, C width, H heads, D = C/H, V vocabulary, G side of a "
-        "grid)",
+        "parameters (T training length, C width, H heads, D = C/H, L layers, V vocabulary, "
+        "Gh and Gw sides of a grid)",
         encoding_parameters(def), "shape");
     print_shapes("tables for posgrad export", encoding_exports(def), "axes");
     print_words("claims, which the tests hold it to", encoding_claims(def), "\n  ");
     print_words("stacks with", encoding_partners(def), " ");
     printf("\nfor example\n  train --pe %s --task %s\n", def->name,
-           strcmp(def->family, "grid") == 0 ? "probe --length 36" : "probe");
+           strcmp(def->family, "grid") == 0 ? "probe2d --length 36" : "probe");
 }
 
 static void describe_task(const struct task_def *def)

@@ -145,8 +145,8 @@ static int print_json(const struct kind *kind)
         struct row row = kind->row(i);
         json_t *object = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:o, s:o}", "name", row.name,
                                    "title", row.title, "family", row.family, "formula", row.formula,
-                                   "source", row.source, "aliases", aliases_json(row.aliases),
-                                   "options", options_json(row.options));
+                                   row.encoding ? "citation" : "source", row.source, "aliases",
+                                   aliases_json(row.aliases), "options", options_json(row.options));
         if (object && row.encoding) {
             json_object_set_new(object, "parameters", encoding_parameters(row.encoding));
             json_object_set_new(object, "exports", encoding_exports(row.encoding));

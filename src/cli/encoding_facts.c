@@ -7,8 +7,10 @@
 #include "../../autograd/base/err.h"
 #include "../model/model.h"
 
-// Sizes that no two letters share, so that a shape can be read back as letters.
-enum { LAYERS = 2, HEADS = 3, DIM = 24, VOCAB = 11, LENGTH = 36, GRID = 6 };
+// Sizes that no two letters share, and that are no option's default, so that a shape can be read
+// back as letters.
+enum { LAYERS = 5, HEADS = 7, HEAD_DIM = 8, DIM = HEADS * HEAD_DIM, VOCAB = 13 };
+enum { HEIGHT = 10, WIDTH = 11, LENGTH = HEIGHT * WIDTH };
 
 struct probe {
     struct model_config config;
@@ -17,18 +19,19 @@ struct probe {
     struct pe_tables tables;
 };
 
-static int open_probe(struct probe *probe, const char *pe, bool causal)
+// `widen` makes heads wider.
+static int open_probe(struct probe *probe, const char *pe, bool causal, int widen)
 {
     memset(probe, 0, sizeof *probe);
     probe->config = (struct model_config){.layers = LAYERS,
                                           .heads = HEADS,
-                                          .dim = DIM,
+                                          .dim = DIM * widen,
                                           .ff_dim = 1,
                                           .vocab = VOCAB,
                                           .train_length = LENGTH,
                                           .causal = causal,
-                                          .grid_height = GRID,
-                                          .grid_width = GRID};
+                                          .grid_height = HEIGHT,
+                                          .grid_width = WIDTH};
     ag_params_init(&probe->params);
     int code = pe_stack_init(&probe->config.pe, pe, 0, NULL);
     if (code == 0)
@@ -47,13 +50,13 @@ static void close_probe(struct probe *probe)
 }
 
 // An encoder where the encoding has a meaning there, else a decoder.
-static int open_either(struct probe *probe, const char *pe)
+static int open_either(struct probe *probe, const char *pe, int widen)
 {
-    int code = open_probe(probe, pe, false);
+    int code = open_probe(probe, pe, false, widen);
     if (code == 0)
         return 0;
     close_probe(probe);
-    return open_probe(probe, pe, true);
+    return open_probe(probe, pe, true, widen);
 }
 
 static const char *letters(int64_t size, char text[24])
@@ -61,18 +64,20 @@ static const char *letters(int64_t size, char text[24])
     static const struct {
         int64_t size;
         const char *letters;
-    } known[] = {{HEADS, "H"},
+    } known[] = {{LAYERS, "L"},
+                 {HEADS, "H"},
+                 {HEAD_DIM, "D"},
                  {DIM, "C"},
-                 {DIM / HEADS, "D"},
+                 {DIM + 1, "C+1"},
+                 {2 * DIM, "2C"},
+                 {DIM / 2, "C/2"},
                  {VOCAB, "V"},
                  {LENGTH, "T"},
                  {2 * LENGTH, "2T"},
                  {2 * LENGTH - 1, "2T-1"},
-                 {DIM + 1, "C+1"},
-                 {2 * DIM, "2C"},
-                 {DIM / 2, "C/2"},
-                 {GRID, "G"},
-                 {(2 * GRID - 1) * (2 * GRID - 1), "(2G-1)(2G-1)"}};
+                 {HEIGHT, "Gh"},
+                 {WIDTH, "Gw"},
+                 {(2 * HEIGHT - 1) * (2 * WIDTH - 1), "(2Gh-1)(2Gw-1)"}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (known[i].size == size)
             return known[i].letters;
@@ -93,21 +98,59 @@ static bool shown_name(const char *name, char shown[AG_NAME_SIZE + 8])
     return true;
 }
 
+// Whether a parameter's start is the same numbers in a model of wider heads.
+static bool same_in(const struct probe *wide, const struct ag_parameter *row)
+{
+    int at = ag_params_find(&wide->params, row->name);
+    return at >= 0 && wide->params.row[at].init.spread == row->init.spread;
+}
+
+static json_t *start_words(const struct ag_init *init, bool fixed)
+{
+    char text[64];
+    switch (init->kind) {
+    case AG_INIT_UNIFORM:
+        return json_string("uniform, by its size");
+    case AG_INIT_ORTHOGONAL:
+        return json_string("orthogonal");
+    case AG_INIT_FREQUENCIES:
+        return json_string("frequencies of the sinusoid");
+    default:
+        if (!fixed)
+            return json_string("normal, by its size");
+        if (init->spread > 0)
+            snprintf(text, sizeof text, "N(%g, %.3g)", init->mean, init->spread);
+        else
+            snprintf(text, sizeof text, "%g", init->mean);
+        return json_string(text);
+    }
+}
+
+static json_t *shape_letters(const struct ag_shape *shape)
+{
+    char text[24];
+    json_t *list = json_array();
+    for (int d = 0; d < shape->dims; d++)
+        json_array_append_new(list, json_string(letters(shape->size[d], text)));
+    return list;
+}
+
 json_t *encoding_parameters(const struct pe_def *def)
 {
-    struct probe probe;
+    struct probe probe, wide;
     json_t *list = json_array();
-    int code = open_either(&probe, def->name);
+    int code = open_either(&probe, def->name, 1);
+    if (open_either(&wide, def->name, 2) < 0)
+        code = ERR_ARGUMENT;
     for (int i = 0; code == 0 && i < probe.params.rows; i++) {
         const struct ag_parameter *row = &probe.params.row[i];
-        char name[AG_NAME_SIZE + 8], text[24];
-        if (!shown_name(row->name, name))
-            continue;
-        json_t *shape = json_array();
-        for (int d = 0; d < row->shape.dims; d++)
-            json_array_append_new(shape, json_string(letters(row->shape.size[d], text)));
-        json_array_append_new(list, json_pack("{s:s, s:o}", "name", name, "shape", shape));
+        char name[AG_NAME_SIZE + 8];
+        if (shown_name(row->name, name))
+            json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "name", name, "shape",
+                                                  shape_letters(&row->shape), "start",
+                                                  start_words(&row->init, same_in(&wide, row))));
     }
+    close_probe(&wide);
     close_probe(&probe);
     return list;
 }
@@ -116,7 +159,7 @@ json_t *encoding_exports(const struct pe_def *def)
 {
     struct probe probe;
     json_t *list = json_array();
-    int code = open_either(&probe, def->name);
+    int code = open_either(&probe, def->name, 1);
     for (int i = 0; code == 0 && i < probe.tables.count; i++) {
         const struct pe_table *table = &probe.tables.table[i];
         json_t *axes = json_array();
@@ -159,7 +202,7 @@ static bool stacks_with(const char *a, const char *b)
     char pe[160];
     struct probe probe;
     snprintf(pe, sizeof pe, "%s+%s", a, b);
-    int code = open_either(&probe, pe);
+    int code = open_either(&probe, pe, 1);
     close_probe(&probe);
     return code == 0;
 }

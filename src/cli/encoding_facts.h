@@ -8,8 +8,8 @@
 #include "../encodings/pe.h"
 
 // Lists of objects or texts (new references, NULL when memory ends):
-// parameters at default options, {"name", "shape": ["2L-1", "H"], "size": [..]}, N for a layer's
-// number;
+// parameters at default options, {"name", "shape": ["2T-1", "H"], "start": "N(0, 0.02)"}, N for a
+// layer's number;
 json_t *encoding_parameters(const struct pe_def *def);
 // exported tables, {"name", "axes"};
 json_t *encoding_exports(const struct pe_def *def);
