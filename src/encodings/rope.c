@@ -12,7 +12,7 @@
 // trained, each head's and layer's, as theta exp(shift): they start as they are and stay positive.
 // Under --attention linear the numerator alone is turned.
 #include <math.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "../../autograd/base/err.h"
 #include "common/build.h"
@@ -134,24 +134,49 @@ static unsigned claims_with(const void *of)
     return settings->values == V ? claims : claims | PE_SHIFT_INVARIANT;
 }
 
+static ag_t *frequencies(const struct pe_context *context)
+{
+    int64_t count = pairs(context);
+    real *value = arena_alloc(&context->graph->arena, (size_t)count * sizeof *value);
+    if (!value)
+        return ag_fail(context->graph, "%s", err_last());
+    for (int64_t c = 0; c < count; c++)
+        value[c] = (real)frequency(context, c);
+    return ag_constant(context->graph, ag_shape1(count), value);
+}
+
+// [H, P].
+static ag_t *trained_frequencies(const struct pe_context *context)
+{
+    return ag_mul(
+        context->graph, frequencies(context),
+        ag_reshape(context->graph, stretch(context), ag_shape2(context->heads, pairs(context))));
+}
+
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     const struct settings *settings = context->settings;
-    struct pe_table table = {.name = "rotation_angles",
-                             .axis = {"position", "pair"},
+    struct pe_table angles = {.name = "rotation_angles",
+                              .axis = {"position", "pair"},
+                              .shared_layers = true,
+                              .trained_rows = context->train_length};
+    struct pe_table theta = {.name = "frequencies",
+                             .axis = {"pair"},
                              .shared_layers = true,
-                             .trained_rows = context->train_length};
+                             .trained_rows = pairs(context)};
     if (settings->trainable) {
-        table.tensor = ag_keep(pe_all_layers(context, trained_angles));
-        table.shared_layers = false;
-        table.axis[0] = "layer";
-        table.axis[1] = "position";
-        table.axis[2] = "head";
-        table.axis[3] = "pair";
+        angles.tensor = ag_keep(pe_all_layers(context, trained_angles));
+        theta.tensor = ag_keep(pe_all_layers(context, trained_frequencies));
+        angles.shared_layers = theta.shared_layers = false;
+        memcpy(angles.axis, (const char *[]){"layer", "position", "head", "pair"},
+               sizeof angles.axis);
+        memcpy(theta.axis, (const char *[]){"layer", "head", "pair", NULL}, sizeof theta.axis);
     } else {
-        table.tensor = ag_keep(pe_angles(context, pairs(context), angle));
+        angles.tensor = ag_keep(pe_angles(context, pairs(context), angle));
+        theta.tensor = ag_keep(frequencies(context));
     }
-    tables->table[tables->count++] = table;
+    tables->table[tables->count++] = angles;
+    tables->table[tables->count++] = theta;
 }
 
 const struct pe_def pe_rope = {
