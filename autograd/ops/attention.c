@@ -8,7 +8,10 @@
 #include "../base/err.h"
 #include "attention_inside.h"
 
-enum { GROUPS = 8 }; // pieces of backward a head, where tables have partial sums
+enum {
+    GROUPS = 8, // pieces of backward a head, where tables have partial sums
+    SHORT_STRIP = 16
+};
 
 struct attention_work attention_work_of(const struct ag_run *run, struct ag_tensor *node)
 {
@@ -28,24 +31,40 @@ struct attention_block attention_block_of(const struct attention_param *p, int64
     struct attention_block b = {.batch = batch, .head = head, .first = first};
     b.rows = first + ATTENTION_BLOCK < p->length ? ATTENTION_BLOCK : p->length - first;
     b.columns = p->causal ? first + b.rows : p->keys;
+    b.stride = attention_stride(b.columns);
     return b;
 }
 
-// Rows that a block can reach at most: all of them, or, without an index, its run of offsets.
+struct attention_block attention_strip_of(const struct attention_param *p,
+                                          const struct attention_block *b,
+                                          enum attention_table table, int64_t from)
+{
+    struct attention_block strip = *b;
+    strip.first += from;
+    strip.rows = b->rows - from < p->strip[table] ? b->rows - from : p->strip[table];
+    if (p->causal)
+        strip.columns = strip.first + strip.rows;
+    return strip;
+}
+
+// Numbers of the largest window: the rows that a strip can reach at most are all of them, or,
+// without an index, its run of offsets.
 static int64_t widest_window(const struct attention_param *p, struct ag_tensor *const *input)
 {
     int64_t widest = 0;
     for (int k = BY_QUERY; k <= BY_VALUE; k++) {
-        int64_t reach = (k == BY_KEY ? ATTENTION_BLOCK : p->keys) + ATTENTION_BLOCK - 1;
+        int64_t reach = (k == BY_KEY ? ATTENTION_BLOCK : p->keys) + p->strip[k] - 1;
         int64_t rows = input[FIRST_TABLE + 2 * k + 1] || p->rows[k] < reach ? p->rows[k] : reach;
-        widest = rows > widest ? rows : widest;
+        widest = rows * p->strip[k] > widest ? rows * p->strip[k] : widest;
     }
     return widest;
 }
 
 static int64_t longest_column(const struct attention_param *p)
 {
-    return p->rows[BY_BIAS] > p->rows[BY_FACTOR] ? p->rows[BY_BIAS] : p->rows[BY_FACTOR];
+    int64_t rows = p->rows[BY_BIAS] > p->rows[BY_FACTOR] ? p->rows[BY_BIAS] : p->rows[BY_FACTOR];
+    int64_t offsets = p->keys + ATTENTION_BLOCK - 1;
+    return rows && rows < offsets ? offsets : rows;
 }
 
 static int64_t padded(int64_t count)
@@ -55,9 +74,8 @@ static int64_t padded(int64_t count)
 
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input)
 {
-    int64_t count = 2 * padded(ATTENTION_BLOCK * p->keys) +
-                    padded(ATTENTION_BLOCK * widest_window(p, input)) + padded(longest_column(p)) +
-                    padded(p->keys);
+    int64_t count = 2 * ATTENTION_BLOCK * attention_stride(p->keys) +
+                    padded(widest_window(p, input)) + padded(longest_column(p)) + padded(p->keys);
     return (size_t)count * sizeof(real);
 }
 
@@ -65,9 +83,9 @@ struct attention_scratch attention_scratch_of(const struct attention_work *w, in
 {
     const struct attention_param *p = w->p;
     struct attention_scratch s = {.scores = ag_scratch(w->run, thread)};
-    s.grad = s.scores + padded(ATTENTION_BLOCK * p->keys);
-    s.window = s.grad + padded(ATTENTION_BLOCK * p->keys);
-    s.column = s.window + padded(ATTENTION_BLOCK * widest_window(p, w->node->input));
+    s.grad = s.scores + ATTENTION_BLOCK * attention_stride(p->keys);
+    s.window = s.grad + ATTENTION_BLOCK * attention_stride(p->keys);
+    s.column = s.window + padded(widest_window(p, w->node->input));
     s.row = s.column + padded(longest_column(p));
     return s;
 }
@@ -313,13 +331,24 @@ static bool table_fits(struct ag_graph *graph, struct attention_param *p, int k,
     return false;
 }
 
+// How a table is worked with. A run of offsets is longer than a strip of queries by the strip, and
+// all of it is multiplied: strips are short where a table has many rows.
+static void choose(struct attention_param *p, const ag_t *index, int k)
+{
+    bool by_offset = attention_by_offset(index);
+    p->strip[k] = by_offset && p->rows[k] > ATTENTION_BLOCK ? SHORT_STRIP : ATTENTION_BLOCK;
+    p->slots[k] = by_offset && (k == BY_BIAS || k == BY_FACTOR) && p->rows[k]
+                      ? p->length + p->keys - 1
+                      : p->rows[k];
+}
+
 // Bytes of the partial sums: those of the tables, and of a dense bias that sequences share. Whether
 // gradients will be wanted is known to the plan only, so the most is asked for.
 static size_t partial_size(const struct attention_param *p, const struct ag_attention *a)
 {
     int64_t count = 0;
     for (int k = 0; k < ATTENTION_TABLES; k++)
-        count += p->rows[k] * p->part[k];
+        count += p->slots[k] * p->part[k];
     if (a->dense_bias && !p->dense_batched)
         count += p->length * p->keys;
     return (size_t)(p->heads * p->groups * count) * sizeof(real);
@@ -350,11 +379,13 @@ ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
     bool good = extras_fit(graph, a, &p);
     for (int k = 0; k < ATTENTION_TABLES && good; k++) {
         good = table_fits(graph, &p, k, relative[k]);
+        choose(&p, relative[k]->index, k);
         input[FIRST_TABLE + 2 * k] = relative[k]->table;
         input[FIRST_TABLE + 2 * k + 1] = relative[k]->index;
     }
     if (!good)
         return &graph->placeholder;
+    size_t saved_size = attention_saved_size(&p, input);
     p.groups = p.batch;
     if (partial_size(&p, a) && p.groups > GROUPS)
         p.groups = GROUPS;
@@ -362,7 +393,7 @@ ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
         ag_node(graph, &ag_op_attention, a->query->shape, ATTENTION_INPUTS, input, &p, sizeof p);
     if (graph->error)
         return node;
-    node->saved_size = (size_t)(2 * p.batch * p.heads * p.length) * sizeof(real);
+    node->saved_size = saved_size;
     node->scratch_size = attention_scratch_size(&p, input);
     node->partial_size = partial_size(&p, a);
     return node;

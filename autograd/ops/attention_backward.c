@@ -1,7 +1,7 @@
 // Attention, backward: a piece is one head of a run of sequences, block after block, as the
 // gradients of keys and values sum over blocks, and those of tables over sequences.
 //
-// Every piece has its own partial sums of the tables' gradients; a second loop adds them up in the
+// Every piece has its own partial sums of the tables' gradients; later loops add them up in the
 // order of the pieces.
 #include <string.h>
 
@@ -32,7 +32,7 @@ struct partial {
 
 static int64_t partial_count(const struct attention_param *p, enum attention_table table)
 {
-    return p->rows[table] * p->part[table];
+    return p->slots[table] * p->part[table];
 }
 
 static struct partial partial_of(const struct attention_work *w, int64_t piece)
@@ -69,16 +69,6 @@ struct pass {
     struct partial partial;
 };
 
-// The gradient of a block's rows with respect to the rows of the window, [rows, count].
-static void scatter_rows(struct pass *x, const struct attention_lookup *l, const real *from)
-{
-    const struct attention_param *p = x->w->p;
-    memset(x->s.window, 0, (size_t)(x->b.rows * l->count) * sizeof(real));
-    for (int64_t i = 0; i < x->b.rows; i++)
-        attention_scatter(p, l, x->b.first + i, 0, attention_end(p, x->b.first + i),
-                          from + i * x->b.columns, x->s.window + i * l->count);
-}
-
 // dL/dweights: <dO_i, v_j + V[r(i,j)]>.
 static void weights_grad(struct pass *x)
 {
@@ -87,15 +77,9 @@ static void weights_grad(struct pass *x)
     const real *d_out = x->w->node->grad + attention_place(p, b, p->length, b->first);
     gemm(false, true, b->rows, b->columns, p->head_dim, 1, d_out, p->width,
          x->w->node->input[VALUE]->data + attention_place(p, b, p->keys, 0), p->width, 0, x->s.grad,
-         b->columns);
-    if (!attention_table_of(x->w->node, BY_VALUE))
-        return;
-    struct attention_lookup l = attention_lookup_of(x->w, b, BY_VALUE, 0, b->columns);
-    gemm(false, true, b->rows, l.count, p->head_dim, 1, d_out, p->width, l.table + l.low * l.stride,
-         l.stride, 0, x->s.window, l.count);
-    for (int64_t i = 0; i < b->rows; i++)
-        attention_gather(p, &l, b->first + i, 0, attention_end(p, b->first + i),
-                         x->s.window + i * l.count, x->s.grad + i * b->columns);
+         b->stride);
+    if (attention_table_of(x->w->node, BY_VALUE))
+        attention_add_products(x->w, b, BY_VALUE, 1, d_out, &x->s, x->s.grad);
 }
 
 // dC[r] = sum of A_ij dL/d(A C)_ij, then dL/dA.
@@ -105,9 +89,9 @@ static void factor_grad(struct pass *x)
     const struct attention_block *b = &x->b;
     if (!attention_table_of(x->w->node, BY_FACTOR))
         return;
-    struct attention_lookup l = attention_lookup_of(x->w, b, BY_FACTOR, 0, b->columns);
+    struct attention_lookup l = attention_column_of(x->w, b, BY_FACTOR, x->s.column);
     for (int64_t i = 0; i < b->rows && x->partial.table[BY_FACTOR]; i++) {
-        const real *a = x->s.scores + i * b->columns, *g = x->s.grad + i * b->columns;
+        const real *a = x->s.scores + i * b->stride, *g = x->s.grad + i * b->stride;
 #pragma omp simd
         for (int64_t j = 0; j < b->columns; j++)
             x->s.row[j] = a[j] * g[j];
@@ -128,14 +112,11 @@ static void value_grad(struct pass *x)
     attention_apply_factor(x->w, b, &x->s, x->s.scores);
     attention_drop(x->w, b, x->s.scores);
     if (d_value)
-        gemm(true, false, b->columns, p->head_dim, b->rows, 1, x->s.scores, b->columns, d_out,
+        gemm(true, false, b->columns, p->head_dim, b->rows, 1, x->s.scores, b->stride, d_out,
              p->width, 1, d_value + attention_place(p, b, p->keys, 0), p->width);
-    if (!d_table)
-        return;
-    struct attention_lookup l = attention_lookup_of(x->w, b, BY_VALUE, 0, b->columns);
-    scatter_rows(x, &l, x->s.scores);
-    gemm(true, false, l.count, p->head_dim, b->rows, 1, x->s.window, l.count, d_out, p->width, 1,
-         d_table + l.low * p->head_dim, p->head_dim);
+    struct attention_sums sums = {.from = x->s.scores, .at = d_out, .table_sum = d_table};
+    if (d_table)
+        attention_add_sums(x->w, b, BY_VALUE, 1, &sums, &x->s);
 }
 
 static void query_key_grad(struct pass *x)
@@ -146,11 +127,11 @@ static void query_key_grad(struct pass *x)
     int64_t at_query = attention_place(p, b, p->length, b->first);
     int64_t at_key = attention_place(p, b, p->keys, 0);
     if (input[QUERY]->grad)
-        gemm(false, false, b->rows, p->head_dim, b->columns, (real)p->scale, x->s.grad, b->columns,
+        gemm(false, false, b->rows, p->head_dim, b->columns, (real)p->scale, x->s.grad, b->stride,
              input[KEY]->data + at_key, p->width, ag_is_fresh(x->w->node, QUERY) ? 0 : 1,
              input[QUERY]->grad + at_query, p->width);
     if (input[KEY]->grad)
-        gemm(true, false, b->columns, p->head_dim, b->rows, (real)p->scale, x->s.grad, b->columns,
+        gemm(true, false, b->columns, p->head_dim, b->rows, (real)p->scale, x->s.grad, b->stride,
              input[QUERY]->data + at_query, p->width, 1, input[KEY]->grad + at_key, p->width);
 }
 
@@ -162,52 +143,34 @@ static void query_relative_grad(struct pass *x)
     if (!attention_table_of(x->w->node, BY_QUERY))
         return;
     enum attention_input reader = attention_reader(x->w->node, BY_QUERY);
-    struct ag_tensor *query = x->w->node->input[reader];
+    const struct ag_tensor *query = x->w->node->input[reader];
     int64_t at = attention_place(p, b, p->length, b->first);
-    real *d_table = x->partial.table[BY_QUERY];
-    struct attention_lookup l = attention_lookup_of(x->w, b, BY_QUERY, 0, b->columns);
-    scatter_rows(x, &l, x->s.grad);
-    // The query's own gradient was begun by query_key_grad; a relative query begins here.
-    bool overwrite = reader == RELATIVE_QUERY && ag_is_fresh(x->w->node, reader);
-    if (query->grad)
-        gemm(false, false, b->rows, p->head_dim, l.count, (real)p->scale, x->s.window, l.count,
-             l.table + l.low * l.stride, l.stride, overwrite ? 0 : 1, query->grad + at, p->width);
-    if (d_table)
-        gemm(true, false, l.count, p->head_dim, b->rows, (real)p->scale, x->s.window, l.count,
-             query->data + at, p->width, 1, d_table + l.low * p->head_dim, p->head_dim);
+    struct attention_sums sums = {
+        .from = x->s.grad,
+        .sum = query->grad ? query->grad + at : NULL,
+        // The query's own gradient was begun by query_key_grad; a relative query begins here.
+        .overwrite = reader == RELATIVE_QUERY && ag_is_fresh(x->w->node, reader),
+        .at = query->data + at,
+        .table_sum = x->partial.table[BY_QUERY]};
+    if (sums.sum || sums.table_sum)
+        attention_add_sums(x->w, b, BY_QUERY, (real)p->scale, &sums, &x->s);
 }
 
-// S_ij = scale <rk_j, K[r(i,j)]>, one tile of keys.
-static void key_relative_tile_grad(struct pass *x, int64_t begin, int64_t end)
+// S_ij = scale <rk_j, K[r(i,j)]>.
+static void key_relative_grad(struct pass *x)
 {
     const struct attention_param *p = x->w->p;
     const struct attention_block *b = &x->b;
-    struct ag_tensor *key = x->w->node->input[attention_reader(x->w->node, BY_KEY)];
-    int64_t at = attention_place(p, b, p->keys, begin), rows = end - begin;
-    real *d_table = x->partial.table[BY_KEY];
-    struct attention_lookup l = attention_lookup_of(x->w, b, BY_KEY, begin, end);
-    memset(x->s.window, 0, (size_t)(rows * l.count) * sizeof(real));
-    for (int64_t i = 0; i < b->rows; i++) {
-        int64_t stop = attention_end(p, b->first + i);
-        attention_scatter_by_key(p, &l, b->first + i, begin, stop < end ? stop : end,
-                                 x->s.grad + i * b->columns, x->s.window);
-    }
-    if (key->grad)
-        gemm(false, false, rows, p->head_dim, l.count, (real)p->scale, x->s.window, l.count,
-             l.table + l.low * l.stride, l.stride, 1, key->grad + at, p->width);
-    if (d_table)
-        gemm(true, false, l.count, p->head_dim, rows, (real)p->scale, x->s.window, l.count,
-             key->data + at, p->width, 1, d_table + l.low * p->head_dim, p->head_dim);
-}
-
-static void key_relative_grad(struct pass *x)
-{
     if (!attention_table_of(x->w->node, BY_KEY))
         return;
-    for (int64_t begin = 0; begin < x->b.columns; begin += ATTENTION_BLOCK) {
-        int64_t end = begin + ATTENTION_BLOCK;
-        key_relative_tile_grad(x, begin, end < x->b.columns ? end : x->b.columns);
-    }
+    const struct ag_tensor *key = x->w->node->input[attention_reader(x->w->node, BY_KEY)];
+    int64_t at = attention_place(p, b, p->keys, 0);
+    struct attention_sums sums = {.from = x->s.grad,
+                                  .sum = key->grad ? key->grad + at : NULL,
+                                  .at = key->data + at,
+                                  .table_sum = x->partial.table[BY_KEY]};
+    if (sums.sum || sums.table_sum)
+        attention_add_key_sums(x->w, b, (real)p->scale, &sums, &x->s);
 }
 
 static void table_bias_grad(struct pass *x)
@@ -216,10 +179,10 @@ static void table_bias_grad(struct pass *x)
     const struct attention_block *b = &x->b;
     if (!x->partial.table[BY_BIAS])
         return;
-    struct attention_lookup l = attention_lookup_of(x->w, b, BY_BIAS, 0, b->columns);
+    struct attention_lookup l = attention_column_of(x->w, b, BY_BIAS, x->s.column);
     for (int64_t i = 0; i < b->rows; i++)
         attention_scatter(p, &l, b->first + i, 0, attention_end(p, b->first + i),
-                          x->s.grad + i * b->columns, x->partial.table[BY_BIAS] + l.low);
+                          x->s.grad + i * b->stride, x->partial.table[BY_BIAS] + l.low);
 }
 
 static void dense_bias_grad(struct pass *x)
@@ -237,7 +200,7 @@ static void dense_bias_grad(struct pass *x)
     for (int64_t i = 0; i < b->rows; i++)
 #pragma omp simd
         for (int64_t j = 0; j < b->columns; j++)
-            to[(b->first + i) * p->keys + j] += x->s.grad[i * b->columns + j];
+            to[(b->first + i) * p->keys + j] += x->s.grad[i * b->stride + j];
 }
 
 static void row_bias_grad(struct pass *x)
@@ -249,7 +212,7 @@ static void row_bias_grad(struct pass *x)
         real sum = 0, *at = to + (b->batch * p->length + b->first + i) * p->heads + b->head;
 #pragma omp simd reduction(+ : sum)
         for (int64_t j = 0; j < b->columns; j++)
-            sum += x->s.grad[i * b->columns + j];
+            sum += x->s.grad[i * b->stride + j];
         *at = ag_is_fresh(x->w->node, ROW_BIAS) ? sum : *at + sum;
     }
 }
@@ -265,7 +228,7 @@ static void column_bias_grad(struct pass *x)
     for (int64_t i = 0; i < b->rows; i++)
 #pragma omp simd
         for (int64_t j = 0; j < b->columns; j++)
-            x->s.row[j] += x->s.grad[i * b->columns + j];
+            x->s.row[j] += x->s.grad[i * b->stride + j];
     for (int64_t j = 0; j < b->columns; j++)
         to[(b->batch * p->keys + j) * p->heads + b->head] += x->s.row[j];
 }
@@ -324,37 +287,75 @@ static void backward_piece(void *context, int64_t piece, int thread)
     }
 }
 
-// Sums of partial sums: `part` numbers at row `row` of each piece, of head `head` or of all.
-static void add_partials(const struct attention_work *w, enum attention_table table, int64_t row,
-                         int64_t head, real *to)
-{
-    const struct attention_param *p = w->p;
-    int64_t count = partial_count(p, table), part = p->part[table];
-    bool shared = p->apart[table] == 0;
-    const real *first = partial_of(w, 0).table[table] + row * part;
-    if (ag_is_fresh(w->node, FIRST_TABLE + 2 * table))
-        memset(to, 0, (size_t)part * sizeof *to);
-    int64_t begin = shared ? 0 : head * p->groups;
-    int64_t end = shared ? p->heads * p->groups : begin + p->groups;
-    for (int64_t piece = begin; piece < end; piece++)
-#pragma omp simd
-        for (int64_t k = 0; k < part; k++)
-            to[k] += first[piece * count + k];
-}
+// One table whose partial sums are to be added up, in the order of the pieces.
+struct table_sum {
+    const struct attention_work *w;
+    enum attention_table table;
+    int64_t cuts; // runs of rows, or of heads
+};
 
-static void sum_row(void *context, int64_t row, int thread)
+// A run of rows of a table of vectors; those of a shared one sum over all heads.
+static void sum_rows(void *context, int64_t cut, int thread)
 {
     (void)thread;
-    const struct attention_work *w = context;
+    const struct table_sum *sum = context;
+    const struct attention_work *w = sum->w;
     const struct attention_param *p = w->p;
-    for (int k = 0; k < ATTENTION_TABLES; k++) {
-        if (!table_grad(w, k) || row >= p->rows[k])
-            continue;
-        int64_t heads = p->apart[k] ? p->heads : 1;
-        int64_t stride = attention_table_of(w->node, k)->shape.size[1];
-        for (int64_t h = 0; h < heads; h++)
-            add_partials(w, k, row, h, table_grad(w, k) + row * stride + h * p->apart[k]);
+    enum attention_table k = sum->table;
+    int64_t part = p->part[k], stride = attention_table_of(w->node, k)->shape.size[1];
+    int64_t pieces = p->heads * p->groups, count = partial_count(p, k);
+    int64_t begin = par_begin(p->rows[k], sum->cuts, cut);
+    int64_t end = par_begin(p->rows[k], sum->cuts, cut + 1);
+    const real *from = partial_of(w, 0).table[k];
+    real *to = table_grad(w, k);
+    if (ag_is_fresh(w->node, FIRST_TABLE + 2 * k))
+        memset(to + begin * stride, 0, (size_t)((end - begin) * stride) * sizeof *to);
+    for (int64_t piece = 0; piece < pieces; piece++) {
+        int64_t column = piece / p->groups * p->apart[k];
+        for (int64_t r = begin; r < end; r++)
+#pragma omp simd
+            for (int64_t c = 0; c < part; c++)
+                to[r * stride + column + c] += from[piece * count + r * part + c];
     }
+}
+
+// One head of a bias or factor. The first piece's sums take up the others'.
+static void sum_column(const struct attention_work *w, enum attention_table k, int64_t head)
+{
+    const struct attention_param *p = w->p;
+    const struct ag_tensor *index = attention_index_of(w->node, k);
+    real *column = partial_of(w, head * p->groups).table[k], *to = table_grad(w, k) + head;
+    int64_t slots = p->slots[k];
+    for (int64_t g = 1; g < p->groups; g++)
+#pragma omp simd
+        for (int64_t r = 0; r < slots; r++)
+            column[r] += column[g * slots + r];
+    for (int64_t r = 0; r < p->rows[k] && ag_is_fresh(w->node, FIRST_TABLE + 2 * k); r++)
+        to[r * p->heads] = 0;
+    for (int64_t r = 0; r < slots; r++)
+        to[(index && index->shape.dims == 1 ? index->index[r] : r) * p->heads] += column[r];
+}
+
+static void sum_columns(void *context, int64_t cut, int thread)
+{
+    (void)thread;
+    const struct table_sum *sum = context;
+    int64_t heads = sum->w->p->heads, end = par_begin(heads, sum->cuts, cut + 1);
+    for (int64_t head = par_begin(heads, sum->cuts, cut); head < end; head++)
+        sum_column(sum->w, sum->table, head);
+}
+
+static void sum_table(const struct attention_work *w, enum attention_table table)
+{
+    enum { GRAIN = 32768 }; // additions that are worth a thread
+    const struct attention_param *p = w->p;
+    bool columns = table == BY_BIAS || table == BY_FACTOR;
+    int64_t each = p->groups * (columns ? p->slots[table] : p->heads * p->part[table]);
+    struct table_sum sum = {w, table, 0};
+    if (!table_grad(w, table))
+        return;
+    sum.cuts = par_pieces(columns ? p->heads : p->rows[table], (GRAIN + each - 1) / each);
+    par_run(sum.cuts, columns ? sum_columns : sum_rows, &sum);
 }
 
 static void sum_dense_row(void *context, int64_t row, int thread)
@@ -378,12 +379,8 @@ void attention_backward(const struct ag_run *run, struct ag_tensor *node)
     struct attention_work w = attention_work_of(run, node);
     const struct attention_param *p = w.p;
     par_run_in_region(p->heads * p->groups, backward_piece, &w);
-    int64_t rows = 0;
     for (int k = 0; k < ATTENTION_TABLES; k++)
-        if (table_grad(&w, k) && p->rows[k] > rows)
-            rows = p->rows[k];
-    if (rows)
-        par_run(rows, sum_row, &w);
+        sum_table(&w, k);
     if (dense_needs_sum(&w))
         par_run(p->heads * p->length, sum_dense_row, &w);
 }

@@ -1,23 +1,7 @@
 // Attention, forward: a piece is one block of query rows of one head of one sequence.
-#include <string.h>
-
 #include "../base/par.h"
 #include "../kernels/gemm.h"
 #include "attention_inside.h"
-
-// sum_j A_ij V[r(i,j)]: weights that share a row of the table are summed first.
-static void add_value_relative(const struct attention_work *w, const struct attention_block *b,
-                               struct attention_scratch *s, real *output)
-{
-    const struct attention_param *p = w->p;
-    struct attention_lookup l = attention_lookup_of(w, b, BY_VALUE, 0, b->columns);
-    memset(s->window, 0, (size_t)(b->rows * l.count) * sizeof *s->window);
-    for (int64_t i = 0; i < b->rows; i++)
-        attention_scatter(p, &l, b->first + i, 0, attention_end(p, b->first + i),
-                          s->scores + i * b->columns, s->window + i * l.count);
-    gemm(false, false, b->rows, p->head_dim, l.count, 1, s->window, l.count,
-         l.table + l.low * l.stride, l.stride, 1, output, p->width);
-}
 
 static void forward_piece(void *context, int64_t piece, int thread)
 {
@@ -31,16 +15,18 @@ static void forward_piece(void *context, int64_t piece, int thread)
     attention_apply_factor(w, &b, &s, s.scores);
     attention_drop(w, &b, s.scores);
     real *output = w->node->data + attention_place(p, &b, p->length, b.first);
-    gemm(false, false, b.rows, p->head_dim, b.columns, 1, s.scores, b.columns,
+    gemm(false, false, b.rows, p->head_dim, b.columns, 1, s.scores, b.stride,
          w->node->input[VALUE]->data + attention_place(p, &b, p->keys, 0), p->width, 0, output,
          p->width);
+    struct attention_sums sums = {.from = s.scores, .sum = output};
     if (attention_table_of(w->node, BY_VALUE))
-        add_value_relative(w, &b, &s, output);
+        attention_add_sums(w, &b, BY_VALUE, 1, &sums, &s);
 }
 
 void attention_forward(const struct ag_run *run, struct ag_tensor *node)
 {
     struct attention_work w = attention_work_of(run, node);
     int64_t blocks = (w.p->length + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
+    attention_prepare(&w);
     par_run_in_region(w.p->batch * w.p->heads * blocks, forward_piece, &w);
 }

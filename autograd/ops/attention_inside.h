@@ -1,6 +1,7 @@
 // What the parts of the attention op share: attention.c (builder, gradient check),
 // attention_scores.c (queries and keys to weights), attention_forward.c and attention_backward.c
-// (the two passes), attention_lookup.c (tables by relative position).
+// (the two passes), attention_relative.c (products with tables by relative position),
+// attention_lookup.c (which row of a table a pair has).
 //
 // Work goes by blocks of query rows of one head of one sequence. Of the T x S scores only two
 // numbers a row are kept; backward makes the same weights again from them.
@@ -37,6 +38,12 @@ struct attention_param {
     int64_t groups; // pieces of backward a head, each a run of sequences
     // Of each table: rows, width of a head's part (D or 1), distance from head to head (0: shared).
     int64_t rows[ATTENTION_TABLES], part[ATTENTION_TABLES], apart[ATTENTION_TABLES];
+    // Rows of its partial sums: its own, or one an offset for biases and factors by offset.
+    int64_t slots[ATTENTION_TABLES];
+    // Queries (of a key-relative table: keys) whose products with it are made at once.
+    int64_t strip[ATTENTION_TABLES];
+    // Where in the node's saved memory, counted in reals, the table's transpose and runs are.
+    int64_t turned[ATTENTION_TABLES], runs[ATTENTION_TABLES];
 };
 
 struct attention_work {
@@ -52,9 +59,22 @@ struct attention_work attention_work_of(const struct ag_run *run, struct ag_tens
 struct attention_block {
     int64_t batch, head, first, rows;
     int64_t columns; // keys that any row may see
+    int64_t stride;  // from row to row of scores
 };
 struct attention_block attention_block_of(const struct attention_param *p, int64_t batch,
                                           int64_t head, int64_t first);
+// The rows of `b` from its row `from` on, as many as a strip of the table has.
+struct attention_block attention_strip_of(const struct attention_param *p,
+                                          const struct attention_block *b,
+                                          enum attention_table table, int64_t from);
+
+// The distance from row to row: an odd number of cache lines or so, as rows at a power of two of
+// bytes would share few lines of the cache. (1023 numbers apart, a product took half as long
+// again.)
+static inline int64_t attention_stride(int64_t columns)
+{
+    return ((columns + 15) / 16 | 1) * 16;
+}
 
 // Keys that query `i` of the sequence may see end here.
 static inline int64_t attention_end(const struct attention_param *p, int64_t i)
@@ -75,6 +95,18 @@ static inline struct ag_tensor *attention_table_of(const struct ag_tensor *node,
     return node->input[FIRST_TABLE + 2 * table];
 }
 
+static inline const struct ag_tensor *attention_index_of(const struct ag_tensor *node,
+                                                         enum attention_table table)
+{
+    return node->input[FIRST_TABLE + 2 * table + 1];
+}
+
+// Whether the row of a pair depends on its offset alone.
+static inline bool attention_by_offset(const struct ag_tensor *index)
+{
+    return !index || index->shape.dims == 1;
+}
+
 // What tables are read with: the relative query or key where there is one.
 static inline enum attention_input attention_reader(const struct ag_tensor *node,
                                                     enum attention_table table)
@@ -86,9 +118,9 @@ static inline enum attention_input attention_reader(const struct ag_tensor *node
 
 // The scratch of one thread, cut up.
 struct attention_scratch {
-    real *scores, *grad; // [64, S]
-    real *window;        // [64, rows of a table that a block may reach]
-    real *column;        // [rows] of a bias or factor, one head's
+    real *scores, *grad; // [64, S], rows a stride apart
+    real *window;        // [strip, rows of a table that it may reach]
+    real *column;        // of a bias or factor, one head's: its rows, or one an offset
     real *row;           // [S]
 };
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input);
@@ -114,21 +146,47 @@ real *attention_kept(const struct attention_work *w, const struct attention_bloc
 
 // --- attention_lookup.c
 
+// Offsets that follow each other in an index by offset and whose rows do, too: step 0 is a row for
+// all of them (a clip, a bucket), 1 and -1 are tables in the order of offsets and against it.
+struct attention_run {
+    int32_t begin, row, step; // offsets are counted from 0, which is 1 - T
+};
+struct attention_runs {
+    int32_t count;              // 0: runs are too short to be worth it
+    struct attention_run run[]; // one more ends the last
+};
+
+// What is the same for all blocks of a replay: transposed tables, runs of indices. Into the node's
+// saved memory, of which attention_saved_size gives the bytes (and p->turned, p->runs the places).
+size_t attention_saved_size(struct attention_param *p, struct ag_tensor *const *input);
+void attention_prepare(const struct attention_work *w);
+
 // One table as one block sees it.
 struct attention_lookup {
-    const real *table;    // the head's part of row 0
-    int64_t stride;       // from row to row
-    const int32_t *index; // of query 0; NULL: the row of (i, j) is j - i + T - 1
-    int64_t step;         // from the index of a query to that of the next
-    int64_t low, count;   // rows that the block reaches: the window
+    const real *table;               // the head's part of row 0
+    int64_t stride;                  // from row to row
+    const real *turned;              // the head's part of the transpose: D rows, a stride apart
+    const int32_t *index;            // of query 0; NULL: the row of (i, j) is j - i + T - 1
+    int64_t step;                    // from the index of a query to that of the next
+    int64_t low, count;              // rows that the block reaches: the window
+    const struct attention_run *run; // of the first offset; NULL: not by runs
 };
 // The window of query rows of `b` and of keys [begin, end).
 struct attention_lookup attention_lookup_of(const struct attention_work *w,
                                             const struct attention_block *b,
                                             enum attention_table table, int64_t begin, int64_t end);
-// For query `i` and keys [begin, end): row[j] += source[r(i,j) - low], or the other way round.
+// A bias or factor: one head's numbers, as the returned lookup finds them, into `column`. By
+// offset, that is one number an offset, and no index.
+struct attention_lookup attention_column_of(const struct attention_work *w,
+                                            const struct attention_block *b,
+                                            enum attention_table table, real *column);
+
+// For query `i` and keys [begin, end), r = r(i,j) - low: row[j] += source[r]; row[j] *= source[r].
 void attention_gather(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
                       int64_t begin, int64_t end, const real *source, real *row);
+void attention_gather_times(const struct attention_param *p, const struct attention_lookup *l,
+                            int64_t i, int64_t begin, int64_t end, const real *source, real *row);
+// target[r] += row[j].
 void attention_scatter(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
                        int64_t begin, int64_t end, const real *row, real *target);
 // The same for sources of one row a key, [end - begin, count].
@@ -136,8 +194,31 @@ void attention_gather_by_key(const struct attention_param *p, const struct atten
                              int64_t i, int64_t begin, int64_t end, const real *source, real *row);
 void attention_scatter_by_key(const struct attention_param *p, const struct attention_lookup *l,
                               int64_t i, int64_t begin, int64_t end, const real *row, real *target);
-// One head's column of a bias or factor, the rows of the window: s->column.
-void attention_column(const struct attention_lookup *l, real *column);
+
+// --- attention_relative.c: R is the table, `at` what a block's rows of a [B, T, C] array begin at
+
+// to[i,j] += alpha <at_i, R[r(i,j)]>.
+void attention_add_products(const struct attention_work *w, const struct attention_block *b,
+                            enum attention_table table, real alpha, const real *at,
+                            struct attention_scratch *s, real *to);
+// With W[i,r] = sum of from[i,j] over the keys j whose row is r: sum_i gets alpha sum_r W[i,r] R[r]
+// (added, or in place of what is there), table_sum[r] += alpha sum_i W[i,r] at_i; NULL: not wanted.
+struct attention_sums {
+    const real *from;
+    real *sum;
+    bool overwrite;
+    const real *at;
+    real *table_sum;
+};
+void attention_add_sums(const struct attention_work *w, const struct attention_block *b,
+                        enum attention_table table, real alpha, const struct attention_sums *sums,
+                        struct attention_scratch *s);
+// The same for the key-relative table; `at` and `sum` are of the keys.
+void attention_add_key_products(const struct attention_work *w, const struct attention_block *b,
+                                real alpha, const real *at, struct attention_scratch *s, real *to);
+void attention_add_key_sums(const struct attention_work *w, const struct attention_block *b,
+                            real alpha, const struct attention_sums *sums,
+                            struct attention_scratch *s);
 
 // --- the two passes
 void attention_forward(const struct ag_run *run, struct ag_tensor *node);

@@ -1,10 +1,101 @@
-// Tables by relative position: which rows a block reaches, and the way between rows and pairs (i,
-// j).
+// Tables by relative position: which row a pair (i, j) has, and the way between rows and pairs.
 //
-// Products with a table are made for the rows that a block reaches, all at once, and then handed
-// out to the pairs. With an index by offset the neighbours j and j + 1 often share a row (a clip, a
-// wide bucket), so gradients are summed over such a run before they are added.
+// An index by offset is mostly made of runs: a clip or a wide bucket has one row for many offsets,
+// and elsewhere rows go up or down with the offset. Found once a replay, they turn look-ups into
+// loops over neighbours.
+#include <string.h>
+
+#include "../base/par.h"
 #include "attention_inside.h"
+
+enum {
+    WORTH = 4,    // offsets of a run, on average, from which on runs are used
+    GRAIN = 32768 // numbers to transpose that are worth a thread
+};
+
+// --- once a replay
+
+size_t attention_saved_size(struct attention_param *p, struct ag_tensor *const *input)
+{
+    const int64_t line = 16;
+    int64_t count = 2 * p->batch * p->heads * p->length; // what is kept of the rows comes first
+    for (int k = BY_QUERY; k <= BY_VALUE; k++) {
+        const struct ag_tensor *table = input[FIRST_TABLE + 2 * k];
+        const struct ag_tensor *index = input[FIRST_TABLE + 2 * k + 1];
+        count = (count + line - 1) / line * line;
+        p->turned[k] = count;
+        if (table)
+            count += table->shape.size[1] * attention_stride(p->rows[k]);
+        p->runs[k] = count;
+        if (table && index && index->shape.dims == 1) {
+            size_t bytes = sizeof(struct attention_runs) +
+                           (size_t)(index->count + 1) * sizeof(struct attention_run);
+            count += (int64_t)((bytes + sizeof(real) - 1) / sizeof(real));
+        }
+    }
+    return (size_t)count * sizeof(real);
+}
+
+static void find_runs(const int32_t *index, int64_t offsets, struct attention_runs *runs)
+{
+    int32_t count = 0;
+    for (int64_t o = 0, next; o < offsets; o = next) {
+        int64_t step = o + 1 < offsets ? (int64_t)index[o + 1] - index[o] : 0;
+        bool short_one = step < -1 || step > 1;
+        for (next = o + 1; !short_one && next < offsets && index[next] - index[next - 1] == step;)
+            next++;
+        runs->run[count++] =
+            (struct attention_run){(int32_t)o, index[o], short_one ? 0 : (int32_t)step};
+    }
+    runs->run[count].begin = (int32_t)offsets;
+    runs->count = count * (int64_t)WORTH > offsets ? 0 : count;
+}
+
+struct turn {
+    const struct ag_tensor *table;
+    real *to;
+    int64_t pieces;
+};
+
+static void turn_piece(void *context, int64_t piece, int thread)
+{
+    (void)thread;
+    const struct turn *t = context;
+    int64_t rows = t->table->shape.size[0], columns = t->table->shape.size[1];
+    int64_t stride = attention_stride(rows);
+    int64_t begin = par_begin(columns, t->pieces, piece);
+    int64_t end = par_begin(columns, t->pieces, piece + 1);
+    for (int64_t first = 0; first < rows; first += 16) {
+        int64_t last = first + 16 < rows ? first + 16 : rows;
+        for (int64_t c = begin; c < end; c++)
+            for (int64_t r = first; r < last; r++)
+                t->to[c * stride + r] = t->table->data[r * columns + c];
+    }
+}
+
+static struct attention_runs *runs_of(const struct attention_work *w, enum attention_table table)
+{
+    return (struct attention_runs *)((real *)w->node->saved + w->p->runs[table]);
+}
+
+void attention_prepare(const struct attention_work *w)
+{
+    const struct attention_param *p = w->p;
+    for (int k = BY_QUERY; k <= BY_VALUE; k++) {
+        const struct ag_tensor *table = attention_table_of(w->node, k);
+        const struct ag_tensor *index = attention_index_of(w->node, k);
+        if (!table)
+            continue;
+        struct turn turn = {
+            table, (real *)w->node->saved + p->turned[k],
+            par_pieces(table->shape.size[1], (GRAIN + p->rows[k] - 1) / p->rows[k])};
+        par_run(turn.pieces, turn_piece, &turn);
+        if (index && index->shape.dims == 1)
+            find_runs(index->index, index->count, runs_of(w, k));
+    }
+}
+
+// --- once a block
 
 static const int32_t *index_of(const struct attention_lookup *l, int64_t i)
 {
@@ -13,28 +104,39 @@ static const int32_t *index_of(const struct attention_lookup *l, int64_t i)
 
 static void widen(const int32_t *index, int64_t count, int64_t *low, int64_t *high)
 {
+    int32_t least = index[0], most = index[0];
+#pragma omp simd reduction(min : least) reduction(max : most)
     for (int64_t k = 0; k < count; k++) {
-        *low = index[k] < *low ? index[k] : *low;
-        *high = index[k] > *high ? index[k] : *high;
+        least = index[k] < least ? index[k] : least;
+        most = index[k] > most ? index[k] : most;
     }
+    *low = least < *low ? least : *low;
+    *high = most > *high ? most : *high;
+}
+
+// By offset, the pairs of a block reach one run of offsets: [*from, *to], counted from 1 - T.
+static void find_offsets(const struct attention_param *p, const struct attention_block *b,
+                         int64_t begin, int64_t end, int64_t *from, int64_t *to)
+{
+    *from = begin - (b->first + b->rows - 1) + p->length - 1;
+    *to = end - 1 - b->first + p->length - 1;
+    if (p->causal && *to > p->length - 1)
+        *to = p->length - 1;
 }
 
 // The first and the last row that the pairs reach.
 static void find_window(const struct attention_param *p, const struct attention_block *b,
                         struct attention_lookup *l, int64_t begin, int64_t end)
 {
-    int64_t last = b->first + b->rows - 1, low = INT64_MAX, high = -1;
-    // By offset, the pairs of the block reach one run of offsets.
-    int64_t from = begin - last, to = end - 1 - b->first;
-    if (p->causal && to > 0)
-        to = 0;
+    int64_t low = INT64_MAX, high = -1, from, to;
+    find_offsets(p, b, begin, end, &from, &to);
     if (!l->index) {
-        low = from + p->length - 1;
-        high = to + p->length - 1;
+        low = from;
+        high = to;
     } else if (l->step < 0) {
-        widen(l->index + from, to - from + 1, &low, &high);
+        widen(l->index - (p->length - 1) + from, to - from + 1, &low, &high);
     } else {
-        for (int64_t i = b->first; i <= last; i++) {
+        for (int64_t i = b->first; i < b->first + b->rows; i++) {
             int64_t stop = attention_end(p, i) < end ? attention_end(p, i) : end;
             if (stop > begin)
                 widen(index_of(l, i) + begin, stop - begin, &low, &high);
@@ -44,13 +146,28 @@ static void find_window(const struct attention_param *p, const struct attention_
     l->count = high - low + 1;
 }
 
-struct attention_lookup attention_lookup_of(const struct attention_work *w,
+// The last run that begins at offset `from` or before.
+static const struct attention_run *run_at(const struct attention_runs *runs, int64_t from)
+{
+    int32_t low = 0, high = runs->count;
+    while (high - low > 1) {
+        int32_t middle = low + (high - low) / 2;
+        if (runs->run[middle].begin <= from)
+            low = middle;
+        else
+            high = middle;
+    }
+    return runs->run + low;
+}
+
+// Table and index, without a window.
+static struct attention_lookup lookup_begin(const struct attention_work *w,
                                             const struct attention_block *b,
-                                            enum attention_table table, int64_t begin, int64_t end)
+                                            enum attention_table table)
 {
     const struct attention_param *p = w->p;
     const struct ag_tensor *rows = attention_table_of(w->node, table);
-    const struct ag_tensor *index = w->node->input[FIRST_TABLE + 2 * table + 1];
+    const struct ag_tensor *index = attention_index_of(w->node, table);
     struct attention_lookup l = {.table = rows->data + b->head * p->apart[table],
                                  .stride = rows->shape.size[1]};
     if (index && index->shape.dims == 1) {
@@ -61,39 +178,163 @@ struct attention_lookup attention_lookup_of(const struct attention_work *w,
         l.index = index->index + b->batch * sequence;
         l.step = p->keys;
     }
-    find_window(p, b, &l, begin, end);
     return l;
+}
+
+struct attention_lookup attention_lookup_of(const struct attention_work *w,
+                                            const struct attention_block *b,
+                                            enum attention_table table, int64_t begin, int64_t end)
+{
+    const struct attention_param *p = w->p;
+    struct attention_lookup l = lookup_begin(w, b, table);
+    l.turned = (const real *)w->node->saved + p->turned[table] +
+               b->head * p->apart[table] * attention_stride(p->rows[table]);
+    find_window(p, b, &l, begin, end);
+    if (l.step < 0 && runs_of(w, table)->count) {
+        int64_t from, to;
+        find_offsets(p, b, begin, end, &from, &to);
+        l.run = run_at(runs_of(w, table), from);
+    }
+    return l;
+}
+
+struct attention_lookup attention_column_of(const struct attention_work *w,
+                                            const struct attention_block *b,
+                                            enum attention_table table, real *column)
+{
+    const struct attention_param *p = w->p;
+    struct attention_lookup l = lookup_begin(w, b, table);
+    int64_t from, to, stride = l.stride;
+    if (l.index && l.step > 0) {
+        // A look at all pairs for the rows that they have pays where there are more rows than that.
+        l.count = p->rows[table];
+        if (l.count > b->rows * b->columns)
+            find_window(p, b, &l, 0, b->columns);
+        for (int64_t r = 0; r < l.count; r++)
+            column[r] = l.table[(l.low + r) * stride];
+        return l;
+    }
+    find_offsets(p, b, 0, b->columns, &from, &to);
+    const int32_t *row = l.index ? l.index - (p->length - 1) : NULL;
+    for (int64_t o = from; o <= to; o++)
+        column[o - from] = l.table[(row ? row[o] : o) * stride];
+    l.index = NULL;
+    l.low = from;
+    l.count = to - from + 1;
+    return l;
+}
+
+// --- once a row
+
+// What of one run falls into `count` offsets from `offset` on: keys [begin, end), counted from the
+// first, and the row of `begin`.
+struct piece {
+    const struct attention_run *run;
+    int64_t offset, count;
+    int64_t begin, end, row;
+};
+
+static inline bool piece_next(struct piece *x)
+{
+    x->begin = x->end;
+    if (x->begin >= x->count)
+        return false;
+    while (x->run[1].begin <= x->offset + x->begin)
+        x->run++;
+    x->end = x->run[1].begin - x->offset < x->count ? x->run[1].begin - x->offset : x->count;
+    x->row = x->run->row + x->run->step * (x->offset + x->begin - x->run->begin);
+    return true;
+}
+
+static void gather_runs(const struct attention_lookup *l, int64_t offset, int64_t count,
+                        const real *restrict source, real *restrict row)
+{
+    struct piece x = {.run = l->run, .offset = offset, .count = count};
+    while (piece_next(&x)) {
+        const real *from = source + x.row - l->low;
+        real *to = row + x.begin;
+        int64_t n = x.end - x.begin;
+        if (x.run->step == 0) {
+#pragma omp simd
+            for (int64_t k = 0; k < n; k++)
+                to[k] += from[0];
+        } else if (x.run->step > 0) {
+#pragma omp simd
+            for (int64_t k = 0; k < n; k++)
+                to[k] += from[k];
+        } else {
+#pragma omp simd
+            for (int64_t k = 0; k < n; k++)
+                to[k] += from[-k];
+        }
+    }
+}
+
+static void scatter_runs(const struct attention_lookup *l, int64_t offset, int64_t count,
+                         const real *restrict row, real *restrict target)
+{
+    struct piece x = {.run = l->run, .offset = offset, .count = count};
+    while (piece_next(&x)) {
+        const real *from = row + x.begin;
+        real *to = target + x.row - l->low, sum = 0;
+        int64_t n = x.end - x.begin;
+        if (x.run->step == 0) {
+#pragma omp simd reduction(+ : sum)
+            for (int64_t k = 0; k < n; k++)
+                sum += from[k];
+            to[0] += sum;
+        } else if (x.run->step > 0) {
+#pragma omp simd
+            for (int64_t k = 0; k < n; k++)
+                to[k] += from[k];
+        } else {
+#pragma omp simd
+            for (int64_t k = 0; k < n; k++)
+                to[-k] += from[k];
+        }
+    }
 }
 
 void attention_gather(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
                       int64_t begin, int64_t end, const real *restrict source, real *restrict row)
 {
     const int32_t *index = index_of(l, i);
-    if (!index) {
+    if (l->run) {
+        gather_runs(l, p->length - 1 - i + begin, end - begin, source, row + begin);
+    } else if (!index) {
         source += p->length - 1 - i - l->low;
 #pragma omp simd
         for (int64_t j = begin; j < end; j++)
             row[j] += source[j];
-        return;
-    }
-    source -= l->low;
-#pragma omp simd
-    for (int64_t j = begin; j < end; j++)
-        row[j] += source[index[j]];
-}
-
-void attention_scatter(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
-                       int64_t begin, int64_t end, const real *restrict row, real *restrict target)
-{
-    const int32_t *index = index_of(l, i);
-    if (!index) {
-        target += p->length - 1 - i - l->low;
+    } else {
+        source -= l->low;
 #pragma omp simd
         for (int64_t j = begin; j < end; j++)
-            target[j] += row[j];
-        return;
+            row[j] += source[index[j]];
     }
-    target -= l->low;
+}
+
+void attention_gather_times(const struct attention_param *p, const struct attention_lookup *l,
+                            int64_t i, int64_t begin, int64_t end, const real *restrict source,
+                            real *restrict row)
+{
+    const int32_t *index = index_of(l, i);
+    source += index ? -l->low : p->length - 1 - i - l->low;
+    if (!index) {
+#pragma omp simd
+        for (int64_t j = begin; j < end; j++)
+            row[j] *= source[j];
+    } else {
+#pragma omp simd
+        for (int64_t j = begin; j < end; j++)
+            row[j] *= source[index[j]];
+    }
+}
+
+// Neighbours that share a row are summed before they are added: often enough all of a row do.
+static void scatter_pairs(const int32_t *index, int64_t begin, int64_t end,
+                          const real *restrict row, real *restrict target)
+{
     for (int64_t j = begin, next; j < end; j = next) {
         for (next = j + 1; next < end && index[next] == index[j];)
             next++;
@@ -105,15 +346,38 @@ void attention_scatter(const struct attention_param *p, const struct attention_l
     }
 }
 
+void attention_scatter(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
+                       int64_t begin, int64_t end, const real *restrict row, real *restrict target)
+{
+    const int32_t *index = index_of(l, i);
+    if (l->run) {
+        scatter_runs(l, p->length - 1 - i + begin, end - begin, row + begin, target);
+    } else if (!index) {
+        target += p->length - 1 - i - l->low;
+#pragma omp simd
+        for (int64_t j = begin; j < end; j++)
+            target[j] += row[j];
+    } else {
+        scatter_pairs(index, begin, end, row, target - l->low);
+    }
+}
+
 void attention_gather_by_key(const struct attention_param *p, const struct attention_lookup *l,
                              int64_t i, int64_t begin, int64_t end, const real *restrict source,
                              real *restrict row)
 {
     const int32_t *index = index_of(l, i);
-    int64_t n = l->count, low = index ? l->low : l->low + i - (p->length - 1);
+    int64_t n = l->count, first = p->length - 1 - i + begin - l->low;
+    row += begin;
+    if (!index) {
 #pragma omp simd
-    for (int64_t j = begin; j < end; j++)
-        row[j] += source[(j - begin) * n + (index ? index[j] : j) - low];
+        for (int64_t k = 0; k < end - begin; k++)
+            row[k] += source[k * (n + 1) + first];
+    } else {
+#pragma omp simd
+        for (int64_t k = 0; k < end - begin; k++)
+            row[k] += source[k * n + index[begin + k] - l->low];
+    }
 }
 
 void attention_scatter_by_key(const struct attention_param *p, const struct attention_lookup *l,
@@ -121,14 +385,8 @@ void attention_scatter_by_key(const struct attention_param *p, const struct atte
                               real *restrict target)
 {
     const int32_t *index = index_of(l, i);
-    int64_t n = l->count, low = index ? l->low : l->low + i - (p->length - 1);
-    for (int64_t j = begin; j < end; j++)
-        target[(j - begin) * n + (index ? index[j] : j) - low] += row[j];
-}
-
-void attention_column(const struct attention_lookup *l, real *column)
-{
-    const real *from = l->table + l->low * l->stride;
-    for (int64_t r = 0; r < l->count; r++)
-        column[r] = from[r * l->stride];
+    int64_t n = l->count, first = p->length - 1 - i + begin - l->low;
+    row += begin;
+    for (int64_t k = 0; k < end - begin; k++)
+        target[index ? k * n + index[begin + k] - l->low : k * (n + 1) + first] += row[k];
 }

@@ -18,49 +18,31 @@ static const int32_t *key_mask(const struct attention_work *w, const struct atte
     return mask ? mask->index + b->batch * w->p->keys : NULL;
 }
 
-// scale <rq_i, R[r(i,j)]>: the products with all rows that the block reaches, then handed out.
 static void add_query_relative(const struct attention_work *w, const struct attention_block *b,
                                struct attention_scratch *s)
 {
     const struct attention_param *p = w->p;
     const struct ag_tensor *reader = w->node->input[attention_reader(w->node, BY_QUERY)];
-    struct attention_lookup l = attention_lookup_of(w, b, BY_QUERY, 0, b->columns);
-    gemm(false, true, b->rows, l.count, p->head_dim, (real)p->scale,
-         reader->data + attention_place(p, b, p->length, b->first), p->width,
-         l.table + l.low * l.stride, l.stride, 0, s->window, l.count);
-    for (int64_t i = 0; i < b->rows; i++)
-        attention_gather(p, &l, b->first + i, 0, attention_end(p, b->first + i),
-                         s->window + i * l.count, s->scores + i * b->columns);
+    attention_add_products(w, b, BY_QUERY, (real)p->scale,
+                           reader->data + attention_place(p, b, p->length, b->first), s, s->scores);
 }
 
-// scale <rk_j, K[r(i,j)]>, by tiles of keys, as a key reaches other rows for each query.
 static void add_key_relative(const struct attention_work *w, const struct attention_block *b,
                              struct attention_scratch *s)
 {
     const struct attention_param *p = w->p;
     const struct ag_tensor *reader = w->node->input[attention_reader(w->node, BY_KEY)];
-    for (int64_t begin = 0; begin < b->columns; begin += ATTENTION_BLOCK) {
-        int64_t end = begin + ATTENTION_BLOCK < b->columns ? begin + ATTENTION_BLOCK : b->columns;
-        struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
-        gemm(false, true, end - begin, l.count, p->head_dim, (real)p->scale,
-             reader->data + attention_place(p, b, p->keys, begin), p->width,
-             l.table + l.low * l.stride, l.stride, 0, s->window, l.count);
-        for (int64_t i = 0; i < b->rows; i++) {
-            int64_t stop = attention_end(p, b->first + i);
-            attention_gather_by_key(p, &l, b->first + i, begin, stop < end ? stop : end, s->window,
-                                    s->scores + i * b->columns);
-        }
-    }
+    attention_add_key_products(w, b, (real)p->scale,
+                               reader->data + attention_place(p, b, p->keys, 0), s, s->scores);
 }
 
 static void add_table_bias(const struct attention_work *w, const struct attention_block *b,
                            struct attention_scratch *s)
 {
-    struct attention_lookup l = attention_lookup_of(w, b, BY_BIAS, 0, b->columns);
-    attention_column(&l, s->column);
+    struct attention_lookup l = attention_column_of(w, b, BY_BIAS, s->column);
     for (int64_t i = 0; i < b->rows; i++)
         attention_gather(w->p, &l, b->first + i, 0, attention_end(w->p, b->first + i), s->column,
-                         s->scores + i * b->columns);
+                         s->scores + i * b->stride);
 }
 
 static void add_dense_bias(const struct attention_work *w, const struct attention_block *b,
@@ -72,7 +54,7 @@ static void add_dense_bias(const struct attention_work *w, const struct attentio
     for (int64_t i = 0; i < b->rows; i++)
 #pragma omp simd
         for (int64_t j = 0; j < b->columns; j++)
-            s->scores[i * b->columns + j] += bias[i * p->keys + j];
+            s->scores[i * b->stride + j] += bias[i * p->keys + j];
 }
 
 static void add_row_bias(const struct attention_work *w, const struct attention_block *b,
@@ -85,7 +67,7 @@ static void add_row_bias(const struct attention_work *w, const struct attention_
         real a = bias[i * p->heads];
 #pragma omp simd
         for (int64_t j = 0; j < b->columns; j++)
-            s->scores[i * b->columns + j] += a;
+            s->scores[i * b->stride + j] += a;
     }
 }
 
@@ -99,14 +81,14 @@ static void add_column_bias(const struct attention_work *w, const struct attenti
     for (int64_t i = 0; i < b->rows; i++)
 #pragma omp simd
         for (int64_t j = 0; j < b->columns; j++)
-            s->scores[i * b->columns + j] += s->row[j];
+            s->scores[i * b->stride + j] += s->row[j];
 }
 
 static void hide(const struct attention_work *w, const struct attention_block *b, real *scores)
 {
     const int32_t *mask = key_mask(w, b);
     for (int64_t i = 0; i < b->rows; i++) {
-        real *row = scores + i * b->columns;
+        real *row = scores + i * b->stride;
         for (int64_t j = 0; mask && j < b->columns; j++)
             row[j] = mask[j] ? row[j] : -(real)INFINITY;
         for (int64_t j = attention_end(w->p, b->first + i); j < b->columns; j++)
@@ -121,7 +103,7 @@ static void make_scores(const struct attention_work *w, const struct attention_b
     struct ag_tensor *const *input = w->node->input;
     gemm(false, true, b->rows, b->columns, p->head_dim, (real)p->scale,
          input[QUERY]->data + attention_place(p, b, p->length, b->first), p->width,
-         input[KEY]->data + attention_place(p, b, p->keys, 0), p->width, 0, s->scores, b->columns);
+         input[KEY]->data + attention_place(p, b, p->keys, 0), p->width, 0, s->scores, b->stride);
     if (has(w, BY_QUERY))
         add_query_relative(w, b, s);
     if (has(w, BY_KEY))
@@ -210,7 +192,7 @@ void attention_weights(const struct attention_work *w, const struct attention_bl
     int64_t keys = w->p->normaliser == AG_RELU2 ? keys_there(w, b) : 0;
     make_scores(w, b, s);
     for (int64_t i = 0; i < b->rows; i++) {
-        real *row = s->scores + i * b->columns;
+        real *row = s->scores + i * b->stride;
         if (masked && !sees_a_key(w, b, i)) {
             memset(row, 0, (size_t)b->columns * sizeof *row);
             kept[2 * i] = (real)INFINITY; // exp(-inf) * 0: no weight the second time either
@@ -226,7 +208,7 @@ void attention_weights_again(const struct attention_work *w, const struct attent
 {
     make_scores(w, b, s);
     for (int64_t i = 0; i < b->rows; i++)
-        apply_kept(w->p->normaliser, s->scores + i * b->columns, b->columns, kept + 2 * i);
+        apply_kept(w->p->normaliser, s->scores + i * b->stride, b->columns, kept + 2 * i);
 }
 
 // One row: dL/dweights in, dL/dscores out.
@@ -259,8 +241,8 @@ void attention_normaliser_backward(const struct attention_work *w, const struct 
                                    struct attention_scratch *s, const real *kept)
 {
     for (int64_t i = 0; i < b->rows; i++)
-        normaliser_backward(w->p->normaliser, b->columns, s->scores + i * b->columns,
-                            s->grad + i * b->columns, kept[2 * i + 1]);
+        normaliser_backward(w->p->normaliser, b->columns, s->scores + i * b->stride,
+                            s->grad + i * b->stride, kept[2 * i + 1]);
 }
 
 void attention_apply_factor(const struct attention_work *w, const struct attention_block *b,
@@ -268,17 +250,10 @@ void attention_apply_factor(const struct attention_work *w, const struct attenti
 {
     if (!has(w, BY_FACTOR))
         return;
-    struct attention_lookup l = attention_lookup_of(w, b, BY_FACTOR, 0, b->columns);
-    attention_column(&l, s->column);
-    for (int64_t i = 0; i < b->rows; i++) {
-        int64_t end = attention_end(w->p, b->first + i);
-        real *row = weights + i * b->columns;
-        memset(s->row, 0, (size_t)b->columns * sizeof *s->row);
-        attention_gather(w->p, &l, b->first + i, 0, end, s->column, s->row);
-#pragma omp simd
-        for (int64_t j = 0; j < end; j++)
-            row[j] *= s->row[j];
-    }
+    struct attention_lookup l = attention_column_of(w, b, BY_FACTOR, s->column);
+    for (int64_t i = 0; i < b->rows; i++)
+        attention_gather_times(w->p, &l, b->first + i, 0, attention_end(w->p, b->first + i),
+                               s->column, weights + i * b->stride);
 }
 
 // The bits of weight (row, j) are counter (row, j / 4).
@@ -298,7 +273,7 @@ void attention_drop(const struct attention_work *w, const struct attention_block
             uint32_t bits[4];
             rng_philox(counter, key, bits);
             for (int64_t k = 0; k < 4 && j + k < b->columns; k++)
-                weights[i * b->columns + j + k] *= bits[k] < threshold ? 0 : keep;
+                weights[i * b->stride + j + k] *= bits[k] < threshold ? 0 : keep;
         }
     }
 }

@@ -1,0 +1,109 @@
+// Products with tables by relative position.
+//
+// A strip of queries (or keys) is multiplied with all rows of the table that it reaches, and the
+// products are handed out to the pairs; the other way round, what the pairs of a strip have for one
+// row is summed before it is multiplied.
+#include <string.h>
+
+#include "../kernels/gemm.h"
+#include "attention_inside.h"
+
+void attention_add_products(const struct attention_work *w, const struct attention_block *b,
+                            enum attention_table table, real alpha, const real *at,
+                            struct attention_scratch *s, real *to)
+{
+    const struct attention_param *p = w->p;
+    for (int64_t from = 0; from < b->rows; from += p->strip[table]) {
+        struct attention_block strip = attention_strip_of(p, b, table, from);
+        struct attention_lookup l = attention_lookup_of(w, &strip, table, 0, strip.columns);
+        gemm(false, false, strip.rows, l.count, p->head_dim, alpha, at + from * p->width, p->width,
+             l.turned + l.low, attention_stride(p->rows[table]), 0, s->window, l.count);
+        for (int64_t i = 0; i < strip.rows; i++)
+            attention_gather(p, &l, strip.first + i, 0, attention_end(p, strip.first + i),
+                             s->window + i * l.count, to + (from + i) * b->stride);
+    }
+}
+
+// W[i,r] of a strip, [rows, count].
+static void fill_window(const struct attention_param *p, const struct attention_block *strip,
+                        const struct attention_lookup *l, const real *from, real *window)
+{
+    for (int64_t i = 0; i < strip->rows; i++) {
+        const real *row = from + i * strip->stride;
+        real *to = window + i * l->count;
+        int64_t end = attention_end(p, strip->first + i);
+        if (l->index) {
+            memset(to, 0, (size_t)l->count * sizeof *to);
+            attention_scatter(p, l, strip->first + i, 0, end, row, to);
+            continue;
+        }
+        int64_t first = p->length - 1 - (strip->first + i) - l->low;
+        memset(to, 0, (size_t)first * sizeof *to);
+        memcpy(to + first, row, (size_t)end * sizeof *to);
+        memset(to + first + end, 0, (size_t)(l->count - first - end) * sizeof *to);
+    }
+}
+
+void attention_add_sums(const struct attention_work *w, const struct attention_block *b,
+                        enum attention_table table, real alpha, const struct attention_sums *sums,
+                        struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    int64_t d = p->head_dim;
+    for (int64_t from = 0; from < b->rows; from += p->strip[table]) {
+        struct attention_block strip = attention_strip_of(p, b, table, from);
+        struct attention_lookup l = attention_lookup_of(w, &strip, table, 0, strip.columns);
+        fill_window(p, &strip, &l, sums->from + from * b->stride, s->window);
+        if (sums->sum)
+            gemm(false, false, strip.rows, d, l.count, alpha, s->window, l.count,
+                 l.table + l.low * l.stride, l.stride, sums->overwrite ? 0 : 1,
+                 sums->sum + from * p->width, p->width);
+        if (sums->table_sum)
+            gemm(true, false, l.count, d, strip.rows, alpha, s->window, l.count,
+                 sums->at + from * p->width, p->width, 1, sums->table_sum + l.low * d, d);
+    }
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+void attention_add_key_products(const struct attention_work *w, const struct attention_block *b,
+                                real alpha, const real *at, struct attention_scratch *s, real *to)
+{
+    const struct attention_param *p = w->p;
+    for (int64_t begin = 0; begin < b->columns; begin += p->strip[BY_KEY]) {
+        int64_t end = smaller(begin + p->strip[BY_KEY], b->columns);
+        struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
+        gemm(false, false, end - begin, l.count, p->head_dim, alpha, at + begin * p->width,
+             p->width, l.turned + l.low, attention_stride(p->rows[BY_KEY]), 0, s->window, l.count);
+        for (int64_t i = 0; i < b->rows; i++)
+            attention_gather_by_key(p, &l, b->first + i, begin,
+                                    smaller(attention_end(p, b->first + i), end), s->window,
+                                    to + i * b->stride);
+    }
+}
+
+void attention_add_key_sums(const struct attention_work *w, const struct attention_block *b,
+                            real alpha, const struct attention_sums *sums,
+                            struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    int64_t d = p->head_dim;
+    for (int64_t begin = 0; begin < b->columns; begin += p->strip[BY_KEY]) {
+        int64_t end = smaller(begin + p->strip[BY_KEY], b->columns), keys = end - begin;
+        struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
+        memset(s->window, 0, (size_t)(keys * l.count) * sizeof(real));
+        for (int64_t i = 0; i < b->rows; i++)
+            attention_scatter_by_key(p, &l, b->first + i, begin,
+                                     smaller(attention_end(p, b->first + i), end),
+                                     sums->from + i * b->stride, s->window);
+        if (sums->sum)
+            gemm(false, false, keys, d, l.count, alpha, s->window, l.count,
+                 l.table + l.low * l.stride, l.stride, 1, sums->sum + begin * p->width, p->width);
+        if (sums->table_sum)
+            gemm(true, false, l.count, d, keys, alpha, s->window, l.count,
+                 sums->at + begin * p->width, p->width, 1, sums->table_sum + l.low * d, d);
+    }
+}
