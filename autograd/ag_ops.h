@@ -130,7 +130,9 @@ struct ag_relative {
 //   O_i  = sum_j dropout(A_ij factor[r(i,j)]) (v_j + V[r(i,j)])
 struct ag_attention {
     ag_t *query, *key, *value; // [B, T, C], [B, S, C], [B, S, C]; head h is columns h*D..h*D+D-1
-    ag_t *key_mask;            // index [B, S]: 0 hides the key from every query
+    // Index [B, S]: 0 hides the key from every query. What a key holds that a query may not see, by
+    // this or by the causal mask, does not matter to a bit, as long as it is finite.
+    ag_t *key_mask;
     // What the relative tables are read with: [B, T, C], [B, S, C]; NULL: query and key themselves.
     ag_t *relative_query, *relative_key;
     struct ag_relative query_relative, key_relative, value_relative; // R, K, V: [rows, D or C]

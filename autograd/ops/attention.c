@@ -222,7 +222,9 @@ static bool fits(struct ag_graph *graph, const struct ag_attention *a)
 {
     const struct ag_shape *q = &a->query->shape, *k = &a->key->shape;
     char query[96], key[96], value[96];
-    if (q->dims == 3 && k->dims == 3 && ag_shape_equal(*k, a->value->shape) &&
+    bool real_numbers = a->query->type == AG_REAL && a->key->type == AG_REAL &&
+                        a->value->type == AG_REAL;
+    if (real_numbers && q->dims == 3 && k->dims == 3 && ag_shape_equal(*k, a->value->shape) &&
         q->size[0] == k->size[0] && q->size[2] == k->size[2])
         return true;
     ag_fail(graph, "attention: query %s, key %s and value %s do not fit",
@@ -233,7 +235,11 @@ static bool fits(struct ag_graph *graph, const struct ag_attention *a)
 
 static bool settings_fit(struct ag_graph *graph, const struct attention_param *p)
 {
-    if (p->heads < 1 || p->width % p->heads)
+    // BLAS counts in int, and offsets are counted so, too.
+    if (p->length + p->keys > INT32_MAX || p->width > INT32_MAX)
+        ag_fail(graph, "attention: %lld queries, %lld keys and width %lld are too many",
+                (long long)p->length, (long long)p->keys, (long long)p->width);
+    else if (p->heads < 1 || p->width % p->heads)
         ag_fail(graph, "attention: width %lld is not divisible by %lld heads", (long long)p->width,
                 (long long)p->heads);
     else if (p->causal && p->length != p->keys)
@@ -249,11 +255,20 @@ static bool is_shape(struct ag_graph *graph, const char *what, const ag_t *tenso
                      struct ag_shape shape)
 {
     char is[96], wanted[96];
-    if (!tensor || ag_shape_equal(tensor->shape, shape))
+    if (!tensor || (tensor->type == AG_REAL && ag_shape_equal(tensor->shape, shape)))
         return true;
-    ag_fail(graph, "attention: %s is %s, and %s is wanted", what, ag_shape_text(tensor->shape, is),
+    ag_fail(graph, "attention: %s is %s%s, and %s is wanted", what,
+            tensor->type == AG_REAL ? "" : "an index ", ag_shape_text(tensor->shape, is),
             ag_shape_text(shape, wanted));
     return false;
+}
+
+// What nothing reads would be left without a gradient.
+static bool is_read(struct ag_graph *graph, const char *what, const ag_t *reader, const ag_t *table)
+{
+    if (reader && !table)
+        ag_fail(graph, "attention: a relative %s needs a %s-relative table to read", what, what);
+    return table || !reader;
 }
 
 static bool extras_fit(struct ag_graph *graph, const struct ag_attention *a,
@@ -262,11 +277,15 @@ static bool extras_fit(struct ag_graph *graph, const struct ag_attention *a,
     const ag_t *dense = a->dense_bias;
     struct ag_shape one = ag_shape3(p->heads, p->length, p->keys);
     struct ag_shape all = ag_shape4(p->batch, p->heads, p->length, p->keys);
-    if (a->key_mask && a->key_mask->type != AG_INT) {
-        ag_fail(graph, "attention: the key mask is not an index");
+    char mask[96];
+    if (a->key_mask && (a->key_mask->type != AG_INT ||
+                        !ag_shape_equal(a->key_mask->shape, ag_shape2(p->batch, p->keys)))) {
+        ag_fail(graph, "attention: the key mask is %s; an index [%lld, %lld] is wanted",
+                ag_shape_text(a->key_mask->shape, mask), (long long)p->batch, (long long)p->keys);
         return false;
     }
-    return is_shape(graph, "the key mask", a->key_mask, ag_shape2(p->batch, p->keys)) &&
+    return is_read(graph, "query", a->relative_query, a->query_relative.table) &&
+           is_read(graph, "key", a->relative_key, a->key_relative.table) &&
            is_shape(graph, "the relative query", a->relative_query, a->query->shape) &&
            is_shape(graph, "the relative key", a->relative_key, a->key->shape) &&
            is_shape(graph, "the row bias", a->row_bias, ag_shape3(p->batch, p->length, p->heads)) &&
@@ -311,11 +330,15 @@ static bool table_fits(struct ag_graph *graph, struct attention_param *p, int k,
     if (!table)
         return true;
     bool by_head = k == BY_BIAS || k == BY_FACTOR;
-    int64_t columns = table->shape.dims == 2 ? table->shape.size[1] : 0;
+    int64_t columns = table->type == AG_REAL && table->shape.dims == 2 ? table->shape.size[1] : 0;
     bool shared = !by_head && columns == p->head_dim;
-    if (!shared && columns != (by_head ? p->heads : p->width)) {
-        ag_fail(graph, "attention: the %s table is %s; %s columns are wanted", table_name[k],
-                ag_shape_text(table->shape, shape), by_head ? "one a head" : "head_dim or all");
+    bool fits_int = table->shape.size[0] <= INT32_MAX;
+    if (!fits_int || (!shared && columns != (by_head ? p->heads : p->width))) {
+        ag_fail(graph, "attention: the %s table is %s; %s are wanted", table_name[k],
+                ag_shape_text(table->shape, shape),
+                !fits_int ? "fewer rows"
+                : by_head ? "a column a head"
+                          : "head_dim or all columns");
         return false;
     }
     p->rows[k] = table->shape.size[0];
@@ -340,6 +363,16 @@ static void choose(struct attention_param *p, const ag_t *index, int k)
     p->slots[k] = by_offset && (k == BY_BIAS || k == BY_FACTOR) && p->rows[k]
                       ? p->length + p->keys - 1
                       : p->rows[k];
+}
+
+// Heads that share a table have partial sums of their own: there may be more than can be counted.
+static bool sums_fit(struct ag_graph *graph, const struct attention_param *p, int k)
+{
+    if (!p->slots[k] || ag_shape_count(ag_shape4(p->heads, GROUPS, p->slots[k], p->part[k])) > 0)
+        return true;
+    ag_fail(graph, "attention: the %s table has too many rows, %lld, for %lld heads", table_name[k],
+            (long long)p->rows[k], (long long)p->heads);
+    return false;
 }
 
 // Bytes of the partial sums: those of the tables, and of a dense bias that sequences share. Whether
@@ -380,6 +413,7 @@ ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
     for (int k = 0; k < ATTENTION_TABLES && good; k++) {
         good = table_fits(graph, &p, k, relative[k]);
         choose(&p, relative[k]->index, k);
+        good = good && sums_fit(graph, &p, k);
         input[FIRST_TABLE + 2 * k] = relative[k]->table;
         input[FIRST_TABLE + 2 * k + 1] = relative[k]->index;
     }

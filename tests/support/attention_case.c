@@ -1,12 +1,14 @@
 // Random cases of the attention op.
 #include "attention_case.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "check.h"
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/par.h"
 #include "../../autograd/ops/op.h"
 
 const char *attention_settings_text(const struct attention_settings *s, char text[256])
@@ -206,9 +208,26 @@ void attention_case_plan(struct attention_case *c, ag_t *output)
         c->cotangent[i] = (real)(2 * rng_uniform(&c->rng) - 1);
 }
 
+static void poison(void *memory, size_t size)
+{
+    real *x = memory;
+    for (size_t i = 0; x && i < size / sizeof *x; i++)
+        x[i] = (real)NAN;
+}
+
 void attention_case_run(struct attention_case *c)
 {
+    struct ag_run *run = ag_plan_run(c->plan);
+    // What is read before it is written shows.
+    poison(run->scratch, run->scratch_stride * (size_t)par_threads());
+    poison(c->output->data, (size_t)c->output->count * sizeof(real));
+    poison(c->output->saved, c->output->saved_size);
     ag_forward(c->plan);
+    poison(run->scratch, run->scratch_stride * (size_t)par_threads());
+    poison(c->output->partial, c->output->partial_size);
+    for (int k = 0; k < PLAIN_ARRAYS; k++)
+        if (c->x[k])
+            poison(c->x[k]->grad, (size_t)c->x[k]->count * sizeof(real));
     ag_backward(c->plan, c->cotangent);
 }
 

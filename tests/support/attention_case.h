@@ -73,7 +73,8 @@ void attention_case_end(struct attention_case *c);
 void attention_case_build(struct attention_case *c);
 // Plans (fails the test when that does not succeed), with a random cotangent.
 void attention_case_plan(struct attention_case *c, ag_t *output);
-// Forward and backward, training, at a fixed seed and step.
+// Forward and backward, training, at a fixed seed and step. All that the op works in is NaN before,
+// so that a number that is read before it is written shows.
 void attention_case_run(struct attention_case *c);
 // Begin, build, plan, run.
 void attention_case_all(struct attention_case *c, const struct attention_settings *settings);
