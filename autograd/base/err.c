@@ -1,4 +1,4 @@
-// The last error's line, one buffer a thread.
+// The last error's line and code, one of each a thread.
 #include "err.h"
 
 #include <stdarg.h>
@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 static _Thread_local char last[1024];
+static _Thread_local int last_code;
 
 int err_set(int code, const char *format, ...)
 {
@@ -16,7 +17,7 @@ int err_set(int code, const char *format, ...)
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     snprintf(last, sizeof last, "%s", line);
-    return code;
+    return last_code = code;
 }
 
 int err_prefix(int code, const char *format, ...)
@@ -28,12 +29,17 @@ int err_prefix(int code, const char *format, ...)
     va_end(arguments);
     snprintf(line, sizeof line, "%s", last);
     snprintf(last, sizeof last, "%s: %.760s", prefix, line);
-    return code;
+    return last_code = code;
 }
 
 const char *err_last(void)
 {
     return last;
+}
+
+int err_code(void)
+{
+    return last_code;
 }
 
 void err_bug(const char *file, int line, const char *condition)

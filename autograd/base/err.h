@@ -24,6 +24,9 @@ __attribute__((format(printf, 2, 3))) int err_prefix(int code, const char *forma
 
 // The line stored last in this thread; "" when there is none. Valid until the next err_set.
 const char *err_last(void);
+// The code that was stored with it; 0 when there is none. For callers of functions that return
+// NULL.
+int err_code(void);
 
 // Prints file and line to stderr and aborts: a condition that only our own mistake can bring about.
 __attribute__((noreturn)) void err_bug(const char *file, int line, const char *condition);

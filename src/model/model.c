@@ -330,8 +330,7 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
 int model_graph_plan(struct model_graph *model, bool backward)
 {
     model->plan = ag_plan_new(&model->graph, model->loss, backward);
-    // What the model itself has wrong was found while it was captured; this is the machine.
-    return model->plan ? 0 : ERR_MEMORY;
+    return model->plan ? 0 : err_code();
 }
 
 void model_graph_release(struct model_graph *model)

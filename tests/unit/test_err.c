@@ -16,8 +16,10 @@ static void test_set_returns_its_code(void **state)
     (void)state;
     assert_int_equal(err_set(ERR_FILE, "cannot open '%s': %d", "x", 7), ERR_FILE);
     assert_string_equal(err_last(), "cannot open 'x': 7");
+    assert_int_equal(err_code(), ERR_FILE);
     assert_int_equal(err_set(ERR_MEMORY, "short"), ERR_MEMORY);
     assert_string_equal(err_last(), "short");
+    assert_int_equal(err_code(), ERR_MEMORY);
 }
 
 static void test_prefix(void **state)
@@ -25,6 +27,7 @@ static void test_prefix(void **state)
     (void)state;
     err_set(ERR_FORMAT, "damaged");
     assert_int_equal(err_prefix(ERR_FILE, "run %d", 3), ERR_FILE);
+    assert_int_equal(err_code(), ERR_FILE);
     assert_string_equal(err_last(), "run 3: damaged");
     err_prefix(ERR_FILE, "%s", "posgrad");
     assert_string_equal(err_last(), "posgrad: run 3: damaged");
