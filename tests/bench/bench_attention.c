@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../../autograd/ag_ops.h"
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
 #include "../../autograd/kernels/blas.h"
 #include "../../autograd/ops/op.h"
+#include "measure.h"
 
 enum { ROUNDS = 41, WARM = 3, MOST_ROUNDS = 100000, CLIP = 16 };
 
@@ -34,26 +34,6 @@ static const struct term {
     {"query and key, clipped", QUERY | KEY | CLIPPED},
 };
 enum { TERMS = sizeof terms / sizeof terms[0] };
-
-// Milliseconds that this thread has worked.
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x, int count)
-{
-    qsort(x, (size_t)count, sizeof *x, ascending);
-    return x[count / 2];
-}
 
 struct bench {
     struct ag_graph graph;
@@ -115,11 +95,11 @@ static void prepare(struct bench *b, const struct shape *s, int has)
 
 static void time_one(struct bench *b, double *forward, double *both)
 {
-    double start = now();
+    double start = measure_now(CLOCK_THREAD_CPUTIME_ID);
     ag_forward(b->plan);
-    *forward = now() - start;
+    *forward = measure_now(CLOCK_THREAD_CPUTIME_ID) - start;
     ag_backward(b->plan, b->cotangent);
-    *both = now() - start;
+    *both = measure_now(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
 static void compare(const struct shape *s, int rounds, int only)
@@ -140,7 +120,7 @@ static void compare(const struct shape *s, int rounds, int only)
     for (int k = 0; k < TERMS; k++) {
         if (only >= 0 && only != k)
             continue;
-        double first = median(forward[k], rounds), sum = median(both[k], rounds);
+        double first = measure_median(forward[k], rounds), sum = measure_median(both[k], rounds);
         base = base > 0 ? base : sum;
         printf("  %-26s %8.3f ms  %5.2f  (forward %.3f)\n", terms[k].name, sum, sum / base, first);
     }

@@ -4,44 +4,25 @@
 // README quotes.
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
 #include "../../autograd/base/restart.h"
 #include "../../autograd/kernels/blas.h"
 #include "../../src/train/train.h"
+#include "measure.h"
 
 enum { ROUNDS = 15, STEPS = 6, WARM = 5 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x, int count)
-{
-    qsort(x, (size_t)count, sizeof *x, ascending);
-    return x[count / 2];
-}
 
 static double time_steps(struct trainer *trainer, int threads)
 {
     struct train_step_result result;
     par_set_threads(threads);
-    double start = now();
+    double start = measure_now(CLOCK_MONOTONIC);
     for (int i = 0; i < STEPS; i++)
         if (trainer_step(trainer, &result) < 0)
             exit(1);
-    return (now() - start) / STEPS;
+    return (measure_now(CLOCK_MONOTONIC) - start) / STEPS;
 }
 
 int main(int argc, char **argv)
@@ -86,8 +67,8 @@ int main(int argc, char **argv)
     printf("layers %lld dim %lld heads %lld length %lld batch %lld: %.2f ms a step with 1 thread, "
            "%.2f ms with %d, ratio %.2f (median of %d)\n",
            (long long)shape[0], (long long)shape[1], (long long)shape[2], (long long)shape[3],
-           (long long)shape[4], median(one, ROUNDS), median(many, ROUNDS), all,
-           median(ratio, ROUNDS), ROUNDS);
+           (long long)shape[4], measure_median(one, ROUNDS), measure_median(many, ROUNDS), all,
+           measure_median(ratio, ROUNDS), ROUNDS);
     trainer_release(&trainer);
     return 0;
 }
