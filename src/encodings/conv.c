@@ -13,10 +13,9 @@
 // short rows are tokens like others to the convolution. Starts as Twins' PosCNN: N(0, sqrt(2 /
 // fan_out)), fan_out the taps of one channel, bias 0, no decay.
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "common/build.h"
 #include "common/grid.h"
 
 enum pad { ZERO, CIRCULAR, REFLECT };
@@ -116,47 +115,48 @@ static ag_t *tap_index(const struct pe_context *context)
     return ag_constant_index(graph, ag_shape2(context->length, taps), index);
 }
 
-// The kernel [taps, C] and bias [C] of `layer`, or of the whole model where that is -1.
-static ag_t *parameter(const struct pe_context *context, int64_t layer, bool bias)
+static ag_t *parameter(const struct pe_context *context, const char *name, struct ag_shape shape,
+                       double std)
 {
-    char name[AG_NAME_SIZE] = "pe.conv.";
-    if (layer >= 0)
-        snprintf(name, sizeof name, "layers.%lld.pe.conv.", (long long)layer);
-    size_t used = strlen(name);
-    snprintf(name + used, sizeof name - used, "%s", bias ? "bias" : "weight");
-    int64_t taps = tap_count(context);
-    if (bias)
-        return ag_parameter(context->graph, name, ag_shape1(context->dim), 0, 0, AG_NO_DECAY);
-    return ag_parameter(context->graph, name, ag_shape2(taps, context->dim), 0,
-                        sqrt(2.0 / (double)taps), AG_NO_DECAY);
+    const struct settings *s = context->settings;
+    return s->where == EACH ? pe_of_layer(context, name, shape, 0, std)
+                            : pe_shared(context, name, shape, 0, std);
 }
 
-static ag_t *convolve(const struct pe_context *context, int64_t layer, ag_t *x)
+// [taps, C], of the context's layer where each has one.
+static ag_t *kernel(const struct pe_context *context)
+{
+    int64_t taps = tap_count(context);
+    return parameter(context, "weight", ag_shape2(taps, context->dim), sqrt(2.0 / (double)taps));
+}
+
+static ag_t *convolve(const struct pe_context *context, ag_t *x)
 {
     struct ag_graph *graph = context->graph;
     if (context->position)
         return ag_fail(graph, "conv sees neighbours, not positions, and cannot be given any; leave "
                               "out the encoding that changes them");
-    ag_t *y = ag_taps(graph, x, parameter(context, layer, false), tap_index(context));
-    return ag_add(graph, x, ag_add(graph, y, parameter(context, layer, true)));
+    ag_t *y = ag_taps(graph, x, kernel(context), tap_index(context));
+    ag_t *bias = parameter(context, "bias", ag_shape1(context->dim), 0);
+    return ag_add(graph, x, ag_add(graph, y, bias));
 }
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
 {
     const struct settings *s = context->settings;
-    return s->where == INPUT ? convolve(context, -1, x) : x;
+    return s->where == INPUT ? convolve(context, x) : x;
 }
 
 static ag_t *layer_input(const struct pe_context *context, ag_t *x)
 {
     const struct settings *s = context->settings;
-    return s->where == EACH ? convolve(context, context->layer, x) : x;
+    return s->where == EACH ? convolve(context, x) : x;
 }
 
 static ag_t *layer_output(const struct pe_context *context, ag_t *x)
 {
     const struct settings *s = context->settings;
-    return s->where == AFTER1 && context->layer == 0 ? convolve(context, -1, x) : x;
+    return s->where == AFTER1 && context->layer == 0 ? convolve(context, x) : x;
 }
 
 static unsigned claims_with(const void *settings)
@@ -171,26 +171,17 @@ static unsigned claims_with(const void *settings)
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     const struct settings *s = context->settings;
-    struct ag_graph *graph = context->graph;
-    int64_t taps = tap_count(context), layers = s->where == EACH ? context->layers : 1;
-    ag_t *kernel = NULL;
-    for (int64_t i = 0; i < layers; i++) {
-        ag_t *one = parameter(context, s->where == EACH ? i : -1, false);
-        if (s->where == EACH)
-            one = ag_reshape(graph, one, ag_shape3(1, taps, context->dim));
-        kernel = i ? ag_concat(graph, 2, (ag_t *const[]){kernel, one}, 0) : one;
-    }
-    struct pe_table table = {.name = "kernel",
-                             .axis = {"tap", "channel"},
-                             .tensor = ag_keep(kernel),
-                             .shared_layers = true,
-                             .trained_rows = taps};
+    struct pe_table table = {.name = "kernel", .trained_rows = tap_count(context)};
     if (s->where == EACH) {
+        table.tensor = ag_keep(pe_all_layers(context, kernel));
         table.axis[0] = "layer";
         table.axis[1] = "tap";
         table.axis[2] = "channel";
-        table.shared_layers = false;
-        table.trained_rows = layers;
+    } else {
+        table.tensor = ag_keep(kernel(context));
+        table.axis[0] = "tap";
+        table.axis[1] = "channel";
+        table.shared_layers = true;
     }
     tables->table[tables->count++] = table;
 }

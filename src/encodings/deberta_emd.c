@@ -8,7 +8,6 @@
 // state; here it runs once, which keeps what the paper is about: keys and values that know relative
 // positions only, under queries that know where they are. As z is also the residual stream, the
 // probe is solved.
-#include "../../autograd/base/err.h"
 #include "common/build.h"
 #include "common/deberta.h"
 
@@ -22,16 +21,14 @@ static const struct option_def options[] = {
 static int64_t max_length(const struct pe_context *context)
 {
     const struct deberta_settings *settings = context->settings;
-    return settings->max_length ? settings->max_length : context->train_length;
+    return pe_table_length(context, settings->max_length);
 }
 
 static int check(const struct pe_context *context)
 {
-    if (max_length(context) < context->train_length)
-        return err_set(ERR_ARGUMENT,
-                       "deberta-emd: max_length %lld is shorter than --length %lld; raise it",
-                       (long long)max_length(context), (long long)context->train_length);
-    return deberta_check(context);
+    const struct deberta_settings *settings = context->settings;
+    int code = pe_check_table_length(context, settings->max_length);
+    return code < 0 ? code : deberta_check(context);
 }
 
 static ag_t *absolute(const struct pe_context *context)
@@ -50,13 +47,7 @@ static ag_t *query_input(const struct pe_context *context, ag_t *x)
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     deberta_tables(context, tables);
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_table",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(absolute(context)),
-        .shared_layers = true,
-        .trained_rows = context->train_length,
-    };
+    pe_export_positions(tables, absolute(context), context->train_length);
 }
 
 const struct pe_def pe_deberta_emd = {

@@ -13,10 +13,8 @@
 // the default makes the training length one unit of time. Starts as there: Xavier-uniform start
 // (with the fans PyTorch gives a [3, L, C] tensor), Xavier-normal weights, zero biases.
 #include <math.h>
-#include <string.h>
 
 #include "../../autograd/base/err.h"
-#include "../../autograd/ops/op.h"
 #include "common/build.h"
 
 enum where { QKV, INPUT };
@@ -71,33 +69,23 @@ static ag_t *map_bias(const struct pe_context *context, const char *name)
     return ag_parameter(context->graph, name, ag_shape1(context->dim), 0, 0, AG_NO_DECAY);
 }
 
-// All layers and the export read one solution, which is made once a graph and a length.
-static ag_t *made_before(const struct pe_context *context, const ag_t *start, int64_t count)
-{
-    for (ag_t *t = context->graph->first; t; t = t->next)
-        if (t->op && strcmp(t->op->name, "neural_ode") == 0 && t->input[0] == start &&
-            t->shape.size[0] == count)
-            return t;
-    return NULL;
-}
-
 // p(0) .. p(count - 1): [count, 3, L, C], or [count, C] at the input.
 static ag_t *solution(const struct pe_context *context, int64_t count)
 {
     const struct settings *settings = context->settings;
+    // All layers and the export read one solution.
+    if (*context->memo && (*context->memo)->shape.size[0] == count)
+        return *context->memo;
     struct ag_neural_ode ode = {.start = start_of(context),
                                 .dt = settings->step > 0 ? settings->step
                                                          : 1 / (double)context->train_length,
                                 .substeps = settings->substeps,
                                 .length = count};
-    ag_t *before = made_before(context, ode.start, count);
-    if (before)
-        return before;
     ode.up_weight = map_weight(context, "pe.floater.up.weight");
     ode.up_bias = map_bias(context, "pe.floater.up.bias");
     ode.down_weight = map_weight(context, "pe.floater.down.weight");
     ode.down_bias = map_bias(context, "pe.floater.down.bias");
-    return ag_neural_ode(context->graph, &ode);
+    return *context->memo = ag_neural_ode(context->graph, &ode);
 }
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
@@ -142,13 +130,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
     int64_t n = context->length, layers = context->layers;
     ag_t *path = solution(context, n);
     if (settings->where == INPUT) {
-        tables->table[tables->count++] = (struct pe_table){
-            .name = "position_table",
-            .axis = {"position", "channel"},
-            .tensor = ag_keep(path),
-            .shared_layers = true,
-            .trained_rows = context->train_length,
-        };
+        pe_export_positions(tables, path, context->train_length);
         return;
     }
     for (int i = 0; i < STREAMS; i++) {
@@ -158,7 +140,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
             .name = names[i],
             .axis = {"layer", "position", "channel"},
             .tensor = ag_keep(ag_transpose(graph, one, 0, 1)),
-            .trained_rows = layers,
+            .trained_rows = context->train_length,
         };
     }
 }

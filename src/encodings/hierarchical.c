@@ -51,8 +51,7 @@ static int check(const struct pe_context *context)
 
 static ag_t *weight(const struct pe_context *context)
 {
-    return ag_parameter(context->graph, "pe.hierarchical.weight",
-                        ag_shape2(table_rows(context), context->dim), 0, 0.02, AG_NO_DECAY);
+    return pe_shared(context, "weight", ag_shape2(table_rows(context), context->dim), 0, 0.02);
 }
 
 // Row n.. of the extended table, `count` of them, from P [n, C].
@@ -107,13 +106,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
         .shared_layers = true,
         .trained_rows = length < n ? length : n,
     };
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_table",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(position_table(context, context->length)),
-        .shared_layers = true,
-        .trained_rows = length,
-    };
+    pe_export_positions(tables, position_table(context, context->length), length);
 }
 
 const struct pe_def pe_hierarchical = {

@@ -3,9 +3,6 @@
 //
 // The table is as long as the training length unless max_length says otherwise; past its end the
 // encoding is undefined and says so. Drawn from N(0, 0.02), never decayed.
-#include <stdio.h>
-
-#include "../../autograd/base/err.h"
 #include "common/build.h"
 
 struct settings {
@@ -14,8 +11,7 @@ struct settings {
 };
 
 static const struct option_def options[] = {
-    {"max_length", OPTION_INT, offsetof(struct settings, max_length), "0", 0, 1 << 24, NULL,
-     "rows of the table (0: the training length)"},
+    PE_MAX_LENGTH_OPTION(struct settings),
     {"init_std", OPTION_REAL, offsetof(struct settings, init_std), "0.02", 0, 100, NULL,
      "standard deviation of the table's start"},
     {0},
@@ -24,24 +20,20 @@ static const struct option_def options[] = {
 static int64_t max_length(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return settings->max_length ? settings->max_length : context->train_length;
+    return pe_table_length(context, settings->max_length);
 }
 
 static ag_t *table(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return ag_parameter(context->graph, "pe.learned.weight",
-                        ag_shape2(max_length(context), context->dim), 0, settings->init_std,
-                        AG_NO_DECAY);
+    return pe_shared(context, "weight", ag_shape2(max_length(context), context->dim), 0,
+                     settings->init_std);
 }
 
 static int check(const struct pe_context *context)
 {
-    if (max_length(context) < context->train_length)
-        return err_set(ERR_ARGUMENT,
-                       "learned: max_length %lld is shorter than --length %lld; raise it",
-                       (long long)max_length(context), (long long)context->train_length);
-    return 0;
+    const struct settings *settings = context->settings;
+    return pe_check_table_length(context, settings->max_length);
 }
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
@@ -51,13 +43,7 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_table",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(table(context)),
-        .shared_layers = true,
-        .trained_rows = context->train_length,
-    };
+    pe_export_positions(tables, table(context), context->train_length);
 }
 
 const struct pe_def pe_learned = {

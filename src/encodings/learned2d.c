@@ -37,18 +37,17 @@ static int64_t max_length(const struct pe_context *context)
 
 static ag_t *table(const struct pe_context *context, const char *name, int64_t rows)
 {
-    return ag_parameter(context->graph, name, ag_shape2(rows, context->dim / 2), 0, 0.02,
-                        AG_NO_DECAY);
+    return pe_shared(context, name, ag_shape2(rows, context->dim / 2), 0, 0.02);
 }
 
 static ag_t *column_table(const struct pe_context *context, const struct pe_grid *trained)
 {
-    return table(context, "pe.learned2d.column.weight", trained->width);
+    return table(context, "column.weight", trained->width);
 }
 
 static ag_t *row_table(const struct pe_context *context, const struct pe_grid *trained)
 {
-    return table(context, "pe.learned2d.row.weight", trained->height);
+    return table(context, "row.weight", trained->height);
 }
 
 // The vectors of the cells of a grid of `count` tokens, [count, C].
@@ -103,13 +102,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
         .shared_layers = true,
         .trained_rows = trained.width,
     };
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_table",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(position_table(context, context->length)),
-        .shared_layers = true,
-        .trained_rows = context->train_length,
-    };
+    pe_export_positions(tables, position_table(context, context->length), context->train_length);
 }
 
 const struct pe_def pe_learned2d = {

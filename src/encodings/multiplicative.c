@@ -5,7 +5,6 @@
 // The author's library adds one so that the encoding starts as the identity; the survey's plain
 // form x_i P[i] is the option form=plain, with P starting at one (a mean of zero would destroy half
 // of the signal). Neither can mark a token whose embedding is zero. The table is never decayed.
-#include "../../autograd/base/err.h"
 #include "common/build.h"
 
 enum form { PLUS_ONE, PLAIN };
@@ -16,8 +15,7 @@ struct settings {
 };
 
 static const struct option_def options[] = {
-    {"max_length", OPTION_INT, offsetof(struct settings, max_length), "0", 0, 1 << 24, NULL,
-     "rows of the table (0: the training length)"},
+    PE_MAX_LENGTH_OPTION(struct settings),
     {"form", OPTION_CHOICE, offsetof(struct settings, form), "plus_one", 0, 0, "plus_one|plain",
      "x (1 + P), P from zero, or x P, P from one"},
     {0},
@@ -26,24 +24,20 @@ static const struct option_def options[] = {
 static int64_t max_length(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return settings->max_length ? settings->max_length : context->train_length;
+    return pe_table_length(context, settings->max_length);
 }
 
 static int check(const struct pe_context *context)
 {
-    if (max_length(context) < context->train_length)
-        return err_set(ERR_ARGUMENT,
-                       "multiplicative: max_length %lld is shorter than --length %lld; raise it",
-                       (long long)max_length(context), (long long)context->train_length);
-    return 0;
+    const struct settings *settings = context->settings;
+    return pe_check_table_length(context, settings->max_length);
 }
 
 static ag_t *weight(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return ag_parameter(context->graph, "pe.multiplicative.weight",
-                        ag_shape2(max_length(context), context->dim), settings->form == PLAIN, 0,
-                        AG_NO_DECAY);
+    return pe_shared(context, "weight", ag_shape2(max_length(context), context->dim),
+                     settings->form == PLAIN, 0);
 }
 
 // What x is multiplied by, from rows of the weight.

@@ -33,8 +33,8 @@ static ag_t *trajectory(const struct pe_context *context, int64_t count)
     const struct settings *settings = context->settings;
     struct ag_graph *graph = context->graph;
     int64_t c = context->dim;
-    ag_t *start = ag_parameter(graph, "pe.recursive.start", ag_shape1(c), 0, 0.02, AG_NO_DECAY);
-    ag_t *bias = ag_parameter(graph, "pe.recursive.bias", ag_shape1(c), 0, 0, AG_NO_DECAY);
+    ag_t *start = pe_shared(context, "start", ag_shape1(c), 0, 0.02);
+    ag_t *bias = pe_shared(context, "bias", ag_shape1(c), 0, 0);
     ag_t *first = ag_reshape(graph, start, ag_shape2(1, c));
     if (count == 1)
         return first;
@@ -56,13 +56,7 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_table",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(trajectory(context, context->length)),
-        .shared_layers = true,
-        .trained_rows = context->train_length,
-    };
+    pe_export_positions(tables, trajectory(context, context->length), context->train_length);
     tables->table[tables->count++] = (struct pe_table){
         .name = "weight",
         .axis = {"channel", "from_channel"},

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "../../autograd/base/err.h"
-#include "pe.h"
+#include "common/build.h"
 
 enum layout { INTERLEAVED, HALVES, TENSOR2TENSOR };
 
@@ -71,8 +71,7 @@ static ag_t *trainable_table(const struct pe_context *context, int64_t n)
     for (int64_t k = 0; k < n; k++)
         for (int64_t c = 0; c < half; c++)
             angle[k * half + c] = (real)((double)k * frequency(context->settings, context->dim, c));
-    ag_t *delta = ag_parameter(graph, "pe.sinusoidal.log_frequency_shift", ag_shape1(half), 0, 0,
-                               AG_NO_DECAY);
+    ag_t *delta = pe_shared(context, "log_frequency_shift", ag_shape1(half), 0, 0);
     ag_t *angles =
         ag_mul(graph, ag_constant(graph, ag_shape2(n, half), angle), ag_exp(graph, delta));
     return arrange(context, ag_sin(graph, angles), ag_cos(graph, angles));
@@ -105,21 +104,12 @@ static ag_t *table(const struct pe_context *context, int64_t n)
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
 {
-    if (!context->position)
-        return ag_add(context->graph, x, table(context, context->length));
-    ag_t *rows = table(context, context->train_length);
-    return ag_add(context->graph, x, ag_gather(context->graph, rows, context->position));
+    return ag_add(context->graph, x, pe_rows(context, table(context, pe_row_count(context))));
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_table",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(table(context, context->length)),
-        .shared_layers = true,
-        .trained_rows = context->length,
-    };
+    pe_export_positions(tables, table(context, context->length), context->length);
 }
 
 const struct pe_def pe_sinusoidal = {

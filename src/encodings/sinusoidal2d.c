@@ -75,13 +75,7 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_table",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(position_table(context, context->length)),
-        .shared_layers = true,
-        .trained_rows = context->length,
-    };
+    pe_export_positions(tables, position_table(context, context->length), context->length);
 }
 
 const struct pe_def pe_sinusoidal2d = {

@@ -17,8 +17,7 @@ struct settings {
 };
 
 static const struct option_def options[] = {
-    {"max_length", OPTION_INT, offsetof(struct settings, max_length), "0", 0, 1 << 24, NULL,
-     "rows of the table (0: the training length)"},
+    PE_MAX_LENGTH_OPTION(struct settings),
     {"untie", OPTION_BOOL, offsetof(struct settings, untie), "no", 0, 0, NULL,
      "the first token's logits do not come from its position"},
     {0},
@@ -27,16 +26,13 @@ static const struct option_def options[] = {
 static int64_t max_length(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return settings->max_length ? settings->max_length : context->train_length;
+    return pe_table_length(context, settings->max_length);
 }
 
 static int check(const struct pe_context *context)
 {
-    if (max_length(context) < context->train_length)
-        return err_set(ERR_ARGUMENT,
-                       "tupe: max_length %lld is shorter than --length %lld; raise it",
-                       (long long)max_length(context), (long long)context->train_length);
-    return 0;
+    const struct settings *settings = context->settings;
+    return pe_check_table_length(context, settings->max_length);
 }
 
 // LayerNorm of the first T rows, [T, C].

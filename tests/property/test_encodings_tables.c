@@ -80,8 +80,10 @@ static bool is_of_the_model(const struct encoding_case *what, const struct encod
     return true;
 }
 
-// Training reaches something, and no more than there is.
-static bool has_trained_rows(const struct encoding_case *what, const struct pe_table *table)
+// Training reaches something, and no more than there is; of positions those of its length, and of a
+// kernel every tap.
+static bool has_trained_rows(const struct encoding_case *what, const struct pe_table *table,
+                             int64_t length)
 {
     int first = 0;
     while (first + 1 < table->tensor->shape.dims &&
@@ -89,7 +91,10 @@ static bool has_trained_rows(const struct encoding_case *what, const struct pe_t
         first++;
     bool is_offset = strstr(table->axis[first], "offset");
     int64_t rows = is_offset ? size_of(table, first) / 2 + 1 : size_of(table, first);
-    return (table->trained_rows >= 1 && table->trained_rows <= rows) ||
+    int64_t most = strcmp(table->axis[first], "position") == 0 && length < rows ? length : rows;
+    bool all = strcmp(table->axis[first], "position") == 0 ||
+               strcmp(table->axis[first], "tap") == 0;
+    return (table->trained_rows >= (all ? most : 1) && table->trained_rows <= most) ||
            wrong(what, table, "%lld of %lld rows along %s are trained",
                  (long long)table->trained_rows, (long long)rows, table->axis[first]);
 }
@@ -115,7 +120,7 @@ static bool tables_are_right(const struct encoding_case *what)
             continue;
         }
         good &= is_of_the_model(what, &m, table, m.length);
-        good &= has_trained_rows(what, table);
+        good &= has_trained_rows(what, table, m.length);
         if (!is_in_stack(&m, table))
             good = wrong(what, table, "belongs to %s", table->encoding);
         for (int k = 0; k < i; k++)

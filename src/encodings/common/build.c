@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "../../../autograd/base/err.h"
+
 static void name_of(char name[AG_NAME_SIZE], const struct pe_context *context, bool shared,
                     const char *suffix)
 {
@@ -57,6 +59,31 @@ ag_t *pe_rows(const struct pe_context *context, ag_t *table)
         return ag_fail(context->graph, "%s positions end at %lld, and length %lld was asked for",
                        context->name, (long long)rows, (long long)context->length);
     return context->length == rows ? table : ag_slice(context->graph, table, 0, 0, context->length);
+}
+
+int64_t pe_table_length(const struct pe_context *context, int64_t max_length)
+{
+    return max_length ? max_length : context->train_length;
+}
+
+int pe_check_table_length(const struct pe_context *context, int64_t max_length)
+{
+    int64_t rows = pe_table_length(context, max_length);
+    if (rows < context->train_length)
+        return err_set(ERR_ARGUMENT, "%s: max_length %lld is shorter than --length %lld; raise it",
+                       context->name, (long long)rows, (long long)context->train_length);
+    return 0;
+}
+
+void pe_export_positions(struct pe_tables *tables, ag_t *table, int64_t trained_rows)
+{
+    tables->table[tables->count++] = (struct pe_table){
+        .name = "position_table",
+        .axis = {"position", "channel"},
+        .tensor = ag_keep(table),
+        .shared_layers = true,
+        .trained_rows = trained_rows,
+    };
 }
 
 ag_t *pe_all_layers(const struct pe_context *context,

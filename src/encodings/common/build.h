@@ -25,6 +25,20 @@ int64_t pe_row_count(const struct pe_context *context);
 // Lengths past N fail with a line that names the encoding.
 ag_t *pe_rows(const struct pe_context *context, ag_t *table);
 
+// The row of an option table for the length of a trained table, and what follows from it: its rows,
+// which are the training length where `max_length` is 0, and the refusal of fewer than those.
+#define PE_MAX_LENGTH_OPTION(settings)                                                             \
+    {                                                                                              \
+        "max_length", OPTION_INT, offsetof(settings, max_length), "0", 0, 1 << 24, NULL,           \
+            "rows of the table (0: the training length)"                                           \
+    }
+int64_t pe_table_length(const struct pe_context *context, int64_t max_length);
+int pe_check_table_length(const struct pe_context *context, int64_t max_length);
+
+// Exports `table` [position, channel] as the position_table; training reached its first
+// `trained_rows`.
+void pe_export_positions(struct pe_tables *tables, ag_t *table, int64_t trained_rows);
+
 // What `make` builds for each layer, [...], side by side: [layers, ...]. For exports.
 ag_t *pe_all_layers(const struct pe_context *context,
                     ag_t *(*make)(const struct pe_context *context));
