@@ -98,7 +98,8 @@ tests: $(FLOAT_TESTS) $(DOUBLE_TESTS)
 
 # Programs that measure: in float, as they are about speed.
 BENCHES := $(patsubst %.c,$(BUILD)/float/%,$(sort $(wildcard tests/bench/bench_*.c)))
-$(BENCHES): $(BUILD)/float/%: $(BUILD)/float/%.o $(BUILD)/float/tests/bench/measure.o $(BUILD)/float/libposgrad.a
+BENCH_PARTS := $(BUILD)/float/tests/bench/measure.o $(BUILD)/float/tests/bench/shapes.o
+$(BENCHES): $(BUILD)/float/%: $(BUILD)/float/%.o $(BENCH_PARTS) $(BUILD)/float/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # The table of the probe: what each encoding can tell apart, trained, beside theory.

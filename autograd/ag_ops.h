@@ -120,6 +120,11 @@ struct ag_relative {
     // The row of (i, j): NULL is j - i + T - 1, one row an offset; else an index by offset
     // [T + S - 1], or dense [T, S], or [B, T, S].
     ag_t *index;
+    // Of biases and factors: the width W of the grid that queries and keys are, row by row; 0: they
+    // are none. Offsets are then of both coordinates, (y_j - y_i + T / W - 1) (2W - 1) + x_j - x_i
+    // + W - 1, and so many rows, (T / W + S / W - 1) (2W - 1), has a table without an index, and so
+    // many entries an index by offset, the only one there may be.
+    int64_t grid_width;
 };
 
 // The attention op that carries the zoo. Every input but query, key and value may be absent (NULL),

@@ -62,9 +62,13 @@ static int64_t widest_window(const struct attention_param *p, struct ag_tensor *
 
 static int64_t longest_column(const struct attention_param *p)
 {
-    int64_t rows = p->rows[BY_BIAS] > p->rows[BY_FACTOR] ? p->rows[BY_BIAS] : p->rows[BY_FACTOR];
-    int64_t offsets = p->keys + ATTENTION_BLOCK - 1;
-    return rows && rows < offsets ? offsets : rows;
+    int64_t longest = 0;
+    for (int k = BY_BIAS; k <= BY_FACTOR; k++) {
+        int64_t offsets = p->grid[k] ? p->offsets[k] : p->keys + ATTENTION_BLOCK - 1;
+        int64_t count = p->rows[k] > offsets ? p->rows[k] : offsets;
+        longest = p->rows[k] && count > longest ? count : longest;
+    }
+    return longest;
 }
 
 static int64_t padded(int64_t count)
@@ -128,6 +132,7 @@ enum {
     BATCHED = 256,
     BIAS = 512,
     FACTOR = 1024,
+    GRID = 2048, // bias and factor by both coordinates
 };
 static const struct variant {
     int has;
@@ -154,7 +159,22 @@ static const struct variant {
     {DENSE | MASKED | FACTOR, 1, AG_L2},
     {BIAS | CAUSAL | MASKED, 1, AG_RELU2},
     {MASKED, 0, AG_SOFTMAX1},
+    {GRID | BIAS | FACTOR, 0, AG_SOFTMAX},
+    {GRID | BIAS | FACTOR | CAUSAL | MASKED, 1, AG_SOFTMAX},
 };
+
+// A table by the offsets of a grid, with an index or a row an offset.
+static struct ag_relative grid_table(struct ag_graph *graph, struct rng *rng, int kind,
+                                     const struct ag_attention *a, int64_t width)
+{
+    int64_t down = a->query->shape.size[1] / width + a->key->shape.size[1] / width - 1;
+    int64_t offsets = down * (2 * width - 1), rows = kind ? 1 + ag_case_size(rng, 5) : offsets;
+    struct ag_relative relative = {.grid_width = width};
+    relative.table = ag_case_leaf(graph, rng, ag_shape2(rows, a->heads), 0.2, 1);
+    if (kind)
+        relative.index = ag_case_index(graph, rng, ag_shape1(offsets), 0, (int32_t)rows - 1);
+    return relative;
+}
 
 static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int variant)
 {
@@ -164,6 +184,11 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     int64_t d = ag_case_size(rng, 4);
     int64_t length = is_long ? ATTENTION_BLOCK + 3 : ag_case_size(rng, 9), c = heads * d;
     int64_t keys = v->has & (CAUSAL | LONG) ? length : ag_case_size(rng, 9);
+    int64_t width = v->has & GRID ? ag_case_size(rng, 3) : 0;
+    if (width) {
+        length = width * ag_case_size(rng, 3);
+        keys = v->has & CAUSAL ? length : width * ag_case_size(rng, 3);
+    }
     // Away from the kink of relu at 0.
     double low = v->normaliser == AG_RELU2 ? 0.3 : -1;
     // Many keys share the weight: a larger scale keeps gradients well above rounding.
@@ -186,14 +211,16 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
         a.relative_key = ag_case_leaf(graph, rng, ag_shape3(batch, keys, c), -1, 1);
     }
     if (v->has & BIAS) {
-        a.bias = case_table(graph, rng, v->index, &a, heads);
+        a.bias = width ? grid_table(graph, rng, v->index, &a, width)
+                       : case_table(graph, rng, v->index, &a, heads);
         // Softmax and its like do not see what is added to a whole row.
         if (v->normaliser == AG_RELU2 || v->normaliser == AG_SOFTMAX1)
             a.row_bias = ag_case_leaf(graph, rng, ag_shape3(batch, length, heads), 0, 1);
         a.column_bias = ag_case_leaf(graph, rng, ag_shape3(batch, keys, heads), 0, 1);
     }
     if (v->has & FACTOR)
-        a.factor = case_table(graph, rng, v->index, &a, heads);
+        a.factor = width ? grid_table(graph, rng, v->index, &a, width)
+                         : case_table(graph, rng, v->index, &a, heads);
     if (v->has & DENSE)
         a.dense_bias = ag_case_leaf(graph, rng,
                                     v->has & BATCHED ? ag_shape4(batch, heads, length, keys)
@@ -295,20 +322,21 @@ static bool extras_fit(struct ag_graph *graph, const struct ag_attention *a,
 }
 
 // An index is a constant or is written between replays; what is known now is checked now.
-static bool index_fits(struct ag_graph *graph, const char *name, const ag_t *index, int64_t rows,
+static bool index_fits(struct ag_graph *graph, int k, const ag_t *index,
                        const struct attention_param *p)
 {
     char shape[96];
-    struct ag_shape by_offset = ag_shape1(p->length + p->keys - 1);
+    const char *name = table_name[k];
+    int64_t rows = p->rows[k];
+    struct ag_shape by_offset = ag_shape1(p->offsets[k]);
     struct ag_shape dense = ag_shape2(p->length, p->keys);
     struct ag_shape batched = ag_shape3(p->batch, p->length, p->keys);
+    bool by_pair = ag_shape_equal(index->shape, dense) || ag_shape_equal(index->shape, batched);
     if (index->type != AG_INT ||
-        !(ag_shape_equal(index->shape, by_offset) || ag_shape_equal(index->shape, dense) ||
-          ag_shape_equal(index->shape, batched))) {
-        ag_fail(graph,
-                "attention: the index of the %s table is %s; by offset, by pair, or by batch "
-                "and pair is wanted",
-                name, ag_shape_text(index->shape, shape));
+        !(ag_shape_equal(index->shape, by_offset) || (by_pair && !p->grid[k]))) {
+        ag_fail(graph, "attention: the index of the %s table is %s; by offset, %lld entries%s",
+                name, ag_shape_text(index->shape, shape), (long long)p->offsets[k],
+                p->grid[k] ? ", is wanted" : ", by pair, or by batch and pair is wanted");
         return false;
     }
     const int32_t *value = index->op ? NULL : index->param;
@@ -319,6 +347,25 @@ static bool index_fits(struct ag_graph *graph, const char *name, const ag_t *ind
             return false;
         }
     }
+    return true;
+}
+
+// Sets how the offsets of table k are counted.
+static bool grid_fits(struct ag_graph *graph, struct attention_param *p, int k, int64_t width)
+{
+    bool by_head = k == BY_BIAS || k == BY_FACTOR;
+    p->grid[k] = width;
+    p->offsets[k] = p->length + p->keys - 1;
+    if (width == 0)
+        return true;
+    if (!by_head || width < 0 || p->length % width || p->keys % width) {
+        ag_fail(graph,
+                "attention: the %s table cannot be on a grid %lld wide of %lld queries and %lld "
+                "keys; biases and factors can, of whole rows",
+                table_name[k], (long long)width, (long long)p->length, (long long)p->keys);
+        return false;
+    }
+    p->offsets[k] = (p->length / width + p->keys / width - 1) * (2 * width - 1);
     return true;
 }
 
@@ -344,13 +391,14 @@ static bool table_fits(struct ag_graph *graph, struct attention_param *p, int k,
     p->rows[k] = table->shape.size[0];
     p->part[k] = by_head ? 1 : p->head_dim;
     p->apart[k] = shared ? 0 : p->part[k];
+    if (!grid_fits(graph, p, k, relative->grid_width))
+        return false;
     if (relative->index)
-        return index_fits(graph, table_name[k], relative->index, p->rows[k], p);
-    if (p->rows[k] == p->length + p->keys - 1)
+        return index_fits(graph, k, relative->index, p);
+    if (p->rows[k] == p->offsets[k])
         return true;
     ag_fail(graph, "attention: the %s table is %s; without an index it needs a row an offset, %lld",
-            table_name[k], ag_shape_text(table->shape, shape),
-            (long long)(p->length + p->keys - 1));
+            table_name[k], ag_shape_text(table->shape, shape), (long long)p->offsets[k]);
     return false;
 }
 
@@ -360,9 +408,8 @@ static void choose(struct attention_param *p, const ag_t *index, int k)
 {
     bool by_offset = attention_by_offset(index);
     p->strip[k] = by_offset && p->rows[k] > ATTENTION_BLOCK ? SHORT_STRIP : ATTENTION_BLOCK;
-    p->slots[k] = by_offset && (k == BY_BIAS || k == BY_FACTOR) && p->rows[k]
-                      ? p->length + p->keys - 1
-                      : p->rows[k];
+    p->slots[k] = by_offset && (k == BY_BIAS || k == BY_FACTOR) && p->rows[k] ? p->offsets[k]
+                                                                              : p->rows[k];
 }
 
 // Heads that share a table have partial sums of their own: there may be more than can be counted.

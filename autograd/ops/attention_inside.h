@@ -38,6 +38,8 @@ struct attention_param {
     int64_t groups; // pieces of backward a head, each a run of sequences
     // Of each table: rows, width of a head's part (D or 1), distance from head to head (0: shared).
     int64_t rows[ATTENTION_TABLES], part[ATTENTION_TABLES], apart[ATTENTION_TABLES];
+    // Width of the grid that its offsets are of, or 0; how many offsets there are.
+    int64_t grid[ATTENTION_TABLES], offsets[ATTENTION_TABLES];
     // Rows of its partial sums: its own, or one an offset for biases and factors by offset.
     int64_t slots[ATTENTION_TABLES];
     // Queries (of a key-relative table: keys) whose products with it are made at once.
@@ -170,6 +172,7 @@ struct attention_lookup {
     int64_t step;                    // from the index of a query to that of the next
     int64_t low, count;              // rows that the block reaches: the window
     const struct attention_run *run; // of the first offset; NULL: not by runs
+    int64_t grid;                    // its width, where offsets are of two coordinates, or 0
 };
 // The window of query rows of `b` and of keys [begin, end).
 struct attention_lookup attention_lookup_of(const struct attention_work *w,

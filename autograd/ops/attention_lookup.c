@@ -114,6 +114,15 @@ static void widen(const int32_t *index, int64_t count, int64_t *low, int64_t *hi
     *high = most > *high ? most : *high;
 }
 
+// On a grid: the row offsets of the block, and all column offsets.
+static void find_grid_offsets(const struct attention_param *p, const struct attention_block *b,
+                              int64_t width, int64_t end, int64_t *from, int64_t *to)
+{
+    int64_t above = p->length / width - 1, across = 2 * width - 1;
+    *from = (above - (b->first + b->rows - 1) / width) * across;
+    *to = ((end - 1) / width - b->first / width + above + 1) * across - 1;
+}
+
 // By offset, the pairs of a block reach one run of offsets: [*from, *to], counted from 1 - T.
 static void find_offsets(const struct attention_param *p, const struct attention_block *b,
                          int64_t begin, int64_t end, int64_t *from, int64_t *to)
@@ -169,7 +178,8 @@ static struct attention_lookup lookup_begin(const struct attention_work *w,
     const struct ag_tensor *rows = attention_table_of(w->node, table);
     const struct ag_tensor *index = attention_index_of(w->node, table);
     struct attention_lookup l = {.table = rows->data + b->head * p->apart[table],
-                                 .stride = rows->shape.size[1]};
+                                 .stride = rows->shape.size[1],
+                                 .grid = p->grid[table]};
     if (index && index->shape.dims == 1) {
         l.index = index->index + p->length - 1;
         l.step = -1;
@@ -214,7 +224,10 @@ struct attention_lookup attention_column_of(const struct attention_work *w,
             column[r] = l.table[(l.low + r) * stride];
         return l;
     }
-    find_offsets(p, b, 0, b->columns, &from, &to);
+    if (l.grid)
+        find_grid_offsets(p, b, l.grid, b->columns, &from, &to);
+    else
+        find_offsets(p, b, 0, b->columns, &from, &to);
     const int32_t *row = l.index ? l.index - (p->length - 1) : NULL;
     for (int64_t o = from; o <= to; o++)
         column[o - from] = l.table[(row ? row[o] : o) * stride];
@@ -226,39 +239,61 @@ struct attention_lookup attention_column_of(const struct attention_work *w,
 
 // --- once a row
 
-// What of one run falls into `count` offsets from `offset` on: keys [begin, end), counted from the
-// first, and the row of `begin`.
+// Keys of one query whose rows follow each other: of an index, what of one run falls into `count`
+// offsets from `offset` on; of a grid, the keys of one of its rows. Keys [begin, end) are counted
+// from `key`; `row` is that of `begin`, and the next is `step` further.
 struct piece {
     const struct attention_run *run;
     int64_t offset, count;
-    int64_t begin, end, row;
+    int64_t grid, key, query_row; // width; row of the pair with the first key of all
+    int64_t begin, end, row, step;
 };
+
+static inline struct piece piece_begin(const struct attention_param *p,
+                                       const struct attention_lookup *l, int64_t i, int64_t begin,
+                                       int64_t end)
+{
+    struct piece x = {.run = l->run, .count = end - begin, .grid = l->grid, .key = begin};
+    x.offset = p->length - 1 - i + begin;
+    x.step = 1;
+    if (x.grid)
+        x.query_row = (p->length / x.grid - 1 - i / x.grid) * (2 * x.grid - 1) + x.grid - 1 -
+                      i % x.grid;
+    return x;
+}
 
 static inline bool piece_next(struct piece *x)
 {
     x->begin = x->end;
     if (x->begin >= x->count)
         return false;
-    while (x->run[1].begin <= x->offset + x->begin)
-        x->run++;
-    x->end = x->run[1].begin - x->offset < x->count ? x->run[1].begin - x->offset : x->count;
-    x->row = x->run->row + x->run->step * (x->offset + x->begin - x->run->begin);
+    if (x->grid) {
+        int64_t key = x->key + x->begin, across = key % x->grid;
+        x->end = x->begin + x->grid - across;
+        x->row = x->query_row + key / x->grid * (2 * x->grid - 1) + across;
+    } else {
+        while (x->run[1].begin <= x->offset + x->begin)
+            x->run++;
+        x->end = x->run[1].begin - x->offset;
+        x->row = x->run->row + x->run->step * (x->offset + x->begin - x->run->begin);
+        x->step = x->run->step;
+    }
+    x->end = x->end < x->count ? x->end : x->count;
     return true;
 }
 
-static void gather_runs(const struct attention_lookup *l, int64_t offset, int64_t count,
+static void gather_runs(const struct attention_lookup *l, struct piece x,
                         const real *restrict source, real *restrict row)
 {
-    struct piece x = {.run = l->run, .offset = offset, .count = count};
     while (piece_next(&x)) {
         const real *from = source + x.row - l->low;
         real *to = row + x.begin;
         int64_t n = x.end - x.begin;
-        if (x.run->step == 0) {
+        if (x.step == 0) {
 #pragma omp simd
             for (int64_t k = 0; k < n; k++)
                 to[k] += from[0];
-        } else if (x.run->step > 0) {
+        } else if (x.step > 0) {
 #pragma omp simd
             for (int64_t k = 0; k < n; k++)
                 to[k] += from[k];
@@ -270,20 +305,31 @@ static void gather_runs(const struct attention_lookup *l, int64_t offset, int64_
     }
 }
 
-static void scatter_runs(const struct attention_lookup *l, int64_t offset, int64_t count,
-                         const real *restrict row, real *restrict target)
+static void gather_times_grid(const struct attention_lookup *l, struct piece x,
+                              const real *restrict source, real *restrict row)
 {
-    struct piece x = {.run = l->run, .offset = offset, .count = count};
+    while (piece_next(&x)) {
+        const real *from = source + x.row - l->low;
+        real *to = row + x.begin;
+#pragma omp simd
+        for (int64_t k = 0; k < x.end - x.begin; k++)
+            to[k] *= from[k];
+    }
+}
+
+static void scatter_runs(const struct attention_lookup *l, struct piece x, const real *restrict row,
+                         real *restrict target)
+{
     while (piece_next(&x)) {
         const real *from = row + x.begin;
         real *to = target + x.row - l->low, sum = 0;
         int64_t n = x.end - x.begin;
-        if (x.run->step == 0) {
+        if (x.step == 0) {
 #pragma omp simd reduction(+ : sum)
             for (int64_t k = 0; k < n; k++)
                 sum += from[k];
             to[0] += sum;
-        } else if (x.run->step > 0) {
+        } else if (x.step > 0) {
 #pragma omp simd
             for (int64_t k = 0; k < n; k++)
                 to[k] += from[k];
@@ -299,8 +345,8 @@ void attention_gather(const struct attention_param *p, const struct attention_lo
                       int64_t begin, int64_t end, const real *restrict source, real *restrict row)
 {
     const int32_t *index = index_of(l, i);
-    if (l->run) {
-        gather_runs(l, p->length - 1 - i + begin, end - begin, source, row + begin);
+    if (l->run || l->grid) {
+        gather_runs(l, piece_begin(p, l, i, begin, end), source, row + begin);
     } else if (!index) {
         source += p->length - 1 - i - l->low;
 #pragma omp simd
@@ -319,12 +365,15 @@ void attention_gather_times(const struct attention_param *p, const struct attent
                             real *restrict row)
 {
     const int32_t *index = index_of(l, i);
-    source += index ? -l->low : p->length - 1 - i - l->low;
-    if (!index) {
+    if (l->grid) {
+        gather_times_grid(l, piece_begin(p, l, i, begin, end), source, row + begin);
+    } else if (!index) {
+        source += p->length - 1 - i - l->low;
 #pragma omp simd
         for (int64_t j = begin; j < end; j++)
             row[j] *= source[j];
     } else {
+        source -= l->low;
 #pragma omp simd
         for (int64_t j = begin; j < end; j++)
             row[j] *= source[index[j]];
@@ -350,8 +399,8 @@ void attention_scatter(const struct attention_param *p, const struct attention_l
                        int64_t begin, int64_t end, const real *restrict row, real *restrict target)
 {
     const int32_t *index = index_of(l, i);
-    if (l->run) {
-        scatter_runs(l, p->length - 1 - i + begin, end - begin, row + begin, target);
+    if (l->run || l->grid) {
+        scatter_runs(l, piece_begin(p, l, i, begin, end), row + begin, target);
     } else if (!index) {
         target += p->length - 1 - i - l->low;
 #pragma omp simd

@@ -42,8 +42,8 @@ static ag_t *table(const struct pe_context *context)
     return pe_of_layer(context, "weight", ag_shape2(rows, context->heads), 0, 0.02);
 }
 
-// The row of each pair, [T, T], the same for all layers.
-static ag_t *pair_index(const struct pe_context *context)
+// The row of each pair of offsets, the same for all layers.
+static ag_t *offset_index(const struct pe_context *context)
 {
     struct pe_grid trained, grid;
     int64_t n = context->length;
@@ -54,24 +54,27 @@ static ag_t *pair_index(const struct pe_context *context)
                        "bias2d ends at a grid of %lld by %lld, and length %lld is %lld by %lld",
                        (long long)trained.height, (long long)trained.width, (long long)n,
                        (long long)grid.height, (long long)grid.width);
-    int32_t *index = arena_alloc(&context->graph->arena, (size_t)(n * n) * sizeof *index);
+    int64_t across = 2 * grid.width - 1, offsets = (2 * grid.height - 1) * across;
+    int32_t *index = arena_alloc(&context->graph->arena, (size_t)offsets * sizeof *index);
     if (!index)
         return ag_fail(context->graph, "%s", err_last());
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < n; j++) {
-            int64_t y = i / grid.width - j / grid.width + trained.height - 1;
-            int64_t x = i % grid.width - j % grid.width + trained.width - 1;
-            index[i * n + j] = (int32_t)(y * (2 * trained.width - 1) + x);
-        }
+    for (int64_t k = 0; k < offsets; k++) {
+        int64_t y = grid.height - 1 - k / across + trained.height - 1;
+        int64_t x = grid.width - 1 - k % across + trained.width - 1;
+        index[k] = (int32_t)(y * (2 * trained.width - 1) + x);
     }
-    return ag_constant_index(context->graph, ag_shape2(n, n), index);
+    return ag_constant_index(context->graph, ag_shape1(offsets), index);
 }
 
 static void attention(const struct pe_context *context, struct pe_attention *attention)
 {
+    struct pe_grid grid = {1, 1};
     if (!*context->memo)
-        *context->memo = pair_index(context);
-    pe_add_bias(context, attention, (struct ag_relative){table(context), *context->memo});
+        *context->memo = offset_index(context);
+    grid_of(context, context->length, &grid); // offset_index has refused what is none
+    pe_add_bias(context, attention,
+                (struct ag_relative){
+                    .table = table(context), .index = *context->memo, .grid_width = grid.width});
 }
 
 // [head, row offset, column offset], key minus query as in every export: the rows in reverse, as

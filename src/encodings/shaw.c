@@ -72,9 +72,11 @@ static void attention(const struct pe_context *context, struct pe_attention *att
 {
     const struct settings *settings = context->settings;
     ag_t *index = pe_offset_index(context, row);
-    attention->op.query_relative = (struct ag_relative){key_table(context), index};
+    attention->op.query_relative =
+        (struct ag_relative){.table = key_table(context), .index = index};
     if (settings->values)
-        attention->op.value_relative = (struct ag_relative){value_table(context), index};
+        attention->op.value_relative =
+            (struct ag_relative){.table = value_table(context), .index = index};
 }
 
 // --- exports: a row an offset

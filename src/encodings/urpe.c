@@ -38,8 +38,8 @@ static struct ag_relative factor(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
     struct ag_shape shape = ag_shape2(2 * reach(context) + 1, context->heads);
-    return (struct ag_relative){pe_shared(context, "factor", shape, 1, settings->init_std),
-                                pe_offset_index(context, row)};
+    return (struct ag_relative){.table = pe_shared(context, "factor", shape, 1, settings->init_std),
+                                .index = pe_offset_index(context, row)};
 }
 
 static void attention(const struct pe_context *context, struct pe_attention *attention)

@@ -51,14 +51,14 @@ static struct ag_relative table(struct bench *b, const struct shape *s, int has,
 {
     int64_t offsets = 2 * s->length - 1;
     if (!(has & CLIPPED))
-        return (struct ag_relative){leaf(b, ag_shape2(offsets, columns)), NULL};
+        return (struct ag_relative){.table = leaf(b, ag_shape2(offsets, columns))};
     int32_t *index = arena_alloc(&b->graph.arena, (size_t)offsets * sizeof *index);
     for (int64_t k = 0; index && k < offsets; k++) {
         int64_t offset = k - (s->length - 1);
         index[k] = CLIP + (int32_t)(offset < -CLIP ? -CLIP : offset > CLIP ? CLIP : offset);
     }
-    return (struct ag_relative){leaf(b, ag_shape2(2 * CLIP + 1, columns)),
-                                ag_constant_index(&b->graph, ag_shape1(offsets), index)};
+    return (struct ag_relative){.table = leaf(b, ag_shape2(2 * CLIP + 1, columns)),
+                                .index = ag_constant_index(&b->graph, ag_shape1(offsets), index)};
 }
 
 static void prepare(struct bench *b, const struct shape *s, int has)

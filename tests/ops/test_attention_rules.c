@@ -466,8 +466,12 @@ static void test_wrong_settings_are_named(void **state)
                                           {"dropout", "nan"},
                                           {"linear", "op of its own"},
                                           {"relative query", "query-relative table"},
-                                          {"relative key", "key-relative table"}};
-    for (int k = 0; k < 8; k++) {
+                                          {"relative key", "key-relative table"},
+                                          {"query-relative table", "grid 1 wide"},
+                                          {"bias table", "grid 2 wide of 4 queries and 5 keys"},
+                                          {"factor table", "grid -1 wide"},
+                                          {"index of the bias table is [4, 5]", "8 entries, is"}};
+    for (int k = 0; k < 12; k++) {
         struct attention_case c;
         begin(&c);
         c.a.heads = k == 0 ? 4 : k == 1 ? 0 : 2;
@@ -478,6 +482,11 @@ static void test_wrong_settings_are_named(void **state)
             c.a.query_relative.table = NULL;
         if (k == 7)
             c.a.key_relative.table = NULL;
+        c.a.query_relative.grid_width = k == 8;
+        c.a.bias.grid_width = k == 9 ? 2 : k == 11;
+        c.a.factor.grid_width = k == 10 ? -1 : 0;
+        if (k == 11)
+            c.a.bias.index = ag_case_index(&c.graph, &c.rng, ag_shape2(4, 5), 0, 1);
         refuse(&c, says[k][0], says[k][1]);
     }
 }

@@ -76,14 +76,26 @@ static int64_t row_of_pair(struct attention_case *c, int64_t i, int64_t j, int64
     return (down + 1) * (2 * CASE_CLIP + 1) + clipped(across) + CASE_CLIP;
 }
 
-static ag_t *lookup_index(struct attention_case *c, int64_t *rows)
+// The widest grid of up to 5 that queries and keys are.
+static int64_t grid_width(const struct attention_settings *s)
+{
+    int64_t width = 5;
+    while (s->length % width || s->keys % width)
+        width--;
+    return width;
+}
+
+static ag_t *lookup_index(struct attention_case *c, int64_t grid, int64_t *rows)
 {
     const struct attention_settings *s = &c->settings;
     int64_t offsets = s->length + s->keys - 1, pairs = s->length * s->keys;
+    if (grid)
+        offsets = (s->length / grid + s->keys / grid - 1) * (2 * grid - 1);
     *rows = offsets;
-    if (s->lookup == LOOKUP_OFFSET)
+    if (s->lookup == LOOKUP_OFFSET || s->lookup == LOOKUP_GRID_OFFSET ||
+        (s->lookup == LOOKUP_GRID_INDEX && !grid))
         return NULL;
-    bool by_offset = s->lookup < LOOKUP_PAIR;
+    bool by_offset = s->lookup < LOOKUP_PAIR || grid;
     int64_t count = by_offset ? offsets : s->lookup == LOOKUP_BATCH ? s->batch * pairs : pairs;
     int32_t *index = attention_case_memory(c, count * (int64_t)sizeof *index);
     for (int64_t k = 0; k < count; k++)
@@ -104,10 +116,12 @@ static struct ag_relative table(struct attention_case *c, int role)
 {
     const struct attention_settings *s = &c->settings;
     if (!(s->terms & 1 << role))
-        return (struct ag_relative){NULL, NULL};
+        return (struct ag_relative){.table = NULL};
     bool by_head = role == PLAIN_BY_BIAS || role == PLAIN_BY_FACTOR;
     int64_t rows, width = s->heads * s->head_dim;
-    struct ag_relative relative = {.index = lookup_index(c, &rows)};
+    bool on_grid = by_head && (s->lookup == LOOKUP_GRID_OFFSET || s->lookup == LOOKUP_GRID_INDEX);
+    struct ag_relative relative = {.grid_width = on_grid ? grid_width(s) : 0};
+    relative.index = lookup_index(c, relative.grid_width, &rows);
     int64_t columns = by_head ? s->heads : s->shared ? s->head_dim : width;
     relative.table = leaf(c, ag_shape2(rows, columns), role == PLAIN_BY_FACTOR ? 0.2 : -1);
     return relative;
@@ -257,6 +271,7 @@ static void plain_lookups(const struct attention_case *c, struct attention_plain
         int role = PLAIN_BY_QUERY + k;
         if (relative[k]->table)
             p->columns[role] = relative[k]->table->shape.size[1];
+        p->grid_width[role] = relative[k]->grid_width;
         if (relative[k]->index) {
             p->index[role] = relative[k]->index->param;
             p->index_dims[role] = relative[k]->index->shape.dims;

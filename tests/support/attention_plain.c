@@ -34,7 +34,11 @@ static double keys_there(const struct attention_plain *p, int64_t b)
 // r(i, j) of a table.
 static int64_t row_of(const struct attention_plain *p, int table, int64_t b, int64_t i, int64_t j)
 {
-    int64_t offset = j - i + p->length - 1;
+    int64_t offset = j - i + p->length - 1, w = p->grid_width[table];
+    if (w) {
+        int64_t down = j / w - i / w + p->length / w - 1, across = j % w - i % w + w - 1;
+        offset = down * (2 * w - 1) + across;
+    }
     switch (p->index_dims[table]) {
     case 1:
         return p->index[table][offset];

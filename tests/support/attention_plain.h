@@ -38,7 +38,8 @@ struct attention_plain {
     int64_t columns[PLAIN_ARRAYS]; // of the tables
     const int32_t *index[PLAIN_ARRAYS]; // of the tables; its dimensions: 0 is no index
     int index_dims[PLAIN_ARRAYS];
-    uint64_t seed, step; // of the dropout mask, with the name of the node
+    int64_t grid_width[PLAIN_ARRAYS]; // of tables whose offsets are of two coordinates, else 0
+    uint64_t seed, step;              // of the dropout mask, with the name of the node
     const char *name;
     double *score, *weight;           // [B, H, T, S]: S and A of the formula
     double *kept;                     // [B, H, T, S]: 0 where dropped, else 1 / (1 - dropout)

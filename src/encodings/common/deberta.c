@@ -108,15 +108,16 @@ static ag_t *projected(const struct pe_context *context, const char *suffix, con
 
 static struct ag_relative content_to_position(const struct pe_context *context)
 {
-    return (struct ag_relative){projected(context, "key", "k"), pe_offset_index(context, delta_ij)};
+    return (struct ag_relative){.table = projected(context, "key", "k"),
+                                .index = pe_offset_index(context, delta_ij)};
 }
 
 static struct ag_relative position_to_content(const struct pe_context *context)
 {
     const struct deberta_settings *settings = context->settings;
     return (struct ag_relative){
-        projected(context, "query", "q"),
-        pe_offset_index(context, settings->p2c == CODE ? delta_ij : delta_ji)};
+        .table = projected(context, "query", "q"),
+        .index = pe_offset_index(context, settings->p2c == CODE ? delta_ij : delta_ji)};
 }
 
 void deberta_attention(const struct pe_context *context, struct pe_attention *attention)

@@ -24,12 +24,32 @@ int64_t pe_clip(int64_t offset, int64_t limit)
 
 static bool is_by_offset(struct ag_relative bias)
 {
-    return !bias.index || bias.index->shape.dims == 1;
+    return !bias.grid_width && (!bias.index || bias.index->shape.dims == 1);
 }
 
 static ag_t *rows_of(struct ag_graph *graph, struct ag_relative bias)
 {
     return bias.index ? ag_gather(graph, bias.table, bias.index) : bias.table;
+}
+
+// The table's row of each pair, [T, T].
+static ag_t *pair_rows(const struct pe_context *context, struct ag_relative bias)
+{
+    int64_t n = context->length, w = bias.grid_width;
+    if (!w)
+        return bias.index;
+    int32_t *row = arena_alloc(&context->graph->arena, (size_t)(n * n) * sizeof *row);
+    if (!row)
+        return ag_fail(context->graph, "%s", err_last());
+    const int32_t *index = bias.index ? bias.index->param : NULL;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            int64_t down = j / w - i / w + n / w - 1, across = j % w - i % w + w - 1;
+            int64_t offset = down * (2 * w - 1) + across;
+            row[i * n + j] = index ? index[offset] : (int32_t)offset;
+        }
+    }
+    return ag_constant_index(context->graph, ag_shape2(n, n), row);
 }
 
 void pe_add_bias(const struct pe_context *context, struct pe_attention *attention,
@@ -45,7 +65,7 @@ void pe_add_bias(const struct pe_context *context, struct pe_attention *attentio
     } else { // one of them goes by pairs: [T, T, H] to [H, T, T]
         struct ag_relative pairs = is_by_offset(bias) ? op->bias : bias;
         op->bias = is_by_offset(bias) ? bias : op->bias;
-        ag_t *dense = ag_gather(graph, pairs.table, pairs.index);
+        ag_t *dense = ag_gather(graph, pairs.table, pair_rows(context, pairs));
         dense = ag_transpose(graph, ag_transpose(graph, dense, 0, 2), 1, 2);
         op->dense_bias = op->dense_bias ? ag_add(graph, op->dense_bias, dense) : dense;
     }

@@ -1,0 +1,93 @@
+// What an encoding costs: the step time of each beside that of the same model with none.
+//
+// Pairs, interleaved: in every round a few steps of both; the ratio is the median of the rounds'.
+// Usage: bench_encodings [-t THREADS] [-r ROUNDS] [-s SHAPE] [-a encoder|decoder] [ENCODING...]
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "../../autograd/base/par.h"
+#include "../../autograd/base/restart.h"
+#include "../../autograd/kernels/blas.h"
+#include "measure.h"
+#include "shapes.h"
+
+enum { ROUNDS = 15, MOST_ROUNDS = 1000, ROUND_MS = 60 };
+
+static struct arguments {
+    const char *shape[2], *arch;
+    int threads, rounds;
+} arguments = {{"B", "long"}, "encoder", 0, ROUNDS};
+
+static void give_up(void)
+{
+    fprintf(stderr, "bench_encodings: %s\n", err_last());
+    exit(1);
+}
+
+static void compare(struct trainer *none, const struct bench_shape *shape, const char *pe)
+{
+    static double ms[MOST_ROUNDS], base[MOST_ROUNDS], ratio[MOST_ROUNDS];
+    static struct trainer trainer;
+    if (bench_trainer(&trainer, shape, pe, arguments.arch) < 0)
+        give_up();
+    par_set_threads(arguments.threads);
+    bench_steps(&trainer, 2);
+    int steps = 1 + (int)(ROUND_MS / bench_steps(none, 2));
+    for (int i = 0; i < arguments.rounds; i++) {
+        base[i] = bench_steps(none, steps);
+        ms[i] = bench_steps(&trainer, steps);
+        ratio[i] = ms[i] / base[i];
+    }
+    printf("  %-16s %9.2f ms  %9.2f ms none  %6.3f\n", pe, measure_median(ms, arguments.rounds),
+           measure_median(base, arguments.rounds), measure_median(ratio, arguments.rounds));
+    fflush(stdout);
+    trainer_release(&trainer);
+}
+
+static void compare_all(const char *name, int count, char **pe)
+{
+    static struct trainer none;
+    const struct bench_shape *shape = bench_shape_find(name);
+    if (!shape || bench_trainer(&none, shape, "none", arguments.arch) < 0)
+        give_up();
+    par_set_threads(arguments.threads);
+    printf("encodings, %s: layers %lld dim %lld heads %lld length %lld batch %lld, %s, threads %d "
+           "(median of %d)\n",
+           name, (long long)shape->layers, (long long)shape->dim, (long long)shape->heads,
+           (long long)shape->length, (long long)shape->batch, arguments.arch, par_threads(),
+           arguments.rounds);
+    for (int i = 0; i < count; i++)
+        compare(&none, shape, pe[i]);
+    for (int i = 0; i < pe_count && count == 0; i++)
+        if (strcmp(pe_list[i]->name, "none") != 0)
+            compare(&none, shape, pe_list[i]->name);
+    trainer_release(&none);
+}
+
+int main(int argc, char **argv)
+{
+    bool anew = par_mend_waiting();
+    blas_mend(argv);
+    if (anew)
+        restart_program(argv);
+    for (int option; (option = getopt(argc, argv, "t:r:s:a:")) != -1;) {
+        if (option == 't')
+            arguments.threads = atoi(optarg);
+        else if (option == 'r')
+            arguments.rounds = atoi(optarg);
+        else if (option == 's')
+            arguments.shape[0] = optarg, arguments.shape[1] = NULL;
+        else if (option == 'a')
+            arguments.arch = optarg;
+        else
+            return 2;
+    }
+    if (arguments.rounds < 1 || arguments.rounds > MOST_ROUNDS)
+        arguments.rounds = ROUNDS;
+    for (int i = 0; i < 2 && arguments.shape[i]; i++)
+        compare_all(arguments.shape[i], argc - optind, argv + optind);
+    return 0;
+}

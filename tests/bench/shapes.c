@@ -1,0 +1,78 @@
+// Shapes by name. The task is one whose batches are random strings, so that the embedding's
+// gradient is as scattered as in earnest.
+#include "shapes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../autograd/base/err.h"
+#include "measure.h"
+
+static const struct bench_shape shapes[] = {
+    {"A", 2, 64, 4, 256, 32, 32, 32},     {"B", 4, 128, 4, 512, 64, 32, 64},
+    {"C", 6, 256, 8, 1024, 128, 16, 256}, {"D", 6, 384, 6, 1536, 256, 16, 256},
+    {"E", 4, 256, 8, 1024, 1024, 2, 256}, {"long", 4, 128, 4, 512, 512, 4, 64},
+};
+
+const struct bench_shape *bench_shape_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+        if (strcmp(shapes[i].name, name) == 0)
+            return &shapes[i];
+    err_set(ERR_ARGUMENT, "no shape %s; there are A, B, C, D, E and long", name);
+    return NULL;
+}
+
+static int64_t grid_height(int64_t length)
+{
+    int64_t height = 1;
+    for (int64_t h = 1; h * h <= length; h++)
+        if (length % h == 0)
+            height = h;
+    return height;
+}
+
+static bool is_on_a_grid(const char *pe)
+{
+    const struct pe_def *def = pe_find(pe);
+    return def && strcmp(def->family, "grid") == 0;
+}
+
+int bench_trainer(struct trainer *trainer, const struct bench_shape *shape, const char *pe,
+                  const char *arch)
+{
+    enum { SPECIAL = 2 }; // symbols of the task that are no letters: its separator and its blank
+    struct train_settings *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(ERR_MEMORY, "out of memory for the settings");
+    train_settings_init(s);
+    s->layers = shape->layers;
+    s->dim = shape->dim;
+    s->heads = shape->heads;
+    s->ff_dim = shape->ff_dim;
+    s->length = shape->length;
+    s->batch_size = shape->batch;
+    s->steps = INT32_MAX;
+    s->arch = strcmp(arch, "decoder") == 0;
+    snprintf(s->task, sizeof s->task, "copy");
+    snprintf(s->pe, sizeof s->pe, "%s", pe);
+    snprintf(s->task_opt[s->task_opts++], sizeof s->task_opt[0], "symbols=%lld",
+             (long long)(shape->vocab - SPECIAL));
+    if (is_on_a_grid(pe))
+        snprintf(s->pe_opt[s->pe_opts++], sizeof s->pe_opt[0], "grid_height=%lld",
+                 (long long)grid_height(shape->length));
+    int code = trainer_init(trainer, s);
+    free(s);
+    return code;
+}
+
+double bench_steps(struct trainer *trainer, int steps)
+{
+    struct train_step_result result;
+    double start = measure_now(CLOCK_MONOTONIC);
+    for (int i = 0; i < steps; i++)
+        if (trainer_step(trainer, &result) < 0)
+            abort();
+    return (measure_now(CLOCK_MONOTONIC) - start) / steps;
+}

@@ -1,0 +1,24 @@
+// The models that the benchmarks time: shapes with a name, and a trainer of one of them.
+#ifndef POSGRAD_TESTS_SHAPES_H
+#define POSGRAD_TESTS_SHAPES_H
+
+#include "../../src/train/train.h"
+
+struct bench_shape {
+    const char *name;
+    int64_t layers, dim, heads, ff_dim, length, batch, vocab;
+};
+
+// A to E as the README has them, and `long`: B's model on rows of 512 tokens. NULL, and err_set,
+// for another name.
+const struct bench_shape *bench_shape_find(const char *name);
+
+// A trainer of `pe` on random strings in `shape`; the caller releases it. A grid is as near to a
+// square as the length has one.
+int bench_trainer(struct trainer *trainer, const struct bench_shape *shape, const char *pe,
+                  const char *arch);
+
+// Milliseconds of one of `steps` updates. The trainer must not fail: what it is given is fixed.
+double bench_steps(struct trainer *trainer, int steps);
+
+#endif
