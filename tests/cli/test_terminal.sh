@@ -1,9 +1,9 @@
 # What a terminal shows: one live line that is written over, in colour unless NO_COLOR is set.
 # shellcheck source=tests/cli/support.sh
 source "$(dirname "$0")/support.sh"
-if ! command -v script >/dev/null; then
+if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     ok "no terminal"
-    skip "a terminal" "there is no script(1)"
+    skip "a terminal" "script(1) is missing, or can open none here"
     finish
 fi
 
