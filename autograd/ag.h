@@ -47,6 +47,7 @@ struct ag_tensor {
     size_t saved_size;                      // bytes that forward keeps for backward
     void *saved;
     size_t scratch_size; // bytes a thread that forward or backward may use
+    size_t shared_size;  // bytes that forward or backward may use, the same for all threads
     size_t partial_size; // bytes that backward shares among its threads: partial sums
     void *partial;
     unsigned fresh; // bit i: backward must overwrite input i's gradient, not add to it
@@ -156,6 +157,7 @@ struct ag_run {
     bool training;       // dropout is the identity when false
     char *scratch;       // [threads][scratch_stride]
     size_t scratch_stride;
+    void *shared; // as large as the largest shared_size
 };
 
 struct ag_plan;
@@ -185,5 +187,18 @@ struct ag_plan_stats {
     size_t unplanned; // bytes if every tensor had its own
 };
 struct ag_plan_stats ag_plan_stats(const struct ag_plan *plan);
+
+// Where the time of replays goes. Once switched on, every instruction is timed (some 50 ns each).
+// ERR_MEMORY.
+int ag_plan_profile(struct ag_plan *plan);
+struct ag_profile_row {
+    const char *op; // its name; "zero" for gradients that are set to zero
+    bool backward;
+    int nodes;
+    double seconds, flops; // of all replays; flops is 0 where the op does not count them
+};
+// A row for each op and pass that took any time, the slowest first; at most `most` of them. Returns
+// how many.
+int ag_plan_profile_rows(const struct ag_plan *plan, struct ag_profile_row *rows, int most);
 
 #endif

@@ -281,11 +281,9 @@ int ag_check_op(const struct ag_op *op, int variant, uint64_t seed, enum ag_corr
     if (plan) {
         struct ag_check_leaf leaf[AG_MAX_INPUTS];
         struct ag_run *run = ag_plan_run(plan);
-        *run = (struct ag_run){.seed = seed,
-                               .step = 1,
-                               .training = true,
-                               .scratch = run->scratch,
-                               .scratch_stride = run->scratch_stride};
+        run->seed = seed;
+        run->step = 1;
+        run->training = true;
         int leaves = collect_leaves(&graph, leaf, AG_MAX_INPUTS);
         result->leaves = leaves;
         if (corruption == AG_CORRUPT_NOTHING || corrupt_leaf < leaves)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ag.h"
 #include "base/err.h"
@@ -32,6 +33,8 @@ struct ag_plan {
     char *memory;
     struct ag_run run;
     struct ag_plan_stats stats;
+    double *seconds;     // of each instruction, where the plan is profiled
+    int64_t replayed[2]; // forward and backward passes since then
 };
 
 // What planning knows of each tensor, by id.
@@ -343,14 +346,18 @@ static void bind(struct ag_plan *plan, struct ag_tensor **list, struct note *not
 
 static int reserve(struct ag_plan *plan, struct ag_tensor **list, const struct note *note)
 {
-    size_t stride = 64;
-    for (int i = 0; i < plan->graph->tensors; i++)
+    size_t stride = 64, shared = 64;
+    for (int i = 0; i < plan->graph->tensors; i++) {
         if (note[i].used && round_up(list[i]->scratch_size) > stride)
             stride = round_up(list[i]->scratch_size);
+        if (note[i].used && round_up(list[i]->shared_size) > shared)
+            shared = round_up(list[i]->shared_size);
+    }
     plan->run.scratch_stride = stride;
     plan->memory = aligned_zeroed(plan->stats.planned ? plan->stats.planned : 64, 1);
     plan->run.scratch = aligned_zeroed((size_t)par_threads(), stride);
-    if (!plan->memory || !plan->run.scratch)
+    plan->run.shared = aligned_zeroed(shared, 1);
+    if (!plan->memory || !plan->run.scratch || !plan->run.shared)
         return ERR_MEMORY;
     return 0;
 }
@@ -408,9 +415,11 @@ void ag_plan_free(struct ag_plan *plan)
 {
     if (!plan)
         return;
+    free(plan->seconds);
     free(plan->instruction);
     free(plan->memory);
     free(plan->run.scratch);
+    free(plan->run.shared);
     free(plan);
 }
 
@@ -424,13 +433,24 @@ struct ag_plan_stats ag_plan_stats(const struct ag_plan *plan)
     return plan->stats;
 }
 
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 static void run_one(struct ag_plan *plan, int time)
 {
     const struct instruction *now = &plan->instruction[time];
+    double start = plan->seconds ? seconds_now() : 0;
     if (now->kernel)
         now->kernel(&plan->run, now->node);
     else
         memset(now->node->grad, 0, (size_t)now->node->count * sizeof(real));
+    if (plan->seconds)
+        plan->seconds[time] += seconds_now() - start;
+    plan->replayed[time >= plan->forward_count] += time == 0 || time == plan->forward_count;
 }
 
 void ag_forward(struct ag_plan *plan)
@@ -453,6 +473,52 @@ void ag_backward(struct ag_plan *plan, const real *cotangent)
     seed_cotangent(plan, cotangent);
     for (int t = plan->forward_count; t < plan->count; t++)
         run_one(plan, t);
+}
+
+int ag_plan_profile(struct ag_plan *plan)
+{
+    free(plan->seconds);
+    plan->seconds = calloc((size_t)plan->count + 1, sizeof *plan->seconds);
+    plan->replayed[0] = plan->replayed[1] = 0;
+    return plan->seconds ? 0 : err_set(ERR_MEMORY, "out of memory for a profile");
+}
+
+static int slower_first(const void *a, const void *b)
+{
+    const struct ag_profile_row *x = a, *y = b;
+    return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+static struct ag_profile_row *profile_row(struct ag_profile_row *rows, int *count, int most,
+                                          const char *op, bool backward)
+{
+    for (int i = 0; i < *count; i++)
+        if (strcmp(rows[i].op, op) == 0 && rows[i].backward == backward)
+            return &rows[i];
+    if (*count == most)
+        return NULL;
+    rows[*count] = (struct ag_profile_row){.op = op, .backward = backward};
+    return &rows[(*count)++];
+}
+
+int ag_plan_profile_rows(const struct ag_plan *plan, struct ag_profile_row *rows, int most)
+{
+    int count = 0;
+    for (int t = 0; plan->seconds && t < plan->count; t++) {
+        const struct instruction *now = &plan->instruction[t];
+        bool backward = t >= plan->forward_count;
+        struct ag_profile_row *row =
+            profile_row(rows, &count, most, now->kernel ? now->node->op->name : "zero", backward);
+        if (!row)
+            continue;
+        row->nodes++;
+        row->seconds += plan->seconds[t];
+        if (now->kernel && now->node->op->flops)
+            row->flops += now->node->op->flops(now->node, backward) *
+                          (double)plan->replayed[backward];
+    }
+    qsort(rows, (size_t)count, sizeof *rows, slower_first);
+    return count;
 }
 
 static bool all_finite(const real *x, int64_t count)

@@ -5,10 +5,18 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "err.h"
 
-enum { ALIGN = 64, CHUNK = 1 << 16, LARGE = 1 << 28 }; // LARGE: worth asking for what is left
+enum {
+    ALIGN = 64,
+    CHUNK = 1 << 16,
+    LARGE = 1 << 28, // worth asking for what is left
+    // Rows of a matrix lie pages apart; with pages of 2 MiB the processor finds them all at once.
+    HUGE_PAGE = 1 << 21,
+    HUGE_FROM = 2 * HUGE_PAGE
+};
 static const double GIB = 1 << 30;
 
 struct arena_chunk {
@@ -27,10 +35,11 @@ void *aligned_zeroed(size_t count, size_t size)
 {
     void *block = NULL;
     size_t total, left = SIZE_MAX;
-    bool fits = !__builtin_mul_overflow(count, size, &total) && total <= PTRDIFF_MAX - ALIGN;
+    bool fits = !__builtin_mul_overflow(count, size, &total) && total <= PTRDIFF_MAX - HUGE_PAGE;
     if (fits && total >= LARGE)
         left = memory_left();
-    if (!fits || total > left || posix_memalign(&block, ALIGN, total ? total : 1) != 0) {
+    size_t alignment = fits && total >= HUGE_FROM ? HUGE_PAGE : ALIGN;
+    if (!fits || total > left || posix_memalign(&block, alignment, total ? total : 1) != 0) {
         double wanted = (double)count * (double)size / GIB;
         if (fits && total > left)
             err_set(ERR_MEMORY, "out of memory: %.1f GiB are wanted and %.1f GiB are left", wanted,
@@ -39,6 +48,10 @@ void *aligned_zeroed(size_t count, size_t size)
             err_set(ERR_MEMORY, "out of memory: %.3g GiB are wanted", wanted);
         return NULL;
     }
+#ifdef MADV_HUGEPAGE
+    if (total >= HUGE_FROM)
+        madvise(block, total, MADV_HUGEPAGE); // only speed depends on it
+#endif
     memset(block, 0, total);
     return block;
 }

@@ -229,6 +229,18 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_attention(graph, &a);
 }
 
+// Of the products with queries, keys and values, and of those with tables; scores are made twice.
+static double flops(const struct ag_tensor *node, bool backward)
+{
+    const struct attention_param *p = node->param;
+    double pairs = (double)(p->batch * p->heads * p->length) * (double)p->keys;
+    double products = backward ? 5 : 2;
+    for (int k = BY_QUERY; k <= BY_VALUE; k++)
+        if (attention_table_of(node, k))
+            products += backward ? 3 : 1;
+    return 2 * products * (double)p->head_dim * pairs * (p->causal ? 0.5 : 1);
+}
+
 const struct ag_op ag_op_attention = {
     .name = "attention",
     .formula =
@@ -236,6 +248,7 @@ const struct ag_op ag_op_attention = {
     .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
     .forward = attention_forward,
     .backward = attention_backward,
+    .flops = flops,
     .variants = sizeof variants / sizeof variants[0],
     .sample = sample,
 };

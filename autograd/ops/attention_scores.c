@@ -153,7 +153,7 @@ static void apply_kept(enum ag_normaliser normaliser, real *row, int64_t columns
     }
 #pragma omp simd
     for (int64_t j = 0; j < columns; j++)
-        row[j] = vector_exp1(row[j] - kept[0]) * kept[1];
+        row[j] = vector_exp_below1(row[j] - kept[0]) * kept[1];
 }
 
 // Scores to weights for the first time; the bits are those of apply_kept.

@@ -28,6 +28,8 @@ struct ag_op {
     // Adds to input[i]->grad for every input whose grad is not NULL (overwrites where fresh says
     // so), given node->grad.
     ag_kernel *backward;
+    // Additions and multiplications of one forward or backward, for profiles; NULL: not counted.
+    double (*flops)(const struct ag_tensor *node, bool backward);
     // Builds one random case for the gradient check: leaves (ag_leaf, filled through
     // ag_case_leaf), then the op. `variant` runs over 0..variants-1; shapes are drawn from `rng`,
     // odd sizes and size 1 among them. Values must stay away from kinks.

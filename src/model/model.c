@@ -81,7 +81,10 @@ static ag_t *parameter(struct builder *b, const char *name, struct ag_shape shap
     return ag_parameter(b->graph, full, shape, mean, std, decay);
 }
 
-static ag_t *linear(struct builder *b, const char *name, ag_t *x, int64_t out, double std)
+typedef ag_t *linear_builder(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias);
+
+static ag_t *linear_with(struct builder *b, linear_builder *build, const char *name, ag_t *x,
+                         int64_t out, double std)
 {
     char full[64];
     int64_t in = x->shape.size[x->shape.dims - 1];
@@ -89,7 +92,12 @@ static ag_t *linear(struct builder *b, const char *name, ag_t *x, int64_t out, d
     ag_t *weight = parameter(b, full, ag_shape2(out, in), 0, std, AG_DECAY);
     snprintf(full, sizeof full, "%s.bias", name);
     ag_t *bias = parameter(b, full, ag_shape1(out), 0, 0, AG_NO_DECAY);
-    return ag_linear(b->graph, x, weight, bias);
+    return build(b->graph, x, weight, bias);
+}
+
+static ag_t *linear(struct builder *b, const char *name, ag_t *x, int64_t out, double std)
+{
+    return linear_with(b, ag_linear, name, x, out, std);
 }
 
 static ag_t *layer_norm(struct builder *b, const char *name, ag_t *x)
@@ -218,7 +226,7 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
 static ag_t *mlp(struct builder *b, ag_t *h)
 {
     const struct model_config *config = b->config;
-    h = ag_gelu(b->graph, linear(b, "mlp.up", h, config->ff_dim, INIT_STD));
+    h = linear_with(b, ag_linear_gelu, "mlp.up", h, config->ff_dim, INIT_STD);
     h = linear(b, "mlp.down", h, config->dim, residual_std(config));
     return ag_dropout(b->graph, h, config->dropout);
 }

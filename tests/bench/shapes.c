@@ -76,3 +76,16 @@ double bench_steps(struct trainer *trainer, int steps)
             abort();
     return (measure_now(CLOCK_MONOTONIC) - start) / steps;
 }
+
+double bench_flops(const struct trainer *trainer)
+{
+    const struct train_settings *s = &trainer->settings;
+    double tokens = (double)(s->batch_size * s->length), parameters = 0;
+    for (int i = 0; i < trainer->params.rows; i++) {
+        const struct ag_parameter *p = &trainer->params.row[i];
+        if (strcmp(p->name, "tok_emb.weight") != 0 && strncmp(p->name, "pe.", 3) != 0)
+            parameters += (double)p->count;
+    }
+    double attention = 12 * (double)(s->layers * s->length * s->dim) * (s->arch ? 0.5 : 1);
+    return tokens * (6 * parameters + attention);
+}

@@ -21,4 +21,8 @@ int bench_trainer(struct trainer *trainer, const struct bench_shape *shape, cons
 // Milliseconds of one of `steps` updates. The trainer must not fail: what it is given is fixed.
 double bench_steps(struct trainer *trainer, int steps);
 
+// FLOPs of one update, as models are counted: 6 a parameter and token, but for the tables that are
+// looked up, and 12 L T C a token of attention (half where it is causal).
+double bench_flops(const struct trainer *trainer);
+
 #endif

@@ -125,6 +125,35 @@ static void test_accuracy(void **state)
     }
 }
 
+// x Phi(x) and its derivative: where they are small, to so many units of the last place of 1.
+static void test_gelu(void **state)
+{
+    (void)state;
+    real x[CHUNK], y[CHUNK], derivative[CHUNK];
+    double worst[2] = {0};
+    for (int64_t k = -60; k < 60; k++) {
+        for (int64_t i = 0; i < CHUNK; i++)
+            y[i] = x[i] = (real)((double)k * 0.35 + (double)i * (0.35 / CHUNK));
+        vector_gelu(y, derivative, CHUNK);
+        for (int64_t i = 0; i < CHUNK; i++) {
+            double at = (double)x[i], density = exp(-0.5 * at * at) * 0.39894228040143268;
+            double error[2] = {fabs((double)y[i] - at * normal(at)),
+                               fabs((double)derivative[i] - normal(at) - at * density)};
+            error[0] /= epsilon * (fabs(at) * normal(at) + 1e-3);
+            error[1] /= epsilon;
+            for (int n = 0; n < 2; n++)
+                worst[n] = error[n] <= worst[n] ? worst[n] : error[n];
+        }
+    }
+    if (!(worst[0] <= 5 && worst[1] <= 3))
+        print_error("gelu is wrong by %.3g, its derivative by %.3g units\n", worst[0], worst[1]);
+    assert_true(worst[0] <= 5 && worst[1] <= 3); // 5 as Phi alone
+    real special[3] = {(real)NAN, (real)INFINITY, 300}, slope[3];
+    vector_gelu(special, slope, 3);
+    assert_true(isnan(special[0]) && isnan(slope[0]));
+    assert_true(isinf(special[1]) && special[2] == 300 && slope[2] == 1);
+}
+
 static bool same(double a, double b)
 {
     return a == b || (isnan(a) && isnan(b));
@@ -220,6 +249,7 @@ static void test_exp_sum(void **state)
     }
 }
 
-CHECK_MAIN(cmocka_unit_test(test_accuracy), cmocka_unit_test(test_special_values),
-           cmocka_unit_test(test_exp_at_its_ends), cmocka_unit_test(test_cuts_do_not_matter),
-           cmocka_unit_test(test_max), cmocka_unit_test(test_exp_sum))
+CHECK_MAIN(cmocka_unit_test(test_accuracy), cmocka_unit_test(test_gelu),
+           cmocka_unit_test(test_special_values), cmocka_unit_test(test_exp_at_its_ends),
+           cmocka_unit_test(test_cuts_do_not_matter), cmocka_unit_test(test_max),
+           cmocka_unit_test(test_exp_sum))

@@ -1,0 +1,270 @@
+// Matrix products: the tile, the loops around it, and the packing into panels.
+//
+// Vectors are the compiler's (a vector of the widest registers that the build knows), so one source
+// serves every instruction set. The run of k is cut so that a panel's part stays in the first-level
+// cache while all rows go by it.
+#include "product.h"
+
+#include <string.h>
+
+#if defined __AVX512F__
+enum { VECTOR_BYTES = 64, VECTORS = 4 }; // 24 sums of 32 registers
+#elif defined __AVX__
+enum { VECTOR_BYTES = 32, VECTORS = 2 }; // 12 sums of 16
+#elif defined __aarch64__
+enum { VECTOR_BYTES = 16, VECTORS = 4 };
+#else
+enum { VECTOR_BYTES = 16, VECTORS = 2 };
+#endif
+enum {
+    LANES = VECTOR_BYTES / sizeof(real),
+    PANEL = VECTORS * LANES,
+    RUN = 128,  // of k: a panel's part is 32 KiB or less
+    AHEAD = 4,  // rows of a transposed operand that are asked for beforehand
+    SQUARE = 16 // columns and rows that are transposed together
+};
+
+typedef real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+
+// One tile and where it goes.
+struct tile {
+    int64_t k;
+    const real *a;
+    int64_t a_row, a_column;
+    const real *b;
+    int64_t b_row;
+    real alpha;
+    const real *bias, *add;
+    int64_t add_row;
+    real *c;
+    int64_t c_row;
+};
+
+// `rows`, `vectors` and `transposed` are constants where this is inlined, so that all sums are
+// registers.
+static inline __attribute__((always_inline)) void multiply_tile(const struct tile *t,
+                                                                const int rows, const int vectors,
+                                                                const bool transposed)
+{
+    vector sum[PRODUCT_ROWS][VECTORS];
+    const real *a = t->a, *b = t->b;
+    int64_t a_row = transposed ? 1 : t->a_row, a_column = transposed ? t->a_column : 1;
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            sum[r][v] = (vector){0};
+            __builtin_prefetch(t->c + r * t->c_row + v * LANES, 1);
+        }
+    if (!transposed)
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++)
+            for (int64_t l = 0; l < t->k; l += 16)
+                __builtin_prefetch(a + (PRODUCT_ROWS + r) * a_row + l, 0, 2);
+#pragma GCC unroll 2
+    for (int64_t l = 0; l < t->k; l++) {
+        vector row[VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            row[v] = *(const vector *)(b + v * LANES);
+        if (transposed)
+            __builtin_prefetch(a + AHEAD * a_column);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) {
+            real x = a[r * a_row];
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                sum[r][v] += x * row[v];
+        }
+        a += a_column;
+        b += t->b_row;
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            vector x = t->alpha * sum[r][v];
+            if (t->bias)
+                x += *(const vector *)(t->bias + v * LANES);
+            if (t->add)
+                x += *(const vector *)(t->add + r * t->add_row + v * LANES);
+            *(vector *)(t->c + r * t->c_row + v * LANES) = x;
+        }
+    }
+}
+
+typedef void tile_function(const struct tile *t);
+
+#define TILE(ROWS, COUNT)                                                                          \
+    static void tile_##ROWS##_##COUNT(const struct tile *t)                                        \
+    {                                                                                              \
+        multiply_tile(t, ROWS, COUNT, false);                                                      \
+    }                                                                                              \
+    static void transposed_##ROWS##_##COUNT(const struct tile *t)                                  \
+    {                                                                                              \
+        multiply_tile(t, ROWS, COUNT, true);                                                       \
+    }
+#define TILES(COUNT)                                                                               \
+    TILE(1, COUNT) TILE(2, COUNT) TILE(3, COUNT) TILE(4, COUNT) TILE(5, COUNT) TILE(6, COUNT)
+#define NAMES(KIND, COUNT)                                                                         \
+    {                                                                                              \
+        KIND##_1_##COUNT, KIND##_2_##COUNT, KIND##_3_##COUNT, KIND##_4_##COUNT, KIND##_5_##COUNT,  \
+            KIND##_6_##COUNT                                                                       \
+    }
+
+TILES(1)
+TILES(2)
+#if defined __AVX512F__ || defined __aarch64__
+TILES(3)
+TILES(4)
+#define ALL_NAMES(KIND) NAMES(KIND, 1), NAMES(KIND, 2), NAMES(KIND, 3), NAMES(KIND, 4)
+#else
+#define ALL_NAMES(KIND) NAMES(KIND, 1), NAMES(KIND, 2)
+#endif
+
+static tile_function *const tiles[2][VECTORS][PRODUCT_ROWS] = {{ALL_NAMES(tile)},
+                                                               {ALL_NAMES(transposed)}};
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t vectors_of(int64_t columns)
+{
+    return (columns + LANES - 1) / LANES;
+}
+
+// The last columns do not fill a vector: the tile goes to a buffer of its own first.
+static void ragged_tile(struct tile t, tile_function *function, int64_t rows, int64_t columns)
+{
+    real buffer[PRODUCT_ROWS * PANEL];
+    struct tile whole = t;
+    whole.bias = whole.add = NULL;
+    whole.c = buffer;
+    whole.c_row = PANEL;
+    function(&whole);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t j = 0; j < columns; j++) {
+            real x = buffer[r * PANEL + j];
+            if (t.bias)
+                x += t.bias[j];
+            if (t.add)
+                x += t.add[r * t.add_row + j];
+            t.c[r * t.c_row + j] = x;
+        }
+    }
+}
+
+// All rows of one panel, over one run of k.
+static void multiply_run(const struct product *p, struct tile t, int64_t columns)
+{
+    bool transposed = p->a_column != 1;
+    tile_function *const *function = tiles[transposed][vectors_of(columns) - 1];
+    for (int64_t i = 0; i < p->m; i += PRODUCT_ROWS) {
+        int64_t rows = smaller(PRODUCT_ROWS, p->m - i);
+        if (columns % LANES)
+            ragged_tile(t, function[rows - 1], rows, columns);
+        else
+            function[rows - 1](&t);
+        t.a += PRODUCT_ROWS * p->a_row;
+        t.c += PRODUCT_ROWS * p->c_row;
+        if (t.add)
+            t.add += PRODUCT_ROWS * t.add_row;
+    }
+}
+
+void product_part(const struct product *p, int64_t begin, int64_t end)
+{
+    for (int64_t first = 0; first < p->k || first == 0; first += RUN) {
+        for (int64_t panel = begin; panel < end; panel++) {
+            int64_t j = panel * PANEL, columns = smaller(PANEL, p->n - j);
+            int64_t width = vectors_of(columns) * LANES, b_row = p->b_row ? p->b_row : width;
+            struct tile t = {.k = smaller(RUN, p->k - first),
+                             .a = p->a + first * p->a_column,
+                             .a_row = p->a_row,
+                             .a_column = p->a_column,
+                             .b = p->b + (p->b_row ? j : j * p->k) + first * b_row,
+                             .b_row = b_row,
+                             .alpha = p->alpha,
+                             .c = p->c + j,
+                             .c_row = p->c_row};
+            if (first > 0) {
+                t.add = t.c;
+                t.add_row = p->c_row;
+            } else {
+                t.bias = p->bias ? p->bias + j : NULL;
+                t.add = p->add ? p->add + j : NULL;
+                t.add_row = p->add_row;
+            }
+            multiply_run(p, t, columns);
+        }
+    }
+}
+
+void product(const struct product *p)
+{
+    product_part(p, 0, product_panels(p->n));
+}
+
+int64_t product_panel(void)
+{
+    return PANEL;
+}
+
+int64_t product_panels(int64_t n)
+{
+    return (n + PANEL - 1) / PANEL;
+}
+
+int64_t product_packed(int64_t k, int64_t n)
+{
+    return k * vectors_of(n) * LANES;
+}
+
+bool product_is_panel(int64_t n)
+{
+    return n <= PANEL && n % LANES == 0;
+}
+
+// Columns of b are rows of the panel: squares of it are read along its rows and written along the
+// panel's, so that both stay within few cache lines.
+static void pack_transposed(real *to, int64_t k, int64_t columns, int64_t width, const real *b,
+                            int64_t b_row)
+{
+    for (int64_t first = 0; first < k; first += SQUARE) {
+        int64_t rows = smaller(SQUARE, k - first);
+        for (int64_t side = 0; side < columns; side += SQUARE) {
+            int64_t count = smaller(SQUARE, columns - side);
+            for (int64_t l = first; l < first + rows; l++)
+                for (int64_t c = 0; c < count; c++)
+                    to[l * width + side + c] = b[(side + c) * b_row + l];
+        }
+        for (int64_t l = first; l < first + rows; l++)
+            for (int64_t c = columns; c < width; c++)
+                to[l * width + c] = 0;
+    }
+}
+
+static void pack_rows(real *to, int64_t k, int64_t columns, int64_t width, const real *b,
+                      int64_t b_row)
+{
+    for (int64_t l = 0; l < k; l++) {
+        memcpy(to + l * width, b + l * b_row, (size_t)columns * sizeof *to);
+        for (int64_t c = columns; c < width; c++)
+            to[l * width + c] = 0;
+    }
+}
+
+void product_pack(real *packed, bool transpose, int64_t k, int64_t n, const real *b, int64_t b_row,
+                  int64_t begin, int64_t end)
+{
+    for (int64_t panel = begin; panel < end; panel++) {
+        int64_t j = panel * PANEL, columns = smaller(PANEL, n - j);
+        int64_t width = vectors_of(columns) * LANES;
+        if (transpose)
+            pack_transposed(packed + j * k, k, columns, width, b + j * b_row, b_row);
+        else
+            pack_rows(packed + j * k, k, columns, width, b + j, b_row);
+    }
+}

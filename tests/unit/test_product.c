@@ -1,0 +1,217 @@
+// kernels/product.h against the triple loop, in double: sizes around every tile and panel, both
+// layouts of the left operand, all that is added; and what it promises of bits and of memory.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/check.h"
+
+#include "../../autograd/base/rng.h"
+#include "../../autograd/kernels/product.h"
+
+enum { GUARD = 3, MOST = 400 * 160 };
+
+// One case, and room for it.
+static struct fixture {
+    struct product p;
+    real a[MOST], b[MOST], packed[MOST], bias[512], add[MOST], c[MOST], other[MOST];
+} * f;
+
+static struct rng rng;
+
+static int set_up(void **state)
+{
+    (void)state;
+    rng_init(&rng, rng_stream(1, "product"), 0, 0);
+    f = malloc(sizeof *f);
+    return f ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(f);
+    return 0;
+}
+
+static void fill(real *x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        x[i] = (real)(2 * rng_uniform(&rng) - 1);
+}
+
+struct layout {
+    bool a_transposed, b_transposed, bias, add, as_it_is;
+    double alpha;
+};
+
+static void make_case(int64_t m, int64_t n, int64_t k, const struct layout *l)
+{
+    int64_t c_row = n + GUARD;
+    assert_true(m * c_row <= MOST && k * (n + 64) <= MOST && m * (k + GUARD) <= MOST);
+    fill(f->a, m * k + GUARD * (m + k));
+    fill(f->b, n * k);
+    fill(f->bias, n);
+    fill(f->add, m * c_row);
+    memset(f->packed, 0xff, sizeof f->packed); // NaN: what is not filled in shows
+    product_pack(f->packed, l->b_transposed, k, n, f->b, l->b_transposed ? k : n, 0,
+                 product_panels(n));
+    for (int64_t i = 0; i < m * c_row; i++)
+        f->c[i] = (real)NAN;
+    f->p = (struct product){.m = m,
+                            .n = n,
+                            .k = k,
+                            .a = f->a,
+                            .a_row = l->a_transposed ? 1 : k + GUARD,
+                            .a_column = l->a_transposed ? m + GUARD : 1,
+                            .b = l->as_it_is ? f->b : f->packed,
+                            .b_row = l->as_it_is ? n : 0,
+                            .alpha = (real)l->alpha,
+                            .bias = l->bias ? f->bias : NULL,
+                            .add = l->add ? f->add : NULL,
+                            .add_row = c_row,
+                            .c = f->c,
+                            .c_row = c_row};
+}
+
+static void compare(const struct layout *l)
+{
+    const struct product *p = &f->p;
+    for (int64_t i = 0; i < p->m; i++) {
+        for (int64_t j = 0; j < p->n; j++) {
+            double sum = 0, size = 1;
+            for (int64_t x = 0; x < p->k; x++) {
+                double product = (double)f->a[i * p->a_row + x * p->a_column] *
+                                 (double)f->b[l->b_transposed ? j * p->k + x : x * p->n + j];
+                sum += product;
+                size += fabs(product);
+            }
+            sum *= l->alpha;
+            sum += p->bias ? (double)p->bias[j] : 0;
+            sum += p->add ? (double)p->add[i * p->add_row + j] : 0;
+            check_close(f->c[i * p->c_row + j], sum, 0, CHECK_ROUNDING * size * 0.1);
+        }
+        for (int64_t j = p->n; j < p->c_row; j++)
+            assert_true(isnan(f->c[i * p->c_row + j])); // not its to write
+    }
+}
+
+static void test_is_the_triple_loop(void **state)
+{
+    (void)state;
+    static const int64_t m[] = {1, 2, 5, 6, 7, 11, 12, 64},
+                         n[] = {1, 3, 8, 15, 16, 17, 32, 48, 63, 64, 65, 100, 128, 130},
+                         k[] = {1, 2, 3, 16, 127, 128, 129, 300};
+    for (size_t x = 0; x < sizeof m / sizeof m[0]; x++)
+        for (size_t y = 0; y < sizeof n / sizeof n[0]; y++)
+            for (size_t z = 0; z < sizeof k / sizeof k[0]; z++) {
+                unsigned bits = (unsigned)rng_below(&rng, 32);
+                struct layout l = {bits & 1, bits & 2, bits & 4, bits & 8, false, 1};
+                l.alpha = bits & 16 ? 1 : -0.7;
+                make_case(m[x], n[y], k[z], &l);
+                product(&f->p);
+                compare(&l);
+            }
+}
+
+static void test_whole_vectors_need_no_packing(void **state)
+{
+    (void)state;
+    assert_true(product_is_panel(product_panel()));
+    assert_false(product_is_panel(product_panel() + 1));
+    for (int64_t n = 1; n <= product_panel(); n++) {
+        struct layout l = {n % 3 == 0, false, false, n % 2, true, 1};
+        if (!product_is_panel(n))
+            continue;
+        make_case(13, n, 150, &l);
+        product(&f->p);
+        compare(&l);
+    }
+}
+
+static void test_adds_to_itself(void **state)
+{
+    (void)state;
+    struct layout l = {.add = true, .alpha = 1};
+    make_case(20, 100, 200, &l);
+    memcpy(f->c, f->add, sizeof f->c);
+    for (int64_t i = 0; i < 20; i++)
+        for (int64_t j = 100; j < f->p.c_row; j++)
+            f->c[i * f->p.c_row + j] = (real)NAN;
+    f->p.add = f->c;
+    product(&f->p);
+    f->p.add = f->add;
+    compare(&l);
+}
+
+// Rows have the same bits wherever they are cut, and panels whoever multiplies them.
+static void test_cuts_do_not_matter(void **state)
+{
+    (void)state;
+    struct layout l = {.bias = true, .alpha = 1};
+    for (int transposed = 0; transposed < 2; transposed++) {
+        l.a_transposed = transposed;
+        make_case(64, 100, 150, &l);
+        product(&f->p);
+        struct product part = f->p;
+        for (int64_t rows = 1; rows <= 17; rows++) {
+            memset(f->other, 0, sizeof f->other);
+            for (int64_t first = 0; first < 64; first += rows) {
+                part.m = first + rows < 64 ? rows : 64 - first;
+                part.a = f->p.a + first * f->p.a_row;
+                part.c = f->other + first * part.c_row;
+                for (int64_t panel = product_panels(100); panel-- > 0;)
+                    product_part(&part, panel, panel + 1);
+            }
+            for (int64_t i = 0; i < 64; i++)
+                check_same_bytes(f->other + i * part.c_row, f->c + i * part.c_row,
+                                 100 * sizeof(real));
+        }
+    }
+}
+
+// Panels are packed by themselves, and as many numbers as promised.
+static void test_packing(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n <= 2 * product_panel() + 1; n += 7) {
+        int64_t k = 21, count = product_packed(k, n);
+        fill(f->b, n * k);
+        for (int transpose = 0; transpose < 2; transpose++) {
+            int64_t b_row = transpose ? k : n;
+            memset(f->packed, 0xff, sizeof f->packed);
+            memset(f->other, 0xff, sizeof f->other);
+            product_pack(f->packed, transpose, k, n, f->b, b_row, 0, product_panels(n));
+            for (int64_t panel = product_panels(n); panel-- > 0;)
+                product_pack(f->other, transpose, k, n, f->b, b_row, panel, panel + 1);
+            check_same_bytes(f->other, f->packed, (size_t)count * sizeof(real));
+            check_finite_array(f->packed, count);
+            assert_true(isnan(f->packed[count]));
+        }
+    }
+}
+
+static void test_nan_goes_through_and_is_not_read_from_the_result(void **state)
+{
+    (void)state;
+    struct layout l = {.alpha = 1};
+    make_case(7, 20, 9, &l);
+    f->a[3 * f->p.a_row] = (real)NAN;
+    product(&f->p);
+    for (int64_t i = 0; i < 7; i++)
+        for (int64_t j = 0; j < 20; j++)
+            assert_true(isnan(f->c[i * f->p.c_row + j]) == (i == 3));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_is_the_triple_loop),
+        cmocka_unit_test(test_whole_vectors_need_no_packing),
+        cmocka_unit_test(test_adds_to_itself),
+        cmocka_unit_test(test_cuts_do_not_matter),
+        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_nan_goes_through_and_is_not_read_from_the_result),
+    };
+    return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down) != 0;
+}
