@@ -5,6 +5,7 @@
 
 #include "ag.h"
 #include "base/err.h"
+#include "kernels/product.h"
 #include "base/rng.h"
 
 // Each parameter starts on a 64-byte boundary, so that no vector loop straddles two of them.
@@ -96,7 +97,8 @@ int ag_params_allocate(struct ag_params *params, uint64_t seed)
 {
     BUG_ON(params->value);
     size_t count = (size_t)params->count;
-    params->value = aligned_zeroed(count ? count : 1, sizeof(real));
+    // Products may read a little behind the last parameter.
+    params->value = aligned_zeroed(count + PRODUCT_BEHIND, sizeof(real));
     params->grad = aligned_zeroed(count ? count : 1, sizeof(real));
     if (!params->value || !params->grad)
         return ERR_MEMORY;

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/par.h"
 #include "kernels/blas.h"
+#include "kernels/product.h"
 #include "ops/op.h"
 
 struct instruction {
@@ -354,7 +355,8 @@ static int reserve(struct ag_plan *plan, struct ag_tensor **list, const struct n
             shared = round_up(list[i]->shared_size);
     }
     plan->run.scratch_stride = stride;
-    plan->memory = aligned_zeroed(plan->stats.planned ? plan->stats.planned : 64, 1);
+    // Products may read a little behind the last tensor.
+    plan->memory = aligned_zeroed(plan->stats.planned + PRODUCT_BEHIND * sizeof(real), 1);
     plan->run.scratch = aligned_zeroed((size_t)par_threads(), stride);
     plan->run.shared = aligned_zeroed(shared, 1);
     if (!plan->memory || !plan->run.scratch || !plan->run.shared)

@@ -207,6 +207,25 @@ void product(const struct product *p)
     product_part(p, 0, product_panels(p->n));
 }
 
+void product_rows(bool transpose, int64_t m, int64_t n, int64_t k, real alpha, const real *a,
+                  int64_t a_row, const real *b, int64_t b_row, bool add, real *c, int64_t c_row)
+{
+    struct product p = {.m = m,
+                        .n = n,
+                        .k = k,
+                        .a = a,
+                        .a_row = transpose ? 1 : a_row,
+                        .a_column = transpose ? a_row : 1,
+                        .b = b,
+                        .b_row = b_row,
+                        .alpha = alpha,
+                        .add = add ? c : NULL,
+                        .add_row = c_row,
+                        .c = c,
+                        .c_row = c_row};
+    product(&p);
+}
+
 int64_t product_panel(void)
 {
     return PANEL;
@@ -220,11 +239,6 @@ int64_t product_panels(int64_t n)
 int64_t product_packed(int64_t k, int64_t n)
 {
     return k * vectors_of(n) * LANES;
-}
-
-bool product_is_panel(int64_t n)
-{
-    return n <= PANEL && n % LANES == 0;
 }
 
 // Columns of b are rows of the panel: squares of it are read along its rows and written along the

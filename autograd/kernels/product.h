@@ -17,7 +17,7 @@
 #include "../base/real.h"
 
 // Rows of a tile: cuts between rows are best at its multiples.
-enum { PRODUCT_ROWS = 6 };
+enum { PRODUCT_ROWS = 6, PRODUCT_BEHIND = 15 };
 
 // The right operand [k, n], in panels of product_panel() columns (the last may be narrower, and is
 // filled up with zeros).
@@ -29,15 +29,14 @@ int64_t product_packed(int64_t k, int64_t n);
 // its stored rows are `b_row` apart.
 void product_pack(real *packed, bool transpose, int64_t k, int64_t n, const real *b, int64_t b_row,
                   int64_t begin, int64_t end);
-// Whether a row-major b of n columns can be multiplied as it is: it is one panel of whole vectors.
-bool product_is_panel(int64_t n);
-
 // c = alpha a b + bias + add, [m, n].
 struct product {
     int64_t m, n, k;
     const real *a; // element (i, l) is a[i * a_row + l * a_column]; one of the two is 1
     int64_t a_row, a_column;
-    const real *b; // packed; or, where b_row is not 0, stored rows that far apart, as they are
+    // Packed; or, where b_row is not 0, stored rows that far apart, as they are. Behind the last of
+    // those PRODUCT_BEHIND numbers must be readable; they do not matter.
+    const real *b;
     int64_t b_row;
     real alpha;
     const real *bias; // [n], or NULL
@@ -49,5 +48,10 @@ struct product {
 void product(const struct product *p);
 // Panels [begin, end) of the result only.
 void product_part(const struct product *p, int64_t begin, int64_t end);
+
+// c = alpha op(a) b, or that added to c, of stored rows a_row, b_row and c_row apart: a is [m, k],
+// or [k, m] where `transpose`. As struct product has it, b may be read a little behind its end.
+void product_rows(bool transpose, int64_t m, int64_t n, int64_t k, real alpha, const real *a,
+                  int64_t a_row, const real *b, int64_t b_row, bool add, real *c, int64_t c_row);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../base/err.h"
+#include "../kernels/product.h"
 #include "attention_inside.h"
 
 enum {
@@ -79,7 +80,8 @@ static int64_t padded(int64_t count)
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input)
 {
     int64_t count = 2 * ATTENTION_BLOCK * attention_stride(p->keys) +
-                    padded(widest_window(p, input)) + padded(longest_column(p)) + padded(p->keys);
+                    padded(widest_window(p, input)) + padded(longest_column(p)) + padded(p->keys) +
+                    2 * padded(product_packed(p->head_dim, p->keys));
     return (size_t)count * sizeof(real);
 }
 
@@ -91,6 +93,8 @@ struct attention_scratch attention_scratch_of(const struct attention_work *w, in
     s.window = s.grad + ATTENTION_BLOCK * attention_stride(p->keys);
     s.column = s.window + padded(widest_window(p, w->node->input));
     s.row = s.column + padded(longest_column(p));
+    s.keys = s.row + padded(p->keys);
+    s.values = s.keys + padded(product_packed(p->head_dim, p->keys));
     return s;
 }
 

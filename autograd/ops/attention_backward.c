@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../base/par.h"
-#include "../kernels/gemm.h"
+#include "../kernels/product.h"
 #include "attention_inside.h"
 
 static real *grad_of(const struct attention_work *w, int input)
@@ -75,9 +75,16 @@ static void weights_grad(struct pass *x)
     const struct attention_param *p = x->w->p;
     const struct attention_block *b = &x->b;
     const real *d_out = x->w->node->grad + attention_place(p, b, p->length, b->first);
-    gemm(false, true, b->rows, b->columns, p->head_dim, 1, d_out, p->width,
-         x->w->node->input[VALUE]->data + attention_place(p, b, p->keys, 0), p->width, 0, x->s.grad,
-         b->stride);
+    product(&(struct product){.m = b->rows,
+                              .n = b->columns,
+                              .k = p->head_dim,
+                              .a = d_out,
+                              .a_row = p->width,
+                              .a_column = 1,
+                              .b = x->s.values,
+                              .alpha = 1,
+                              .c = x->s.grad,
+                              .c_row = b->stride});
     if (attention_table_of(x->w->node, BY_VALUE))
         attention_add_products(x->w, b, BY_VALUE, 1, d_out, &x->s, x->s.grad);
 }
@@ -112,8 +119,8 @@ static void value_grad(struct pass *x)
     attention_apply_factor(x->w, b, &x->s, x->s.scores);
     attention_drop(x->w, b, x->s.scores);
     if (d_value)
-        gemm(true, false, b->columns, p->head_dim, b->rows, 1, x->s.scores, b->stride, d_out,
-             p->width, 1, d_value + attention_place(p, b, p->keys, 0), p->width);
+        product_rows(true, b->columns, p->head_dim, b->rows, 1, x->s.scores, b->stride, d_out,
+                     p->width, true, d_value + attention_place(p, b, p->keys, 0), p->width);
     struct attention_sums sums = {.from = x->s.scores, .at = d_out, .table_sum = d_table};
     if (d_table)
         attention_add_sums(x->w, b, BY_VALUE, 1, &sums, &x->s);
@@ -127,12 +134,13 @@ static void query_key_grad(struct pass *x)
     int64_t at_query = attention_place(p, b, p->length, b->first);
     int64_t at_key = attention_place(p, b, p->keys, 0);
     if (input[QUERY]->grad)
-        gemm(false, false, b->rows, p->head_dim, b->columns, (real)p->scale, x->s.grad, b->stride,
-             input[KEY]->data + at_key, p->width, ag_is_fresh(x->w->node, QUERY) ? 0 : 1,
-             input[QUERY]->grad + at_query, p->width);
+        product_rows(false, b->rows, p->head_dim, b->columns, (real)p->scale, x->s.grad, b->stride,
+                     input[KEY]->data + at_key, p->width, !ag_is_fresh(x->w->node, QUERY),
+                     input[QUERY]->grad + at_query, p->width);
     if (input[KEY]->grad)
-        gemm(true, false, b->columns, p->head_dim, b->rows, (real)p->scale, x->s.grad, b->stride,
-             input[QUERY]->data + at_query, p->width, 1, input[KEY]->grad + at_key, p->width);
+        product_rows(true, b->columns, p->head_dim, b->rows, (real)p->scale, x->s.grad, b->stride,
+                     input[QUERY]->data + at_query, p->width, true, input[KEY]->grad + at_key,
+                     p->width);
 }
 
 // S_ij = scale <rq_i, R[r(i,j)]>.
@@ -233,14 +241,26 @@ static void column_bias_grad(struct pass *x)
         to[(b->batch * p->keys + j) * p->heads + b->head] += x->s.row[j];
 }
 
-static void backward_block(struct pass *x)
+// From queries, keys and the output's gradient to weights and the scores' gradient.
+static void scores_grad(struct pass *x)
 {
     const real *kept = attention_kept(x->w, &x->b);
+    if (!attention_table_of(x->w->node, BY_FACTOR) && !(x->w->rate > 0)) {
+        attention_make_scores(x->w, &x->b, &x->s);
+        weights_grad(x);
+        attention_weights_and_backward(x->w, &x->b, &x->s, kept);
+        return;
+    }
     attention_weights_again(x->w, &x->b, &x->s, kept);
     weights_grad(x);
     attention_drop(x->w, &x->b, x->s.grad);
     factor_grad(x);
     attention_normaliser_backward(x->w, &x->b, &x->s, kept);
+}
+
+static void backward_block(struct pass *x)
+{
+    scores_grad(x);
     query_key_grad(x);
     query_relative_grad(x);
     key_relative_grad(x);
@@ -280,6 +300,8 @@ static void backward_piece(void *context, int64_t piece, int thread)
     int64_t end = par_begin(p->batch, p->groups, group + 1);
     for (int64_t batch = par_begin(p->batch, p->groups, group); batch < end; batch++) {
         zero_fresh(w, batch, head);
+        x.b = attention_block_of(p, batch, head, 0);
+        attention_pack(w, &x.b, &x.s, true);
         for (int64_t first = 0; first < p->length; first += ATTENTION_BLOCK) {
             x.b = attention_block_of(p, batch, head, first);
             backward_block(&x);
@@ -378,7 +400,7 @@ void attention_backward(const struct ag_run *run, struct ag_tensor *node)
 {
     struct attention_work w = attention_work_of(run, node);
     const struct attention_param *p = w.p;
-    par_run_in_region(p->heads * p->groups, backward_piece, &w);
+    par_run(p->heads * p->groups, backward_piece, &w);
     for (int k = 0; k < ATTENTION_TABLES; k++)
         sum_table(&w, k);
     if (dense_needs_sum(&w))

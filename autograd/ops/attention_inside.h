@@ -124,21 +124,32 @@ struct attention_scratch {
     real *window;        // [strip, rows of a table that it may reach]
     real *column;        // of a bias or factor, one head's: its rows, or one an offset
     real *row;           // [S]
+    real *keys, *values; // of one head of one sequence: transposed, in panels of the product
 };
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input);
 struct attention_scratch attention_scratch_of(const struct attention_work *w, int thread);
 
 // --- attention_scores.c
 
-// The normalised weights of a block, [rows, columns], before factor and dropout; zeros where a key
-// is hidden. `kept` has two numbers a row: written by the first pass, read by the second.
+// Puts the keys of a head of a sequence, and for the gradient of the weights the values, in panels.
+void attention_pack(const struct attention_work *w, const struct attention_block *b,
+                    struct attention_scratch *s, bool values);
+
+// The weights of a block, [rows, columns], before factor and dropout; zeros where a key is hidden.
+// `kept` has two numbers a row, what is subtracted before exp and the factor after it: written by
+// the first pass, which leaves that factor to its caller, and read by the second.
 void attention_weights(const struct attention_work *w, const struct attention_block *b,
                        struct attention_scratch *s, real *kept);
+void attention_make_scores(const struct attention_work *w, const struct attention_block *b,
+                           struct attention_scratch *s);
 void attention_weights_again(const struct attention_work *w, const struct attention_block *b,
                              struct attention_scratch *s, const real *kept);
 // s->grad [rows, columns]: dL/dweights in, dL/dscores out, given the weights in s->scores.
 void attention_normaliser_backward(const struct attention_work *w, const struct attention_block *b,
                                    struct attention_scratch *s, const real *kept);
+// Both at once, from scores, where nothing comes between them: no factor and no dropout.
+void attention_weights_and_backward(const struct attention_work *w, const struct attention_block *b,
+                                    struct attention_scratch *s, const real *kept);
 // Multiplies by the factor and by the dropout mask over (1 - rate), where there are any.
 void attention_apply_factor(const struct attention_work *w, const struct attention_block *b,
                             struct attention_scratch *s, real *weights);

@@ -5,7 +5,7 @@
 // row is summed before it is multiplied.
 #include <string.h>
 
-#include "../kernels/gemm.h"
+#include "../kernels/product.h"
 #include "attention_inside.h"
 
 void attention_add_products(const struct attention_work *w, const struct attention_block *b,
@@ -16,8 +16,8 @@ void attention_add_products(const struct attention_work *w, const struct attenti
     for (int64_t from = 0; from < b->rows; from += p->strip[table]) {
         struct attention_block strip = attention_strip_of(p, b, table, from);
         struct attention_lookup l = attention_lookup_of(w, &strip, table, 0, strip.columns);
-        gemm(false, false, strip.rows, l.count, p->head_dim, alpha, at + from * p->width, p->width,
-             l.turned + l.low, attention_stride(p->rows[table]), 0, s->window, l.count);
+        product_rows(false, strip.rows, l.count, p->head_dim, alpha, at + from * p->width, p->width,
+                     l.turned + l.low, attention_stride(p->rows[table]), false, s->window, l.count);
         for (int64_t i = 0; i < strip.rows; i++)
             attention_gather(p, &l, strip.first + i, 0, attention_end(p, strip.first + i),
                              s->window + i * l.count, to + (from + i) * b->stride);
@@ -55,12 +55,13 @@ void attention_add_sums(const struct attention_work *w, const struct attention_b
         struct attention_lookup l = attention_lookup_of(w, &strip, table, 0, strip.columns);
         fill_window(p, &strip, &l, sums->from + from * b->stride, s->window);
         if (sums->sum)
-            gemm(false, false, strip.rows, d, l.count, alpha, s->window, l.count,
-                 l.table + l.low * l.stride, l.stride, sums->overwrite ? 0 : 1,
-                 sums->sum + from * p->width, p->width);
+            product_rows(false, strip.rows, d, l.count, alpha, s->window, l.count,
+                         l.table + l.low * l.stride, l.stride, !sums->overwrite,
+                         sums->sum + from * p->width, p->width);
         if (sums->table_sum)
-            gemm(true, false, l.count, d, strip.rows, alpha, s->window, l.count,
-                 sums->at + from * p->width, p->width, 1, sums->table_sum + l.low * d, d);
+            product_rows(true, l.count, d, strip.rows, alpha, s->window, l.count,
+                         sums->at + from * p->width, p->width, true, sums->table_sum + l.low * d,
+                         d);
     }
 }
 
@@ -76,8 +77,9 @@ void attention_add_key_products(const struct attention_work *w, const struct att
     for (int64_t begin = 0; begin < b->columns; begin += p->strip[BY_KEY]) {
         int64_t end = smaller(begin + p->strip[BY_KEY], b->columns);
         struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
-        gemm(false, false, end - begin, l.count, p->head_dim, alpha, at + begin * p->width,
-             p->width, l.turned + l.low, attention_stride(p->rows[BY_KEY]), 0, s->window, l.count);
+        product_rows(false, end - begin, l.count, p->head_dim, alpha, at + begin * p->width,
+                     p->width, l.turned + l.low, attention_stride(p->rows[BY_KEY]), false,
+                     s->window, l.count);
         for (int64_t i = 0; i < b->rows; i++)
             attention_gather_by_key(p, &l, b->first + i, begin,
                                     smaller(attention_end(p, b->first + i), end), s->window,
@@ -100,10 +102,12 @@ void attention_add_key_sums(const struct attention_work *w, const struct attenti
                                      smaller(attention_end(p, b->first + i), end),
                                      sums->from + i * b->stride, s->window);
         if (sums->sum)
-            gemm(false, false, keys, d, l.count, alpha, s->window, l.count,
-                 l.table + l.low * l.stride, l.stride, 1, sums->sum + begin * p->width, p->width);
+            product_rows(false, keys, d, l.count, alpha, s->window, l.count,
+                         l.table + l.low * l.stride, l.stride, true, sums->sum + begin * p->width,
+                         p->width);
         if (sums->table_sum)
-            gemm(true, false, l.count, d, keys, alpha, s->window, l.count,
-                 sums->at + begin * p->width, p->width, 1, sums->table_sum + l.low * d, d);
+            product_rows(true, l.count, d, keys, alpha, s->window, l.count,
+                         sums->at + begin * p->width, p->width, true, sums->table_sum + l.low * d,
+                         d);
     }
 }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../kernels/gemm.h"
+#include "../kernels/product.h"
 #include "../kernels/vector.h"
 #include "attention_inside.h"
 
@@ -84,26 +84,52 @@ static void add_column_bias(const struct attention_work *w, const struct attenti
             s->scores[i * b->stride + j] += s->row[j];
 }
 
+// Keys behind the end of a row, which the causal mask hides, get no score at all.
 static void hide(const struct attention_work *w, const struct attention_block *b, real *scores)
 {
     const int32_t *mask = key_mask(w, b);
-    for (int64_t i = 0; i < b->rows; i++) {
+    for (int64_t i = 0; mask && i < b->rows; i++) {
         real *row = scores + i * b->stride;
-        for (int64_t j = 0; mask && j < b->columns; j++)
+        for (int64_t j = 0; j < b->columns; j++)
             row[j] = mask[j] ? row[j] : -(real)INFINITY;
-        for (int64_t j = attention_end(w->p, b->first + i); j < b->columns; j++)
-            row[j] = -(real)INFINITY;
     }
 }
 
-static void make_scores(const struct attention_work *w, const struct attention_block *b,
-                        struct attention_scratch *s)
+static void clear_behind(const struct attention_work *w, const struct attention_block *b, int64_t i,
+                         real *row)
+{
+    int64_t end = attention_end(w->p, b->first + i);
+    if (end < b->columns)
+        memset(row + end, 0, (size_t)(b->columns - end) * sizeof *row);
+}
+
+void attention_pack(const struct attention_work *w, const struct attention_block *b,
+                    struct attention_scratch *s, bool values)
 {
     const struct attention_param *p = w->p;
     struct ag_tensor *const *input = w->node->input;
-    gemm(false, true, b->rows, b->columns, p->head_dim, (real)p->scale,
-         input[QUERY]->data + attention_place(p, b, p->length, b->first), p->width,
-         input[KEY]->data + attention_place(p, b, p->keys, 0), p->width, 0, s->scores, b->stride);
+    int64_t at = attention_place(p, b, p->keys, 0), panels = product_panels(p->keys);
+    product_pack(s->keys, true, p->head_dim, p->keys, input[KEY]->data + at, p->width, 0, panels);
+    if (values)
+        product_pack(s->values, true, p->head_dim, p->keys, input[VALUE]->data + at, p->width, 0,
+                     panels);
+}
+
+void attention_make_scores(const struct attention_work *w, const struct attention_block *b,
+                           struct attention_scratch *s)
+{
+    const struct attention_param *p = w->p;
+    struct ag_tensor *const *input = w->node->input;
+    product(&(struct product){.m = b->rows,
+                              .n = b->columns,
+                              .k = p->head_dim,
+                              .a = input[QUERY]->data + attention_place(p, b, p->length, b->first),
+                              .a_row = p->width,
+                              .a_column = 1,
+                              .b = s->keys,
+                              .alpha = (real)p->scale,
+                              .c = s->scores,
+                              .c_row = b->stride});
     if (has(w, BY_QUERY))
         add_query_relative(w, b, s);
     if (has(w, BY_KEY))
@@ -156,14 +182,15 @@ static void apply_kept(enum ag_normaliser normaliser, real *row, int64_t columns
         row[j] = vector_exp_below1(row[j] - kept[0]) * kept[1];
 }
 
-// Scores to weights for the first time; the bits are those of apply_kept.
+// Scores to weights for the first time, all but the factor kept[1].
 static void normalise(enum ag_normaliser normaliser, real *row, int64_t columns, int64_t keys,
                       real kept[2])
 {
     if (normaliser == AG_RELU2) {
         kept[0] = 0;
-        kept[1] = 1 / (real)keys;
+        kept[1] = 1;
         apply_kept(normaliser, row, columns, kept);
+        kept[1] = 1 / (real)keys;
         return;
     }
     kept[0] = vector_max(row, columns);
@@ -180,9 +207,6 @@ static void normalise(enum ag_normaliser normaliser, real *row, int64_t columns,
         sum = vector_sqrt1(squares);
     }
     kept[1] = 1 / sum;
-#pragma omp simd
-    for (int64_t j = 0; j < columns; j++)
-        row[j] *= kept[1];
 }
 
 void attention_weights(const struct attention_work *w, const struct attention_block *b,
@@ -190,7 +214,7 @@ void attention_weights(const struct attention_work *w, const struct attention_bl
 {
     bool masked = w->node->input[KEY_MASK] != NULL;
     int64_t keys = w->p->normaliser == AG_RELU2 ? keys_there(w, b) : 0;
-    make_scores(w, b, s);
+    attention_make_scores(w, b, s);
     for (int64_t i = 0; i < b->rows; i++) {
         real *row = s->scores + i * b->stride;
         if (masked && !sees_a_key(w, b, i)) {
@@ -199,50 +223,90 @@ void attention_weights(const struct attention_work *w, const struct attention_bl
             kept[2 * i + 1] = 0;
             continue;
         }
-        normalise(w->p->normaliser, row, b->columns, keys, kept + 2 * i);
+        normalise(w->p->normaliser, row, attention_end(w->p, b->first + i), keys, kept + 2 * i);
+        clear_behind(w, b, i, row);
     }
 }
 
 void attention_weights_again(const struct attention_work *w, const struct attention_block *b,
                              struct attention_scratch *s, const real *kept)
 {
-    make_scores(w, b, s);
-    for (int64_t i = 0; i < b->rows; i++)
-        apply_kept(w->p->normaliser, s->scores + i * b->stride, b->columns, kept + 2 * i);
+    attention_make_scores(w, b, s);
+    for (int64_t i = 0; i < b->rows; i++) {
+        real *row = s->scores + i * b->stride;
+        apply_kept(w->p->normaliser, row, attention_end(w->p, b->first + i), kept + 2 * i);
+        clear_behind(w, b, i, row);
+    }
 }
 
-// One row: dL/dweights in, dL/dscores out.
+static real dot_product(const real *restrict a, const real *restrict g, int64_t count)
+{
+    real dot = 0;
+#pragma omp simd reduction(+ : dot)
+    for (int64_t j = 0; j < count; j++)
+        dot += a[j] * g[j];
+    return dot;
+}
+
+// One row: dL/dweights in, dL/dscores out. `dot` is the sum of A_ij dL/dA_ij.
 static void normaliser_backward(enum ag_normaliser normaliser, int64_t columns,
-                                const real *restrict a, real *restrict g, real kept)
+                                const real *restrict a, real *restrict g, real kept, real dot)
 {
     if (normaliser == AG_RELU2) {
         // A = S^2 / n where S > 0, so dA/dS = 2 S / n = 2 sqrt(A / n).
 #pragma omp simd
         for (int64_t j = 0; j < columns; j++)
             g[j] *= 2 * vector_sqrt1(a[j] * kept);
-        return;
-    }
-    real dot = 0;
-#pragma omp simd reduction(+ : dot)
-    for (int64_t j = 0; j < columns; j++)
-        dot += a[j] * g[j];
-    if (normaliser == AG_L2) {
+    } else if (normaliser == AG_L2) {
 #pragma omp simd
         for (int64_t j = 0; j < columns; j++)
             g[j] = a[j] * (g[j] - a[j] * dot);
-        return;
-    }
+    } else {
 #pragma omp simd
-    for (int64_t j = 0; j < columns; j++)
-        g[j] = a[j] * (g[j] - dot);
+        for (int64_t j = 0; j < columns; j++)
+            g[j] = a[j] * (g[j] - dot);
+    }
 }
 
 void attention_normaliser_backward(const struct attention_work *w, const struct attention_block *b,
                                    struct attention_scratch *s, const real *kept)
 {
-    for (int64_t i = 0; i < b->rows; i++)
-        normaliser_backward(w->p->normaliser, b->columns, s->scores + i * b->stride,
-                            s->grad + i * b->stride, kept[2 * i + 1]);
+    for (int64_t i = 0; i < b->rows; i++) {
+        real *a = s->scores + i * b->stride, *g = s->grad + i * b->stride;
+        normaliser_backward(w->p->normaliser, b->columns, a, g, kept[2 * i + 1],
+                            dot_product(a, g, b->columns));
+    }
+}
+
+// The weights of a row from its scores, and the sum of A_ij dL/dA_ij.
+static real weights_and_dot(enum ag_normaliser normaliser, int64_t columns, real *restrict a,
+                            const real *restrict g, const real kept[2])
+{
+    if (normaliser == AG_RELU2) {
+        apply_kept(normaliser, a, columns, kept);
+        return 0;
+    }
+    real dot = 0;
+#pragma omp simd reduction(+ : dot)
+    for (int64_t j = 0; j < columns; j++) {
+        a[j] = vector_exp_below1(a[j] - kept[0]) * kept[1];
+        dot += a[j] * g[j];
+    }
+    return dot;
+}
+
+void attention_weights_and_backward(const struct attention_work *w, const struct attention_block *b,
+                                    struct attention_scratch *s, const real *kept)
+{
+    enum ag_normaliser normaliser = w->p->normaliser;
+    for (int64_t i = 0; i < b->rows; i++, kept += 2) {
+        real *a = s->scores + i * b->stride, *g = s->grad + i * b->stride;
+        int64_t end = attention_end(w->p, b->first + i);
+        real dot = weights_and_dot(normaliser, end, a, g, kept);
+        normaliser_backward(normaliser, end, a, g, kept[1], dot);
+        clear_behind(w, b, i, a);
+        clear_behind(w, b, i, g);
+    }
 }
 
 void attention_apply_factor(const struct attention_work *w, const struct attention_block *b,
