@@ -60,7 +60,10 @@ ag_t *ag_scatter_add(struct ag_graph *graph, ag_t *x, ag_t *index, int64_t rows)
 // --- products
 // [..., K] times weight [N, K] transposed, plus bias [N] (NULL: none) gives [..., N].
 ag_t *ag_linear(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias);
-// The same, then GELU: in one pass, and its derivative is kept instead of what it is of.
+// The same plus `residual` [..., N].
+ag_t *ag_linear_add(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias, ag_t *residual);
+// The same as ag_linear, then GELU: in one pass, and its derivative is kept instead of what it is
+// of.
 ag_t *ag_linear_gelu(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias);
 // a [..., M, K] (or [..., K, M] when transpose_a) times b [..., K, N] (or [..., N, K]); leading
 // dimensions are equal, or one side has none.

@@ -3,6 +3,8 @@
 // The result is walked as rows of its last dimension; for every row each side has an offset and a
 // step of 0 or 1. The gradient of a side that is repeated sums over its repeats: the rows are cut
 // by what they add to, not by where they come from, so that the order of the sum is fixed.
+#include <string.h>
+
 #include "../ag_ops.h"
 #include "../base/par.h"
 #include "op.h"
@@ -133,6 +135,10 @@ static void backward_row(const struct ag_tensor *node, int which, int64_t begin,
     const real *g = node->grad + begin;
     real *to = node->input[which]->grad + at[which];
     int64_t n = end - begin, t = step[which];
+    if (p->kind == ADD && t == 1 && p->side[which].same && ag_is_fresh(node, which)) {
+        memcpy(to, g, (size_t)n * sizeof *to);
+        return;
+    }
     if (p->kind == ADD && t == 1) {
 #pragma omp simd
         for (int64_t i = 0; i < n; i++)
@@ -179,8 +185,11 @@ static void backward(const struct ag_run *run, struct ag_tensor *node)
     (void)run;
     const struct param *p = node->param;
     for (int which = 0; which < 2; which++) {
-        if (!node->input[which]->grad)
+        struct ag_tensor *input = node->input[which];
+        if (!input->grad)
             continue;
+        if (ag_is_fresh(node, which) && !(p->kind == ADD && p->side[which].same))
+            memset(input->grad, 0, (size_t)input->count * sizeof *input->grad);
         struct job job = {node, 1, row_length(node), which};
         if (p->side[which].same) {
             job.pieces = par_pieces(node->count, GRAIN);
@@ -261,7 +270,7 @@ static ag_t *random_case(struct ag_graph *graph, struct rng *rng, int variant, b
 
 // The data of a sum's sides is addressed but never read by backward_row's first branch only, so
 // inputs are kept.
-BINARY(add, ADD, "y = a + b, broadcast", AG_BACKWARD_READS_INPUTS)
-BINARY(sub, SUB, "y = a - b, broadcast", AG_BACKWARD_READS_INPUTS)
-BINARY(mul, MUL, "y = a b, broadcast", AG_BACKWARD_READS_INPUTS)
-BINARY(div, DIV, "y = a / b, broadcast", AG_BACKWARD_READS_INPUTS)
+BINARY(add, ADD, "y = a + b, broadcast", AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)
+BINARY(sub, SUB, "y = a - b, broadcast", AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)
+BINARY(mul, MUL, "y = a b, broadcast", AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)
+BINARY(div, DIV, "y = a / b, broadcast", AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)

@@ -1,5 +1,5 @@
-// Linear layer: y = f(x W^T + b) over the last dimension, W as [out, in]; f is the identity or
-// GELU.
+// Linear layer: y = f(x W^T + b) + r over the last dimension, W as [out, in]; f is the identity or
+// GELU, r (a residual stream) may be absent.
 //
 // In each pass the weight is put in panels once, and tiles of rows are multiplied with it. The
 // weight gradient goes by blocks of rows: a block of x is put in panels, then every tile of the
@@ -119,7 +119,7 @@ static void forward_piece(void *context, int64_t piece, int thread)
 {
     (void)thread;
     const struct work *w = context;
-    const struct ag_tensor *node = w->node, *bias = node->input[2];
+    const struct ag_tensor *node = w->node, *bias = node->input[2], *residual = node->input[3];
     int64_t n = w->size.n, k = w->size.k, across = piece % w->tiling.across;
     struct range rows = cut(w->tiling.rows, w->tiling.down, piece / w->tiling.across);
     struct product p = {.m = rows.end - rows.begin,
@@ -131,6 +131,8 @@ static void forward_piece(void *context, int64_t piece, int thread)
                         .b = w->packed,
                         .alpha = 1,
                         .bias = bias ? bias->data : NULL,
+                        .add = residual ? residual->data + rows.begin * n : NULL,
+                        .add_row = n,
                         .c = node->data + rows.begin * n,
                         .c_row = n};
     int64_t end = par_begin(w->tiling.panels, w->tiling.across, across + 1);
@@ -153,17 +155,34 @@ static void forward(const struct ag_run *run, struct ag_tensor *node)
 
 // --- backward
 
-// The derivative that forward kept becomes the gradient of what GELU was applied to.
-static void gelu_piece(void *context, int64_t piece, int thread)
+// What is done to some rows of dy before they are multiplied: the derivative that GELU kept becomes
+// the gradient of what it was applied to, the residual gets its own.
+static void prepare_piece(void *context, int64_t piece, int thread)
 {
     (void)thread;
     const struct work *w = context;
     struct range rows = cut(w->tiling.rows, w->tiling.down, piece);
+    const struct ag_tensor *residual = w->node->input[3];
+    int64_t n = w->size.n, begin = rows.begin * n, end = rows.end * n;
     const real *restrict g = w->node->grad;
-    real *restrict d = w->node->saved;
+    real *restrict d = w->node->saved, *restrict r = residual ? residual->grad : NULL;
+    if (r && ag_is_fresh(w->node, 3)) {
+        memcpy(r + begin, g + begin, (size_t)(end - begin) * sizeof *r);
+    } else if (r) {
 #pragma omp simd
-    for (int64_t i = rows.begin * w->size.n; i < rows.end * w->size.n; i++)
+        for (int64_t i = begin; i < end; i++)
+            r[i] += g[i];
+    }
+    if (!has_gelu(w->node))
+        return;
+#pragma omp simd
+    for (int64_t i = begin; i < end; i++)
         d[i] *= g[i];
+}
+
+static bool has_to_prepare(const struct ag_tensor *node)
+{
+    return has_gelu(node) || (node->input[3] && node->input[3]->grad);
 }
 
 static void pack_input_piece(void *context, int64_t piece, int thread)
@@ -195,8 +214,8 @@ static void input_grad_piece(void *context, int64_t piece, int thread)
                         .add_row = k,
                         .c = grad,
                         .c_row = k};
-    if (has_gelu(node) && w->tiling.across == 1)
-        gelu_piece(context, piece, thread);
+    if (has_to_prepare(node) && w->tiling.across == 1)
+        prepare_piece(context, piece, thread);
     product_part(&p, par_begin(w->tiling.panels, w->tiling.across, across),
                  par_begin(w->tiling.panels, w->tiling.across, across + 1));
 }
@@ -206,8 +225,8 @@ static void input_grad(struct work *w)
     w->tiling = tile(w->size.m, w->size.k);
     w->pack_pieces = pack_pieces(w->size.n, w->size.k);
     par_run(w->pack_pieces, pack_input_piece, w);
-    if (has_gelu(w->node) && w->tiling.across > 1)
-        par_run(w->tiling.down, gelu_piece, w);
+    if (has_to_prepare(w->node) && w->tiling.across > 1)
+        par_run(w->tiling.down, prepare_piece, w);
     par_run(w->tiling.down * w->tiling.across, input_grad_piece, w);
 }
 
@@ -292,9 +311,9 @@ static void backward(const struct ag_run *run, struct ag_tensor *node)
     w.output_gradient = has_gelu(node) ? node->saved : node->grad;
     if (node->input[0]->grad) {
         input_grad(&w);
-    } else if (has_gelu(node)) {
+    } else if (has_to_prepare(node)) {
         w.tiling = tile(w.size.m, w.size.k);
-        par_run(w.tiling.down, gelu_piece, &w);
+        par_run(w.tiling.down, prepare_piece, &w);
     }
     if (node->input[1]->grad || (bias && bias->grad))
         weight_grad(&w);
@@ -309,7 +328,10 @@ static double flops(const struct ag_tensor *node, bool backward)
 
 // --- the gradient check and the builders
 
-static struct ag_tensor *sample_of(struct ag_graph *graph, struct rng *rng, int variant, bool gelu)
+enum kind { PLAIN, GELU, RESIDUAL };
+
+static struct ag_tensor *sample_of(struct ag_graph *graph, struct rng *rng, int variant,
+                                   enum kind kind)
 {
     int64_t b = ag_case_size(rng, 5), t = ag_case_size(rng, 9), k = ag_case_size(rng, 7);
     int64_t n = ag_case_size(rng, 6);
@@ -325,17 +347,26 @@ static struct ag_tensor *sample_of(struct ag_graph *graph, struct rng *rng, int 
     ag_t *x = ag_case_leaf(graph, rng, shape, -1, 1);
     ag_t *weight = ag_case_leaf(graph, rng, ag_shape2(n, k), -1, 1);
     ag_t *bias = variant == 1 ? NULL : ag_case_leaf(graph, rng, ag_shape1(n), -1, 1);
-    return gelu ? ag_linear_gelu(graph, x, weight, bias) : ag_linear(graph, x, weight, bias);
+    shape.size[shape.dims - 1] = n;
+    if (kind == RESIDUAL)
+        return ag_linear_add(graph, x, weight, bias, ag_case_leaf(graph, rng, shape, -1, 1));
+    return kind == GELU ? ag_linear_gelu(graph, x, weight, bias)
+                        : ag_linear(graph, x, weight, bias);
 }
 
 static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int variant)
 {
-    return sample_of(graph, rng, variant, false);
+    return sample_of(graph, rng, variant, PLAIN);
 }
 
 static struct ag_tensor *sample_gelu(struct ag_graph *graph, struct rng *rng, int variant)
 {
-    return sample_of(graph, rng, variant, true);
+    return sample_of(graph, rng, variant, GELU);
+}
+
+static struct ag_tensor *sample_add(struct ag_graph *graph, struct rng *rng, int variant)
+{
+    return sample_of(graph, rng, variant, RESIDUAL);
 }
 
 const struct ag_op ag_op_linear = {
@@ -347,6 +378,17 @@ const struct ag_op ag_op_linear = {
     .flops = flops,
     .variants = 5,
     .sample = sample,
+};
+
+const struct ag_op ag_op_linear_add = {
+    .name = "linear_add",
+    .formula = "y = x W^T + b + r",
+    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
+    .forward = forward,
+    .backward = backward,
+    .flops = flops,
+    .variants = 5,
+    .sample = sample_add,
 };
 
 const struct ag_op ag_op_linear_gelu = {
@@ -366,7 +408,7 @@ static size_t larger(int64_t a, int64_t b)
 }
 
 static ag_t *build(struct ag_graph *graph, const struct ag_op *op, ag_t *x, ag_t *weight,
-                   ag_t *bias)
+                   ag_t *bias, ag_t *residual)
 {
     char a[96], b[96];
     if (x->shape.dims < 1 || weight->shape.dims != 2 ||
@@ -378,9 +420,12 @@ static ag_t *build(struct ag_graph *graph, const struct ag_op *op, ag_t *x, ag_t
                        ag_shape_text(bias->shape, a), ag_shape_text(weight->shape, b));
     struct ag_shape shape = x->shape;
     shape.size[shape.dims - 1] = weight->shape.size[0];
+    if (residual && !ag_shape_equal(residual->shape, shape))
+        return ag_fail(graph, "%s: what is added is %s, and the result %s", op->name,
+                       ag_shape_text(residual->shape, a), ag_shape_text(shape, b));
     struct param param = {op == &ag_op_linear_gelu};
-    ag_t *node =
-        ag_node(graph, op, shape, 3, (ag_t *const[]){x, weight, bias}, &param, sizeof param);
+    ag_t *node = ag_node(graph, op, shape, 4, (ag_t *const[]){x, weight, bias, residual}, &param,
+                         sizeof param);
     if (graph->error)
         return node;
     struct shape size = sizes(node);
@@ -393,10 +438,15 @@ static ag_t *build(struct ag_graph *graph, const struct ag_op *op, ag_t *x, ag_t
 
 ag_t *ag_linear(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias)
 {
-    return build(graph, &ag_op_linear, x, weight, bias);
+    return build(graph, &ag_op_linear, x, weight, bias, NULL);
 }
 
 ag_t *ag_linear_gelu(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias)
 {
-    return build(graph, &ag_op_linear_gelu, x, weight, bias);
+    return build(graph, &ag_op_linear_gelu, x, weight, bias, NULL);
+}
+
+ag_t *ag_linear_add(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias, ag_t *residual)
+{
+    return build(graph, &ag_op_linear_add, x, weight, bias, residual);
 }

@@ -81,23 +81,27 @@ static ag_t *parameter(struct builder *b, const char *name, struct ag_shape shap
     return ag_parameter(b->graph, full, shape, mean, std, decay);
 }
 
-typedef ag_t *linear_builder(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias);
+struct weights {
+    ag_t *weight, *bias;
+};
 
-static ag_t *linear_with(struct builder *b, linear_builder *build, const char *name, ag_t *x,
-                         int64_t out, double std)
+static struct weights linear_weights(struct builder *b, const char *name, ag_t *x, int64_t out,
+                                     double std)
 {
+    struct weights w;
     char full[64];
     int64_t in = x->shape.size[x->shape.dims - 1];
     snprintf(full, sizeof full, "%s.weight", name);
-    ag_t *weight = parameter(b, full, ag_shape2(out, in), 0, std, AG_DECAY);
+    w.weight = parameter(b, full, ag_shape2(out, in), 0, std, AG_DECAY);
     snprintf(full, sizeof full, "%s.bias", name);
-    ag_t *bias = parameter(b, full, ag_shape1(out), 0, 0, AG_NO_DECAY);
-    return build(b->graph, x, weight, bias);
+    w.bias = parameter(b, full, ag_shape1(out), 0, 0, AG_NO_DECAY);
+    return w;
 }
 
 static ag_t *linear(struct builder *b, const char *name, ag_t *x, int64_t out, double std)
 {
-    return linear_with(b, ag_linear, name, x, out, std);
+    struct weights w = linear_weights(b, name, x, out, std);
+    return ag_linear(b->graph, x, w.weight, w.bias);
 }
 
 static ag_t *layer_norm(struct builder *b, const char *name, ag_t *x)
@@ -114,6 +118,17 @@ static ag_t *layer_norm(struct builder *b, const char *name, ag_t *x)
 static double residual_std(const struct model_config *config)
 {
     return INIT_STD / sqrt(2.0 * (double)config->layers);
+}
+
+// stream + dropout(linear(x)), in one op where nothing is dropped.
+static ag_t *back_to_stream(struct builder *b, const char *name, ag_t *x, ag_t *stream)
+{
+    const struct model_config *config = b->config;
+    struct weights w = linear_weights(b, name, x, config->dim, residual_std(config));
+    if (config->dropout == 0)
+        return ag_linear_add(b->graph, x, w.weight, w.bias, stream);
+    ag_t *y = ag_linear(b->graph, x, w.weight, w.bias);
+    return ag_add(b->graph, stream, ag_dropout(b->graph, y, config->dropout));
 }
 
 // What of attention only one encoding of a stack can make; biases add up.
@@ -186,8 +201,8 @@ static ag_t *attend(struct builder *b, struct pe_attention *a)
 }
 
 // `h` is what keys and values come from, `query_stream` what queries come from: the same [B, T, C],
-// but where an encoding parted them.
-static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key_mask)
+// but where an encoding parted them. Returns `stream` with the layer's output added.
+static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key_mask, ag_t *stream)
 {
     const struct model_config *config = b->config;
     const struct pe_stack *pe = &config->pe;
@@ -219,16 +234,14 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
     for (int i = 0; i < pe->count; i++)
         if (pe->def[i]->attention_output)
             output = pe->def[i]->attention_output(context_for(b, i), output);
-    output = linear(b, "attn.o", output, config->dim, residual_std(config));
-    return ag_dropout(b->graph, output, config->dropout);
+    return back_to_stream(b, "attn.o", output, stream);
 }
 
-static ag_t *mlp(struct builder *b, ag_t *h)
+static ag_t *mlp(struct builder *b, ag_t *h, ag_t *stream)
 {
-    const struct model_config *config = b->config;
-    h = linear_with(b, ag_linear_gelu, "mlp.up", h, config->ff_dim, INIT_STD);
-    h = linear(b, "mlp.down", h, config->dim, residual_std(config));
-    return ag_dropout(b->graph, h, config->dropout);
+    struct weights up = linear_weights(b, "mlp.up", h, b->config->ff_dim, INIT_STD);
+    h = ag_linear_gelu(b->graph, h, up.weight, up.bias);
+    return back_to_stream(b, "mlp.down", h, stream);
 }
 
 // Runs one stream hook of every encoding that has it, in the order of the stack.
@@ -256,9 +269,9 @@ static ag_t *block(struct builder *b, ag_t *x, ag_t *key_mask)
     ag_scope(b->graph, "layers.%lld.attn", layer);
     ag_t *h = layer_norm(b, "ln1", x);
     ag_t *query_stream = stream == x ? h : layer_norm(b, "ln1", stream);
-    x = ag_add(b->graph, stream, attention(b, query_stream, h, key_mask));
+    x = attention(b, query_stream, h, key_mask, stream);
     ag_scope(b->graph, "layers.%lld.mlp", layer);
-    x = ag_add(b->graph, x, mlp(b, layer_norm(b, "ln2", x)));
+    x = mlp(b, layer_norm(b, "ln2", x), x);
     return through(b, offsetof(struct pe_def, layer_output), x);
 }
 
