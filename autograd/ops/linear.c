@@ -1,10 +1,11 @@
 // Linear layer: y = f(x W^T + b) + r over the last dimension, W as [out, in]; f is the identity or
 // GELU, r (a residual stream) may be absent.
 //
-// In each pass the weight is put in panels once, and tiles of rows are multiplied with it. The
-// weight gradient goes by blocks of rows: a block of x is put in panels, then every tile of the
-// gradient adds its product, so that each sum has one order. With GELU, forward keeps its
-// derivative, and backward multiplies it in tile by tile, just before the products that read it.
+// The weight is put in panels once a pass, and tiles of rows are multiplied with it. Backward goes
+// by chunks of rows, and by blocks of them small enough for the second-level cache: of each block
+// the gradient of x is made and its part of the weight's, while x and dy are near. A chunk sums the
+// weight's gradient by itself, and the chunks are added up in order. With GELU, forward keeps its
+// derivative, and backward multiplies it in just before the products that read it.
 #include <string.h>
 
 #include "../ag_ops.h"
@@ -14,13 +15,17 @@
 #include "op.h"
 
 enum {
-    ROW_TILE = 96,       // rows a piece, or more
-    MOST_PIECES = 64,    // of rows
-    FEW_PIECES = 8,      // with fewer pieces of rows, panels are pieces too
-    WEIGHT_TILE = 24,    // rows of the weight gradient a piece, or more
-    BLOCK = 1 << 17,     // numbers of x that are packed at once for the weight gradient
-    LEAST_BLOCK = 128,   // rows of that at least
-    PACK_GRAIN = 1 << 13 // numbers that are worth a piece
+    ROW_TILE = 96,        // rows a piece, or more
+    MOST_PIECES = 64,     // of rows
+    FEW_PIECES = 8,       // with fewer pieces of rows, panels are pieces too
+    CHUNK = 48,           // rows of a chunk at least
+    FEW_CHUNKS = 4,       // that there should be, and
+    MOST_CHUNKS = 16,     // that there may be
+    CHUNK_COST = 4,       // numbers of x and dy for each of a partial sum
+    BLOCK = 1 << 17,      // numbers of x in a block
+    LEAST_BLOCK = 192,    // rows of a block at least
+    PACK_GRAIN = 1 << 13, // numbers that are worth a piece
+    SUM_GRAIN = 1 << 12
 };
 
 struct param {
@@ -81,13 +86,12 @@ static struct range cut(int64_t count, int64_t pieces, int64_t piece)
 // One pass: what its pieces work on.
 struct work {
     const struct ag_tensor *node;
+    const struct ag_run *run;
     struct shape size;
     struct tiling tiling;
-    real *packed;                // panels of the right operand
-    int64_t pack_pieces;         // pieces of packing
-    struct range rows;           // of x and dy, of the block whose weight gradient is summed
-    int64_t weight_pieces;       // runs of rows of the weight gradient
-    const real *output_gradient; // dL/d(x W^T + b)
+    real *packed;        // panels of the weight
+    int64_t pack_pieces; // pieces of packing
+    int64_t chunks;      // of backward
 };
 
 static int64_t pack_pieces(int64_t k, int64_t n)
@@ -146,7 +150,7 @@ static void forward_piece(void *context, int64_t piece, int thread)
 
 static void forward(const struct ag_run *run, struct ag_tensor *node)
 {
-    struct work w = {.node = node, .size = sizes(node), .packed = run->shared};
+    struct work w = {.node = node, .run = run, .size = sizes(node), .packed = run->shared};
     w.tiling = tile(w.size.m, w.size.n);
     w.pack_pieces = pack_pieces(w.size.k, w.size.n);
     par_run(w.pack_pieces, pack_weight_piece, &w);
@@ -155,34 +159,34 @@ static void forward(const struct ag_run *run, struct ag_tensor *node)
 
 // --- backward
 
-// What is done to some rows of dy before they are multiplied: the derivative that GELU kept becomes
-// the gradient of what it was applied to, the residual gets its own.
-static void prepare_piece(void *context, int64_t piece, int thread)
+// Each chunk writes the weight's gradient once, and all of it is added up: few chunks where x and
+// dy are small beside it.
+static int64_t chunk_count(const struct shape *size)
 {
-    (void)thread;
-    const struct work *w = context;
-    struct range rows = cut(w->tiling.rows, w->tiling.down, piece);
-    const struct ag_tensor *residual = w->node->input[3];
-    int64_t n = w->size.n, begin = rows.begin * n, end = rows.end * n;
-    const real *restrict g = w->node->grad;
-    real *restrict d = w->node->saved, *restrict r = residual ? residual->grad : NULL;
-    if (r && ag_is_fresh(w->node, 3)) {
-        memcpy(r + begin, g + begin, (size_t)(end - begin) * sizeof *r);
-    } else if (r) {
-#pragma omp simd
-        for (int64_t i = begin; i < end; i++)
-            r[i] += g[i];
-    }
-    if (!has_gelu(w->node))
-        return;
-#pragma omp simd
-    for (int64_t i = begin; i < end; i++)
-        d[i] *= g[i];
+    int64_t worth = size->m * (size->n + size->k) / (CHUNK_COST * size->n * size->k), chunks = 1;
+    while (chunks < MOST_CHUNKS && size->m / (2 * chunks) >= CHUNK &&
+           (chunks < FEW_CHUNKS || 2 * chunks <= worth))
+        chunks *= 2;
+    return chunks;
 }
 
-static bool has_to_prepare(const struct ag_tensor *node)
+static int64_t block_rows(const struct shape *size)
 {
-    return has_gelu(node) || (node->input[3] && node->input[3]->grad);
+    int64_t widest = size->k > size->n ? size->k : size->n;
+    int64_t tiles = BLOCK / widest / PRODUCT_ROWS, rows = tiles * PRODUCT_ROWS;
+    rows = rows < LEAST_BLOCK ? LEAST_BLOCK : rows;
+    return rows < size->m ? rows : size->m;
+}
+
+static bool wants_weight(const struct ag_tensor *node)
+{
+    return node->input[1]->grad || (node->input[2] && node->input[2]->grad);
+}
+
+// The gradients of weight and bias of one chunk.
+static real *weight_sum(const struct work *w, int64_t chunk)
+{
+    return (real *)w->node->partial + chunk * (w->size.n * w->size.k + w->size.n);
 }
 
 static void pack_input_piece(void *context, int64_t piece, int thread)
@@ -195,128 +199,145 @@ static void pack_input_piece(void *context, int64_t piece, int thread)
                  par_begin(panels, w->pack_pieces, piece + 1));
 }
 
-static void input_grad_piece(void *context, int64_t piece, int thread)
+// dL/d(x W^T + b) of some rows: dy, or with GELU what forward kept, once it is multiplied in.
+static const real *output_grad(const struct work *w, struct range rows)
 {
-    const struct work *w = context;
-    const struct ag_tensor *node = w->node;
-    int64_t n = w->size.n, k = w->size.k, across = piece % w->tiling.across;
-    struct range rows = cut(w->tiling.rows, w->tiling.down, piece / w->tiling.across);
-    real *grad = node->input[0]->grad + rows.begin * k;
-    struct product p = {.m = rows.end - rows.begin,
-                        .n = k,
-                        .k = n,
-                        .a = w->output_gradient + rows.begin * n,
-                        .a_row = n,
-                        .a_column = 1,
-                        .b = w->packed,
-                        .alpha = 1,
-                        .add = ag_is_fresh(node, 0) ? NULL : grad,
-                        .add_row = k,
-                        .c = grad,
-                        .c_row = k};
-    if (has_to_prepare(node) && w->tiling.across == 1)
-        prepare_piece(context, piece, thread);
-    product_part(&p, par_begin(w->tiling.panels, w->tiling.across, across),
-                 par_begin(w->tiling.panels, w->tiling.across, across + 1));
-}
-
-static void input_grad(struct work *w)
-{
-    w->tiling = tile(w->size.m, w->size.k);
-    w->pack_pieces = pack_pieces(w->size.n, w->size.k);
-    par_run(w->pack_pieces, pack_input_piece, w);
-    if (has_to_prepare(w->node) && w->tiling.across > 1)
-        par_run(w->tiling.down, prepare_piece, w);
-    par_run(w->tiling.down * w->tiling.across, input_grad_piece, w);
-}
-
-static void pack_block_piece(void *context, int64_t piece, int thread)
-{
-    (void)thread;
-    const struct work *w = context;
-    int64_t panels = product_panels(w->size.k), k = w->size.k;
-    product_pack(w->packed, false, w->rows.end - w->rows.begin, k,
-                 w->node->input[0]->data + w->rows.begin * k, k,
-                 par_begin(panels, w->pack_pieces, piece),
-                 par_begin(panels, w->pack_pieces, piece + 1));
-}
-
-// sum[j] += sum over the block's rows of dy[i, columns.begin + j]
-static void sum_rows(const struct work *w, struct range columns, real *restrict sum)
-{
-    for (int64_t i = w->rows.begin; i < w->rows.end; i++) {
-        const real *restrict g = w->output_gradient + i * w->size.n + columns.begin;
+    int64_t begin = rows.begin * w->size.n, end = rows.end * w->size.n;
+    const real *restrict g = w->node->grad;
+    real *restrict d = w->node->saved;
+    if (!has_gelu(w->node))
+        return g + begin;
 #pragma omp simd
-        for (int64_t j = 0; j < columns.end - columns.begin; j++)
-            sum[j] += g[j];
-    }
+    for (int64_t i = begin; i < end; i++)
+        d[i] *= g[i];
+    return d + begin;
 }
 
-static void weight_grad_piece(void *context, int64_t piece, int thread)
+static void residual_grad(const struct work *w, struct range rows)
 {
-    (void)thread;
-    const struct work *w = context;
-    const struct ag_tensor *node = w->node, *bias = node->input[2];
+    const struct ag_tensor *residual = w->node->input[3];
+    int64_t begin = rows.begin * w->size.n, end = rows.end * w->size.n;
+    const real *restrict g = w->node->grad;
+    real *restrict r = residual ? residual->grad : NULL;
+    if (!r)
+        return;
+    if (ag_is_fresh(w->node, 3)) {
+        memcpy(r + begin, g + begin, (size_t)(end - begin) * sizeof *r);
+        return;
+    }
+#pragma omp simd
+    for (int64_t i = begin; i < end; i++)
+        r[i] += g[i];
+}
+
+static void input_grad(const struct work *w, struct range rows, const real *dy)
+{
+    const struct ag_tensor *node = w->node;
     int64_t n = w->size.n, k = w->size.k;
-    struct range columns = cut(n, w->weight_pieces, piece);
-    bool first = w->rows.begin == 0;
+    if (!node->input[0]->grad)
+        return;
+    real *grad = node->input[0]->grad + rows.begin * k;
+    product(&(struct product){.m = rows.end - rows.begin,
+                              .n = k,
+                              .k = n,
+                              .a = dy,
+                              .a_row = n,
+                              .a_column = 1,
+                              .b = w->packed,
+                              .alpha = 1,
+                              .add = ag_is_fresh(node, 0) ? NULL : grad,
+                              .add_row = k,
+                              .c = grad,
+                              .c_row = k});
+}
+
+// Adds what some rows have to a chunk's sums, or begins those.
+static void weight_grad(const struct work *w, struct range rows, const real *dy, bool first,
+                        real *sum, real *packed)
+{
+    const struct ag_tensor *node = w->node, *bias = node->input[2];
+    int64_t n = w->size.n, k = w->size.k, count = rows.end - rows.begin;
     if (node->input[1]->grad) {
-        real *grad = node->input[1]->grad + columns.begin * k;
-        struct product p = {.m = columns.end - columns.begin,
-                            .n = k,
-                            .k = w->rows.end - w->rows.begin,
-                            .a = w->output_gradient + w->rows.begin * n + columns.begin,
-                            .a_row = 1,
-                            .a_column = n,
-                            .b = w->packed,
-                            .alpha = 1,
-                            .add = first && ag_is_fresh(node, 1) ? NULL : grad,
-                            .add_row = k,
-                            .c = grad,
-                            .c_row = k};
-        product(&p);
+        product_pack(packed, false, count, k, node->input[0]->data + rows.begin * k, k, 0,
+                     product_panels(k));
+        product(&(struct product){.m = n,
+                                  .n = k,
+                                  .k = count,
+                                  .a = dy,
+                                  .a_row = 1,
+                                  .a_column = n,
+                                  .b = packed,
+                                  .alpha = 1,
+                                  .add = first ? NULL : sum,
+                                  .add_row = k,
+                                  .c = sum,
+                                  .c_row = k});
     }
     if (!bias || !bias->grad)
         return;
-    if (first && ag_is_fresh(node, 2))
-        memset(bias->grad + columns.begin, 0, (size_t)(columns.end - columns.begin) * sizeof(real));
-    sum_rows(w, columns, bias->grad + columns.begin);
+    real *restrict bias_sum = sum + n * k;
+    if (first)
+        memset(bias_sum, 0, (size_t)n * sizeof *bias_sum);
+    for (int64_t i = 0; i < count; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < n; j++)
+            bias_sum[j] += dy[i * n + j];
 }
 
-static int64_t block_rows(const struct shape *size)
+static void backward_chunk(void *context, int64_t chunk, int thread)
 {
-    int64_t rows = BLOCK / size->k;
-    rows = rows < LEAST_BLOCK ? LEAST_BLOCK : rows;
-    return rows < size->m ? rows : size->m;
-}
-
-static void weight_grad(struct work *w)
-{
+    const struct work *w = context;
+    struct range rows = cut(w->size.m, w->chunks, chunk);
     int64_t block = block_rows(&w->size);
-    w->weight_pieces = pieces_of(w->size.n, WEIGHT_TILE);
-    w->pack_pieces = pack_pieces(block, w->size.k);
-    for (int64_t first = 0; first < w->size.m; first += block) {
-        w->rows.begin = first;
-        w->rows.end = first + block < w->size.m ? first + block : w->size.m;
-        if (w->node->input[1]->grad)
-            par_run(w->pack_pieces, pack_block_piece, w);
-        par_run(w->weight_pieces, weight_grad_piece, w);
+    for (int64_t first = rows.begin; first < rows.end; first += block) {
+        struct range some = {first, first + block < rows.end ? first + block : rows.end};
+        const real *dy = output_grad(w, some);
+        residual_grad(w, some);
+        input_grad(w, some, dy);
+        if (wants_weight(w->node))
+            weight_grad(w, some, dy, first == rows.begin, weight_sum(w, chunk),
+                        ag_scratch(w->run, thread));
     }
+}
+
+static void add_chunks(const struct work *w, int input, int64_t offset, int64_t begin, int64_t end)
+{
+    real *restrict grad = w->node->input[input]->grad;
+    bool fresh = ag_is_fresh(w->node, input);
+    for (int64_t chunk = 0; chunk < w->chunks; chunk++) {
+        const real *restrict sum = weight_sum(w, chunk) + offset;
+        if (chunk == 0 && fresh) {
+            memcpy(grad + begin, sum + begin, (size_t)(end - begin) * sizeof *grad);
+            continue;
+        }
+#pragma omp simd
+        for (int64_t i = begin; i < end; i++)
+            grad[i] += sum[i];
+    }
+}
+
+static void add_piece(void *context, int64_t piece, int thread)
+{
+    (void)thread;
+    const struct work *w = context;
+    const struct ag_tensor *node = w->node;
+    int64_t count = w->size.n * w->size.k, pieces = par_pieces(count, SUM_GRAIN);
+    if (node->input[1]->grad)
+        add_chunks(w, 1, 0, par_begin(count, pieces, piece), par_begin(count, pieces, piece + 1));
+    if (piece == 0 && node->input[2] && node->input[2]->grad)
+        add_chunks(w, 2, count, 0, w->size.n);
 }
 
 static void backward(const struct ag_run *run, struct ag_tensor *node)
 {
-    const struct ag_tensor *bias = node->input[2];
-    struct work w = {.node = node, .size = sizes(node), .packed = run->shared};
-    w.output_gradient = has_gelu(node) ? node->saved : node->grad;
-    if (node->input[0]->grad) {
-        input_grad(&w);
-    } else if (has_to_prepare(node)) {
-        w.tiling = tile(w.size.m, w.size.k);
-        par_run(w.tiling.down, prepare_piece, &w);
-    }
-    if (node->input[1]->grad || (bias && bias->grad))
-        weight_grad(&w);
+    struct work w = {.node = node, .run = run, .size = sizes(node), .packed = run->shared};
+    w.chunks = chunk_count(&w.size);
+    w.pack_pieces = pack_pieces(w.size.n, w.size.k);
+    if (node->input[0]->grad)
+        par_run(w.pack_pieces, pack_input_piece, &w);
+    par_run(w.chunks, backward_chunk, &w);
+    if (wants_weight(node))
+        par_run(par_pieces(w.size.n * w.size.k, SUM_GRAIN), add_piece, &w);
 }
 
 static double flops(const struct ag_tensor *node, bool backward)
@@ -430,8 +451,10 @@ static ag_t *build(struct ag_graph *graph, const struct ag_op *op, ag_t *x, ag_t
         return node;
     struct shape size = sizes(node);
     size_t packed = larger(product_packed(size.k, size.n), product_packed(size.n, size.k));
-    packed = larger((int64_t)packed, product_packed(block_rows(&size), size.k));
+    size_t sums = (size_t)(chunk_count(&size) * (size.n * size.k + size.n));
     node->shared_size = packed * sizeof(real);
+    node->scratch_size = (size_t)product_packed(block_rows(&size), size.k) * sizeof(real);
+    node->partial_size = sums * sizeof(real);
     node->saved_size = param.gelu ? (size_t)node->count * sizeof(real) : 0;
     return node;
 }
