@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "transpose.h"
+
 #if defined __AVX512F__
 enum { VECTOR_BYTES = 64, VECTORS = 4 }; // 24 sums of 32 registers
 #elif defined __AVX__
@@ -19,9 +21,8 @@ enum { VECTOR_BYTES = 16, VECTORS = 2 };
 enum {
     LANES = VECTOR_BYTES / sizeof(real),
     PANEL = VECTORS * LANES,
-    RUN = 128,  // of k: a panel's part is 32 KiB or less
-    AHEAD = 4,  // rows of a transposed operand that are asked for beforehand
-    SQUARE = 16 // columns and rows that are transposed together
+    RUN = 128, // of k: a panel's part is 32 KiB or less
+    AHEAD = 4  // rows of a transposed operand that are asked for beforehand
 };
 
 typedef real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
@@ -241,23 +242,12 @@ int64_t product_packed(int64_t k, int64_t n)
     return k * vectors_of(n) * LANES;
 }
 
-// Columns of b are rows of the panel: squares of it are read along its rows and written along the
-// panel's, so that both stay within few cache lines.
 static void pack_transposed(real *to, int64_t k, int64_t columns, int64_t width, const real *b,
                             int64_t b_row)
 {
-    for (int64_t first = 0; first < k; first += SQUARE) {
-        int64_t rows = smaller(SQUARE, k - first);
-        for (int64_t side = 0; side < columns; side += SQUARE) {
-            int64_t count = smaller(SQUARE, columns - side);
-            for (int64_t l = first; l < first + rows; l++)
-                for (int64_t c = 0; c < count; c++)
-                    to[l * width + side + c] = b[(side + c) * b_row + l];
-        }
-        for (int64_t l = first; l < first + rows; l++)
-            for (int64_t c = columns; c < width; c++)
-                to[l * width + c] = 0;
-    }
+    transpose(columns, k, b, b_row, to, width, false);
+    for (int64_t l = 0; l < k && columns < width; l++)
+        memset(to + l * width + columns, 0, (size_t)(width - columns) * sizeof *to);
 }
 
 static void pack_rows(real *to, int64_t k, int64_t columns, int64_t width, const real *b,

@@ -48,13 +48,18 @@ struct attention_block attention_strip_of(const struct attention_param *p,
     return strip;
 }
 
+static int64_t padded(int64_t count)
+{
+    return (count + 15) / 16 * 16;
+}
+
 // Numbers of the largest window: the rows that a strip can reach at most are all of them, or,
 // without an index, its run of offsets.
 static int64_t widest_window(const struct attention_param *p, struct ag_tensor *const *input)
 {
     int64_t widest = 0;
     for (int k = BY_QUERY; k <= BY_VALUE; k++) {
-        int64_t reach = (k == BY_KEY ? ATTENTION_BLOCK : p->keys) + p->strip[k] - 1;
+        int64_t reach = padded((k == BY_KEY ? ATTENTION_BLOCK : p->keys) + p->strip[k] - 1);
         int64_t rows = input[FIRST_TABLE + 2 * k + 1] || p->rows[k] < reach ? p->rows[k] : reach;
         widest = rows * p->strip[k] > widest ? rows * p->strip[k] : widest;
     }
@@ -72,16 +77,12 @@ static int64_t longest_column(const struct attention_param *p)
     return longest;
 }
 
-static int64_t padded(int64_t count)
-{
-    return (count + 15) / 16 * 16;
-}
-
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input)
 {
     int64_t count = 2 * ATTENTION_BLOCK * attention_stride(p->keys) +
                     padded(widest_window(p, input)) + padded(longest_column(p)) + padded(p->keys) +
-                    2 * padded(product_packed(p->head_dim, p->keys));
+                    2 * padded(product_packed(p->head_dim, p->keys)) +
+                    ATTENTION_BLOCK * ATTENTION_BLOCK;
     return (size_t)count * sizeof(real);
 }
 
@@ -95,6 +96,7 @@ struct attention_scratch attention_scratch_of(const struct attention_work *w, in
     s.row = s.column + padded(longest_column(p));
     s.keys = s.row + padded(p->keys);
     s.values = s.keys + padded(product_packed(p->head_dim, p->keys));
+    s.turned = s.values + padded(product_packed(p->head_dim, p->keys));
     return s;
 }
 
@@ -117,8 +119,8 @@ static struct ag_relative case_table(struct ag_graph *graph, struct rng *rng, in
     int64_t keys = a->key->shape.size[1];
     // Of a single row softmax would see nothing, and the check would measure rounding.
     int64_t rows = kind ? 1 + ag_case_size(rng, 5) : a->query->shape.size[1] + keys - 1;
-    struct ag_relative relative;
-    relative.table = ag_case_leaf(graph, rng, ag_shape2(rows, columns), 0.2, 1);
+    struct ag_relative relative = {
+        .table = ag_case_leaf(graph, rng, ag_shape2(rows, columns), 0.2, 1)};
     relative.index = case_index(graph, rng, kind, &a->query->shape, keys, rows);
     return relative;
 }

@@ -124,6 +124,7 @@ struct attention_scratch {
     real *window;        // [strip, rows of a table that it may reach]
     real *column;        // of a bias or factor, one head's: its rows, or one an offset
     real *row;           // [S]
+    real *turned;        // [64, 64]
     real *keys, *values; // of one head of one sequence: transposed, in panels of the product
 };
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input);
@@ -203,6 +204,11 @@ void attention_gather_times(const struct attention_param *p, const struct attent
 // target[r] += row[j].
 void attention_scatter(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
                        int64_t begin, int64_t end, const real *row, real *target);
+// By offset only: `count` offsets from `offset` on, counted from 1 - T, in place of a query's keys.
+void attention_gather_offsets(const struct attention_param *p, const struct attention_lookup *l,
+                              int64_t offset, int64_t count, const real *source, real *row);
+void attention_scatter_offsets(const struct attention_param *p, const struct attention_lookup *l,
+                               int64_t offset, int64_t count, const real *row, real *target);
 // The same for sources of one row a key, [end - begin, count].
 void attention_gather_by_key(const struct attention_param *p, const struct attention_lookup *l,
                              int64_t i, int64_t begin, int64_t end, const real *source, real *row);

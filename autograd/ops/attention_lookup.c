@@ -9,6 +9,7 @@
 #include "attention_inside.h"
 
 enum {
+    WHOLE = 16,   // rows of a window, and its multiples
     WORTH = 4,    // offsets of a run, on average, from which on runs are used
     GRAIN = 32768 // numbers to transpose that are worth a thread
 };
@@ -135,7 +136,7 @@ static void find_offsets(const struct attention_param *p, const struct attention
 
 // The first and the last row that the pairs reach.
 static void find_window(const struct attention_param *p, const struct attention_block *b,
-                        struct attention_lookup *l, int64_t begin, int64_t end)
+                        struct attention_lookup *l, int64_t rows, int64_t begin, int64_t end)
 {
     int64_t low = INT64_MAX, high = -1, from, to;
     find_offsets(p, b, begin, end, &from, &to);
@@ -153,6 +154,10 @@ static void find_window(const struct attention_param *p, const struct attention_
     }
     l->low = low;
     l->count = high - low + 1;
+    // Whole vectors of rows, where the table has so many: what they cost is less than a ragged end.
+    int64_t whole = (l->count + WHOLE - 1) / WHOLE * WHOLE;
+    if (whole <= rows - low)
+        l->count = whole;
 }
 
 // The last run that begins at offset `from` or before.
@@ -199,7 +204,7 @@ struct attention_lookup attention_lookup_of(const struct attention_work *w,
     struct attention_lookup l = lookup_begin(w, b, table);
     l.turned = (const real *)w->node->saved + p->turned[table] +
                b->head * p->apart[table] * attention_stride(p->rows[table]);
-    find_window(p, b, &l, begin, end);
+    find_window(p, b, &l, p->rows[table], begin, end);
     if (l.step < 0 && runs_of(w, table)->count) {
         int64_t from, to;
         find_offsets(p, b, begin, end, &from, &to);
@@ -219,7 +224,7 @@ struct attention_lookup attention_column_of(const struct attention_work *w,
         // A look at all pairs for the rows that they have pays where there are more rows than that.
         l.count = p->rows[table];
         if (l.count > b->rows * b->columns)
-            find_window(p, b, &l, 0, b->columns);
+            find_window(p, b, &l, p->rows[table], 0, b->columns);
         for (int64_t r = 0; r < l.count; r++)
             column[r] = l.table[(l.low + r) * stride];
         return l;
@@ -249,16 +254,13 @@ struct piece {
     int64_t begin, end, row, step;
 };
 
-static inline struct piece piece_begin(const struct attention_param *p,
-                                       const struct attention_lookup *l, int64_t i, int64_t begin,
-                                       int64_t end)
+static inline struct piece grid_begin(const struct attention_param *p,
+                                      const struct attention_lookup *l, int64_t i, int64_t begin,
+                                      int64_t end)
 {
-    struct piece x = {.run = l->run, .count = end - begin, .grid = l->grid, .key = begin};
-    x.offset = p->length - 1 - i + begin;
-    x.step = 1;
-    if (x.grid)
-        x.query_row = (p->length / x.grid - 1 - i / x.grid) * (2 * x.grid - 1) + x.grid - 1 -
-                      i % x.grid;
+    struct piece x = {.count = end - begin, .grid = l->grid, .key = begin, .step = 1};
+    x.query_row = (p->length / x.grid - 1 - i / x.grid) * (2 * x.grid - 1) + x.grid - 1 -
+                  i % x.grid;
     return x;
 }
 
@@ -341,18 +343,36 @@ static void scatter_runs(const struct attention_lookup *l, struct piece x, const
     }
 }
 
+void attention_gather_offsets(const struct attention_param *p, const struct attention_lookup *l,
+                              int64_t offset, int64_t count, const real *restrict source,
+                              real *restrict row)
+{
+    if (l->run) {
+        gather_runs(l, (struct piece){.run = l->run, .offset = offset, .count = count}, source,
+                    row);
+    } else if (!l->index) {
+        source += offset - l->low;
+#pragma omp simd
+        for (int64_t k = 0; k < count; k++)
+            row[k] += source[k];
+    } else {
+        const int32_t *index = l->index - (p->length - 1) + offset;
+        source -= l->low;
+#pragma omp simd
+        for (int64_t k = 0; k < count; k++)
+            row[k] += source[index[k]];
+    }
+}
+
 void attention_gather(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
                       int64_t begin, int64_t end, const real *restrict source, real *restrict row)
 {
-    const int32_t *index = index_of(l, i);
-    if (l->run || l->grid) {
-        gather_runs(l, piece_begin(p, l, i, begin, end), source, row + begin);
-    } else if (!index) {
-        source += p->length - 1 - i - l->low;
-#pragma omp simd
-        for (int64_t j = begin; j < end; j++)
-            row[j] += source[j];
+    if (l->grid) {
+        gather_runs(l, grid_begin(p, l, i, begin, end), source, row + begin);
+    } else if (l->step <= 0) {
+        attention_gather_offsets(p, l, p->length - 1 - i + begin, end - begin, source, row + begin);
     } else {
+        const int32_t *index = index_of(l, i);
         source -= l->low;
 #pragma omp simd
         for (int64_t j = begin; j < end; j++)
@@ -366,7 +386,7 @@ void attention_gather_times(const struct attention_param *p, const struct attent
 {
     const int32_t *index = index_of(l, i);
     if (l->grid) {
-        gather_times_grid(l, piece_begin(p, l, i, begin, end), source, row + begin);
+        gather_times_grid(l, grid_begin(p, l, i, begin, end), source, row + begin);
     } else if (!index) {
         source += p->length - 1 - i - l->low;
 #pragma omp simd
@@ -395,20 +415,33 @@ static void scatter_pairs(const int32_t *index, int64_t begin, int64_t end,
     }
 }
 
+void attention_scatter_offsets(const struct attention_param *p, const struct attention_lookup *l,
+                               int64_t offset, int64_t count, const real *restrict row,
+                               real *restrict target)
+{
+    if (l->run) {
+        scatter_runs(l, (struct piece){.run = l->run, .offset = offset, .count = count}, row,
+                     target);
+    } else if (!l->index) {
+        target += offset - l->low;
+#pragma omp simd
+        for (int64_t k = 0; k < count; k++)
+            target[k] += row[k];
+    } else {
+        scatter_pairs(l->index - (p->length - 1) + offset, 0, count, row, target - l->low);
+    }
+}
+
 void attention_scatter(const struct attention_param *p, const struct attention_lookup *l, int64_t i,
                        int64_t begin, int64_t end, const real *restrict row, real *restrict target)
 {
-    const int32_t *index = index_of(l, i);
-    if (l->run || l->grid) {
-        scatter_runs(l, piece_begin(p, l, i, begin, end), row + begin, target);
-    } else if (!index) {
-        target += p->length - 1 - i - l->low;
-#pragma omp simd
-        for (int64_t j = begin; j < end; j++)
-            target[j] += row[j];
-    } else {
-        scatter_pairs(index, begin, end, row, target - l->low);
-    }
+    if (l->grid)
+        scatter_runs(l, grid_begin(p, l, i, begin, end), row + begin, target);
+    else if (l->step <= 0)
+        attention_scatter_offsets(p, l, p->length - 1 - i + begin, end - begin, row + begin,
+                                  target);
+    else
+        scatter_pairs(index_of(l, i), begin, end, row, target - l->low);
 }
 
 void attention_gather_by_key(const struct attention_param *p, const struct attention_lookup *l,

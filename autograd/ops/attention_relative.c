@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../kernels/product.h"
+#include "../kernels/transpose.h"
 #include "attention_inside.h"
 
 void attention_add_products(const struct attention_work *w, const struct attention_block *b,
@@ -70,6 +71,59 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+// By offset, what the queries of the block share with key `j` are neighbours, the last query first:
+// `count` offsets from *from on. A causal mask leaves those from query j on.
+static int64_t offsets_of_key(const struct attention_param *p, const struct attention_block *b,
+                              int64_t j, int64_t *from)
+{
+    int64_t last = b->first + b->rows - 1, first = p->causal && j > b->first ? j : b->first;
+    *from = j - last + p->length - 1;
+    return last - first + 1;
+}
+
+// to[i, begin + k] += window[k, r(i, begin + k)], and the way back.
+static void hand_out(const struct attention_param *p, const struct attention_block *b,
+                     const struct attention_lookup *l, int64_t begin, int64_t end,
+                     struct attention_scratch *s, real *to)
+{
+    if (l->step > 0) {
+        for (int64_t i = 0; i < b->rows; i++)
+            attention_gather_by_key(p, l, b->first + i, begin,
+                                    smaller(attention_end(p, b->first + i), end), s->window,
+                                    to + i * b->stride);
+        return;
+    }
+    memset(s->turned, 0, (size_t)((end - begin) * ATTENTION_BLOCK) * sizeof(real));
+    for (int64_t j = begin; j < end; j++) {
+        int64_t from, count = offsets_of_key(p, b, j, &from);
+        attention_gather_offsets(p, l, from, count, s->window + (j - begin) * l->count,
+                                 s->turned + (j - begin) * ATTENTION_BLOCK);
+    }
+    transpose(end - begin, b->rows, s->turned, ATTENTION_BLOCK,
+              to + (b->rows - 1) * b->stride + begin, -b->stride, true);
+}
+
+static void collect(const struct attention_param *p, const struct attention_block *b,
+                    const struct attention_lookup *l, int64_t begin, int64_t end,
+                    struct attention_scratch *s, const real *from)
+{
+    memset(s->window, 0, (size_t)((end - begin) * l->count) * sizeof(real));
+    if (l->step > 0) {
+        for (int64_t i = 0; i < b->rows; i++)
+            attention_scatter_by_key(p, l, b->first + i, begin,
+                                     smaller(attention_end(p, b->first + i), end),
+                                     from + i * b->stride, s->window);
+        return;
+    }
+    transpose(b->rows, end - begin, from + (b->rows - 1) * b->stride + begin, -b->stride, s->turned,
+              ATTENTION_BLOCK, false);
+    for (int64_t j = begin; j < end; j++) {
+        int64_t at, count = offsets_of_key(p, b, j, &at);
+        attention_scatter_offsets(p, l, at, count, s->turned + (j - begin) * ATTENTION_BLOCK,
+                                  s->window + (j - begin) * l->count);
+    }
+}
+
 void attention_add_key_products(const struct attention_work *w, const struct attention_block *b,
                                 real alpha, const real *at, struct attention_scratch *s, real *to)
 {
@@ -80,10 +134,7 @@ void attention_add_key_products(const struct attention_work *w, const struct att
         product_rows(false, end - begin, l.count, p->head_dim, alpha, at + begin * p->width,
                      p->width, l.turned + l.low, attention_stride(p->rows[BY_KEY]), false,
                      s->window, l.count);
-        for (int64_t i = 0; i < b->rows; i++)
-            attention_gather_by_key(p, &l, b->first + i, begin,
-                                    smaller(attention_end(p, b->first + i), end), s->window,
-                                    to + i * b->stride);
+        hand_out(p, b, &l, begin, end, s, to);
     }
 }
 
@@ -96,11 +147,7 @@ void attention_add_key_sums(const struct attention_work *w, const struct attenti
     for (int64_t begin = 0; begin < b->columns; begin += p->strip[BY_KEY]) {
         int64_t end = smaller(begin + p->strip[BY_KEY], b->columns), keys = end - begin;
         struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
-        memset(s->window, 0, (size_t)(keys * l.count) * sizeof(real));
-        for (int64_t i = 0; i < b->rows; i++)
-            attention_scatter_by_key(p, &l, b->first + i, begin,
-                                     smaller(attention_end(p, b->first + i), end),
-                                     sums->from + i * b->stride, s->window);
+        collect(p, b, &l, begin, end, s, sums->from);
         if (sums->sum)
             product_rows(false, keys, d, l.count, alpha, s->window, l.count,
                          l.table + l.low * l.stride, l.stride, true, sums->sum + begin * p->width,
