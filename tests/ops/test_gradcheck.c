@@ -18,6 +18,7 @@
 #include "../../autograd/ops/op.h"
 
 enum { REPEATS = 3 };
+static const double SEEN = 1e-3; // a corruption is, in the first case whose error is as large
 
 static double worst_of(const struct ag_op *op, enum ag_corruption corruption, int leaf, int *leaves)
 {
@@ -33,6 +34,8 @@ static double worst_of(const struct ag_op *op, enum ag_corruption corruption, in
             worst = check.worst;
         if (check.leaves > *leaves)
             *leaves = check.leaves;
+        if (corruption != AG_CORRUPT_NOTHING && !(worst < SEEN))
+            break;
     }
     return worst;
 }
@@ -69,10 +72,10 @@ static void test_every_corruption_is_seen(void **state)
             for (int c = AG_CORRUPT_SIGN; c < AG_CORRUPTIONS; c++) {
                 int ignored = 0;
                 double worst = worst_of(ag_ops[i], (enum ag_corruption)c, leaf, &ignored);
-                if (worst < 1e-3)
+                if (worst < SEEN)
                     print_error("%s: %s of input %d was not seen (%g)\n", ag_ops[i]->name,
                                 ag_corruption_name[c], leaf, worst);
-                assert_false(worst < 1e-3);
+                assert_false(worst < SEEN);
             }
         }
     }
