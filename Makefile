@@ -42,8 +42,8 @@ SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-f
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math $(CFLAGS) $(WARN) \
              $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
 # The product's tiles are the exception: a fused multiply-add is what they are made of.
-PRODUCT_OBJECTS := $(BUILD)/float/autograd/kernels/product.o $(BUILD)/double/autograd/kernels/product.o
-$(PRODUCT_OBJECTS) $(BUILD)/float/tests/bench/measure.o: ALL_CFLAGS += -ffp-contract=fast
+PRODUCT_OBJECTS := $(foreach real,float double,$(foreach file,product peak,$(BUILD)/$(real)/autograd/kernels/$(file).o))
+$(PRODUCT_OBJECTS): ALL_CFLAGS += -ffp-contract=fast
 ALL_LIBS = -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
 
 SOURCES := $(sort $(wildcard autograd/*.c autograd/*/*.c optim/*.c optim/*/*.c datasets/*.c datasets/*/*.c src/*/*.c src/*/*/*.c))

@@ -10,15 +10,16 @@
 
 #include "../../autograd/base/err.h"
 #include "command.h"
+#include "profile.h"
 #include "train_arguments.h"
 
 struct arguments {
     struct train_arguments train;
     const char *resume;
-    bool overwrite, quiet, json;
+    bool overwrite, quiet, json, profile;
 };
 
-enum { KEY_RESUME = 0x3000, KEY_OVERWRITE, KEY_QUIET, KEY_JSON };
+enum { KEY_RESUME = 0x3000, KEY_OVERWRITE, KEY_QUIET, KEY_JSON, KEY_PROFILE };
 
 static const struct argp_option options[] = {
     {"resume", KEY_RESUME, "RUN", 0,
@@ -26,6 +27,7 @@ static const struct argp_option options[] = {
     {"overwrite", KEY_OVERWRITE, NULL, 0, "replace the run that is in the folder", 0},
     {"quiet", KEY_QUIET, NULL, 0, "print the result only", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object a log line", 0},
+    {"profile", KEY_PROFILE, NULL, 0, "at the end, show where the time of a step goes", 0},
     {0},
 };
 
@@ -47,6 +49,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_JSON:
         arguments->json = true;
+        return 0;
+    case KEY_PROFILE:
+        arguments->profile = true;
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is not expected here; options start with --", value);
@@ -117,6 +122,7 @@ struct console {
     bool line_up;       // a live line is on the screen
     double begun, last; // seconds: of the first step, of the last live line
     int64_t begun_step;
+    double steps_ms; // that all steps took
 };
 
 static double now(void)
@@ -238,6 +244,7 @@ static void observe(void *context, const struct run *run, const struct run_event
     struct console *console = context;
     switch (event->type) {
     case RUN_STEP:
+        console->steps_ms += event->step_ms;
         if (console->live)
             live_line(console, run, event);
         break;
@@ -333,13 +340,18 @@ static int train(const struct arguments *arguments, struct run *run)
     print_start(&console, run);
     console.begun = now();
     console.begun_step = run->trainer.step;
-    code = run_train(run);
+    code = arguments->profile ? ag_plan_profile(run->trainer.train.plan) : 0;
+    if (code == 0)
+        code = run_train(run);
     erase(&console);
     int status = 0;
     if (code == 0)
         print_result(&console, run);
     else
         status = code == ERR_STOPPED ? stopped(run) : command_error(NULL);
+    if (arguments->profile)
+        profile_print(run->trainer.train.plan, run->trainer.step - console.begun_step,
+                      console.steps_ms, console.json);
     run_release(run);
     return status;
 }

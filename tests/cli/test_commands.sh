@@ -59,6 +59,12 @@ good "gradcheck runs in double" 'pass op    softmax' "$POSGRAD" gradcheck --op s
 refused "gradcheck: nearest op" 1 "did you mean 'softmax'" "$POSGRAD" gradcheck --op sofmax
 refused "gradcheck: nearest encoding" 1 "did you mean 'learned'" "$POSGRAD" gradcheck --pe lerned
 
+good "a profile names ops, rates and the rest" 'attention +backward +1 .* GFLOP/s .*of the limit' \
+    "$TRAIN" --pe learned --task probe "${small[@]}" --profile --out-dir profiled
+if grep -q '^  batch and update' out; then ok "and the rest"; else fail "and the rest" "not there"; fi
+good "a profile as JSON" '"profile": \{"steps": 4, .*"op": "attention", "pass": "forward"' \
+    "$TRAIN" --pe learned --task probe "${small[@]}" --profile --json --out-dir profiled-json
+
 if [ -w /dev/full ]; then
     run sh -c '"$1" list ops >/dev/full' - "$POSGRAD"
     if [ "$status" -eq 1 ] && grep -q "cannot write the output" err; then
