@@ -3,7 +3,7 @@
 -include config.mk
 
 BUILD ?= build$(if $(SAN),-$(SAN))
-CFLAGS ?= -O3 -g -march=native
+CFLAGS ?= -O3 -g
 PKG_CONFIG ?= pkg-config
 
 # One short line a file; V=1 shows the commands.
@@ -34,6 +34,24 @@ BLAS_DIR = $(call remember,BLAS_DIR,$(shell $(PKG_CONFIG) --variable=libdir $(BL
 need_libraries = $(if $(shell $(PKG_CONFIG) --exists $(LIBS_PC) cmocka && echo yes),,$(error \
     a library is missing: run 'make deps', or see README for what to install ($(LIBS_PC) cmocka)))
 
+# The levels of vector code that the program holds, the best first; it takes the best that the
+# processor has. This machine's own is built in `float` and `double`, which tests and benchmarks are
+# linked with, the others beside them. With a sanitizer there is one.
+FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
+FLAGS_avx2 := -march=x86-64-v3
+FLAGS_base :=
+comma := ,
+X86 := $(filter x86_64%,$(shell $(CC) -dumpmachine))
+has = $(shell grep -q -w -m 1 $1 /proc/cpuinfo && echo yes)
+BEST := $(if $(X86),$(if $(call has,avx512dq),avx512,$(if $(call has,avx2),avx2,base)),base)
+LEVELS ?= $(if $(SAN),$(BEST),$(if $(X86),avx512 avx2 base,base))
+OWN := $(firstword $(filter $(BEST),$(LEVELS)) $(lastword $(LEVELS)))
+LOWEST := $(lastword $(LEVELS))
+LEVEL_FLAGS := $(foreach level,$(LEVELS),-DPOSGRAD_HAS_$(level))
+# precision,level
+folder = $(BUILD)/$1$(if $(filter-out $(OWN),$2),-$2)
+level_flags = $(FLAGS_$1) -DPOSGRAD_LEVEL=$1 $(LEVEL_FLAGS)
+
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
         -Wdouble-promotion -Wpointer-arith -Wno-pass-failed
 # (clang cannot vectorise the double build's calls of libm, which is no mistake of the source)
@@ -42,14 +60,12 @@ SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-f
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math $(CFLAGS) $(WARN) \
              $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
 # The product's tiles are the exception: a fused multiply-add is what they are made of.
-PRODUCT_OBJECTS := $(foreach real,float double,$(foreach file,product peak,$(BUILD)/$(real)/autograd/kernels/$(file).o))
+PRODUCT_OBJECTS := $(foreach level,$(LEVELS),$(foreach real,float double,$(foreach file,product peak,$(call folder,$(real),$(level))/autograd/kernels/$(file).o)))
 $(PRODUCT_OBJECTS): ALL_CFLAGS += -ffp-contract=fast
 ALL_LIBS = -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
 
 SOURCES := $(sort $(wildcard autograd/*.c autograd/*/*.c optim/*.c optim/*/*.c datasets/*.c datasets/*/*.c src/*/*.c src/*/*/*.c))
 LIBRARY := $(filter-out src/cli/main.c,$(SOURCES))
-FLOAT_OBJECTS := $(LIBRARY:%.c=$(BUILD)/float/%.o)
-DOUBLE_OBJECTS := $(LIBRARY:%.c=$(BUILD)/double/%.o)
 
 SUPPORT := $(wildcard tests/support/*.c)
 TESTS := $(sort $(wildcard tests/*/test_*.c))
@@ -62,28 +78,27 @@ all: posgrad train
 # Where `deps` is asked for, nothing is compiled before it is done.
 DEPS := $(filter deps,$(MAKECMDGOALS))
 
-$(BUILD)/float/%.o: %.c | $(DEPS)
-	@mkdir -p $(@D)
-	$(call run,CC)$(CC) $(ALL_CFLAGS) -c -o $@ $<
-$(BUILD)/double/%.o: %.c | $(DEPS)
-	@mkdir -p $(@D)
-	$(call run,CC)$(CC) $(ALL_CFLAGS) -DPOSGRAD_DOUBLE -c -o $@ $<
+# objects,precision,level: how one build is compiled, its library, and itself as a single object whose
+# only visible name is its entry.
+define objects
+$(call folder,$1,$2)/%.o: %.c | $(DEPS)
+	@mkdir -p $$(@D)
+	$$(call run,CC)$$(CC) $$(ALL_CFLAGS) $(call level_flags,$2) -DPOSGRAD_ENTRY=posgrad_$1_$2 $(if $(filter double,$1),-DPOSGRAD_DOUBLE) -c -o $$@ $$<
+$(call folder,$1,$2)/libposgrad.a: $(LIBRARY:%.c=$(call folder,$1,$2)/%.o)
+	@rm -f $$@
+	$$(call run,AR)ar rcs $$@ $$^
+$(call folder,$1,$2)/program.o: $(LIBRARY:%.c=$(call folder,$1,$2)/%.o)
+	$$(call run,LD)$$(LD) -r -o $$@.tmp $$^
+	@objcopy --keep-global-symbol=posgrad_$1_$2 $$@.tmp $$@
+	@rm -f $$@.tmp
+endef
+$(foreach level,$(LEVELS),$(foreach real,float double,$(eval $(call objects,$(real),$(level)))))
 
-$(BUILD)/float/libposgrad.a: $(FLOAT_OBJECTS)
-	@rm -f $@
-	$(call run,AR)ar rcs $@ $^
-$(BUILD)/double/libposgrad.a: $(DOUBLE_OBJECTS)
-	@rm -f $@
-	$(call run,AR)ar rcs $@ $^
-
-# One program holds both builds: the double one is linked into a single object whose only visible
-# name is its entry point.
-$(BUILD)/double.o: $(DOUBLE_OBJECTS) $(BUILD)/double/src/cli/main.o
-	$(call run,LD)$(LD) -r -o $@.tmp $^
-	@objcopy --keep-global-symbol=posgrad_main_double $@.tmp $@
-	@rm -f $@.tmp
-
-$(BUILD)/posgrad: $(BUILD)/float/src/cli/main.o $(BUILD)/double.o $(BUILD)/float/libposgrad.a
+# One program holds all builds. What runs before one is chosen is of the lowest level.
+MAIN := $(call folder,float,$(LOWEST))
+PROGRAMS := $(foreach level,$(LEVELS),$(call folder,double,$(level))/program.o) \
+            $(foreach level,$(filter-out $(LOWEST),$(LEVELS)),$(call folder,float,$(level))/program.o)
+$(BUILD)/posgrad: $(MAIN)/src/cli/main.o $(PROGRAMS) $(MAIN)/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # The programs in the root are those of the BUILD that was made last.
@@ -97,7 +112,19 @@ $(FLOAT_TESTS): $(BUILD)/float/%: $(BUILD)/float/%.o $(SUPPORT:%.c=$(BUILD)/floa
 $(DOUBLE_TESTS): $(BUILD)/double/%: $(BUILD)/double/%.o $(SUPPORT:%.c=$(BUILD)/double/%.o) $(BUILD)/double/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
 
-tests: $(FLOAT_TESTS) $(DOUBLE_TESTS)
+# Kernels are tested at every level that this machine has.
+LEVEL_TESTS := $(filter tests/unit/test_product.c tests/unit/test_vector.c tests/unit/test_transpose.c tests/ops/% \
+               tests/golden/test_golden_ops.c tests/golden/test_golden_model.c,$(filter-out tests/ops/test_gradcheck.c,$(TESTS)))
+OTHERS := $(filter-out $(OWN),$(if $(filter avx512,$(OWN)),avx2 base,base))
+OTHER_LEVELS := $(filter $(OTHERS),$(LEVELS))
+OTHER_TESTS := $(foreach level,$(OTHER_LEVELS),$(LEVEL_TESTS:%.c=$(BUILD)/float-$(level)/%))
+define level_tests
+$(LEVEL_TESTS:%.c=$(BUILD)/float-$1/%): $(BUILD)/float-$1/%: $(BUILD)/float-$1/%.o $(SUPPORT:%.c=$(BUILD)/float-$1/%.o) $(BUILD)/float-$1/libposgrad.a
+	$$(call run,LD)$$(CC) $$(ALL_CFLAGS) -o $$@ $$^ $$(ALL_LIBS) -lcmocka
+endef
+$(foreach level,$(OTHER_LEVELS),$(eval $(call level_tests,$(level))))
+
+tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(BUILD)/float/tests/bench/bench_step $(BUILD)/float/tests/bench/bench_encodings
 
 # Programs that measure: in float, as they are about speed.
 BENCHES := $(patsubst %.c,$(BUILD)/float/%,$(sort $(wildcard tests/bench/bench_*.c)))
@@ -112,11 +139,25 @@ $(CLAIMS): $(BUILD)/float/tests/encodings/claims.o $(BUILD)/float/tests/support/
 claims: $(CLAIMS)
 	@$(CLAIMS)
 
+# Tables to the terminal, and the same as JSON lines. RIVALS=1 asks PyTorch for the same steps
+# (PYTHON is a Python that has it).
+BENCH := $(BUILD)/float/tests/bench
+BENCH_JSON := $(BUILD)/bench.jsonl
+PYTHON ?= python3
 bench: all $(BENCHES)
-	@for program in $(BENCHES); do $$program || exit 1; done
+	@rm -f $(BENCH_JSON)
+	@$(BENCH)/bench_step -j $(BENCH_JSON) -t 1
+	@$(BENCH)/bench_step -j $(BENCH_JSON) -t $$(nproc)
+	@$(BENCH)/bench_threads
+	@for shape in B long C E; do $(BENCH)/bench_encodings -j $(BENCH_JSON) -s $$shape -r 7 || exit 1; done
+	@$(BENCH)/bench_attention
+	@echo "as JSON: $(BENCH_JSON)"
+	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --json $(BUILD)/rivals.json)
+	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --shapes ABC --threads 1 --rounds 5 \
+	    --encodings t5$(comma)shaw$(comma)transformer-xl$(comma)deberta$(comma)rope$(comma)urpe --json $(BUILD)/rivals-encodings.json)
 
 test: all tests
-	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" bash tests/run.sh
+	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
 
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
@@ -140,10 +181,12 @@ help:
 	@echo "make demo       train the probe with and without positions"
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
-	@echo "make bench      measure: step time by threads, what the terms of attention cost"
+	@echo "make bench      measure: step time, share of the processor's limit, what encodings cost;"
+	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
 	@echo "make help       this"
-	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined; or set them in config.mk."
+	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined, LEVELS='avx512 avx2 base'"
+	@echo "           (the vector code that the program holds); or set them in config.mk."
 
 .SECONDARY:
 

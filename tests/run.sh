@@ -71,6 +71,11 @@ for source in tests/*/test_*.c; do
     for precision in float double; do
         run_program "$bin/$precision/${source%.c}" "$precision ${source%.c}"
     done
+    # Kernels, with the vector code of lesser processors.
+    for level in ${LEVELS-}; do
+        program=$bin/float-$level/${source%.c}
+        [ -x "$program" ] && run_program "$program" "float-$level ${source%.c}"
+    done
 done
 for script in tests/*/test_*.sh; do
     [ -e "$script" ] && run_script "$script"

@@ -14,7 +14,12 @@
 #include "../base/par.h"
 #include "op.h"
 
-enum { GRAIN = 1 << 13, MAX_PIECES = 8, SAVED = 3 };
+enum {
+    GRAIN = 1 << 13,
+    MAX_PIECES = 8,
+    SAVED = 3,
+    STRETCH = 256 // numbers that are summed before the sum is added to the others
+};
 
 struct param {
     int64_t rows, width;
@@ -28,6 +33,12 @@ static int64_t pieces_of(const struct param *p)
     return pieces > p->rows ? p->rows : pieces;
 }
 
+// A long sum loses digits, the fewer lanes a vector has the more; a sum of short ones does not.
+static int64_t stretch_end(int64_t first, int64_t count)
+{
+    return first + STRETCH < count ? first + STRETCH : count;
+}
+
 static void forward_row(const struct ag_tensor *node, int64_t row)
 {
     const struct param *p = node->param;
@@ -36,15 +47,24 @@ static void forward_row(const struct ag_tensor *node, int64_t row)
     const real *restrict gain = node->input[1]->data, *restrict bias = node->input[2]->data;
     real *restrict y = node->data + row * c, *saved = (real *)node->saved + SAVED * row;
     real sum = 0, rest = 0, square = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < c; i++)
-        sum += x[i];
+    for (int64_t first = 0; first < c; first += STRETCH) {
+        real part = 0;
+#pragma omp simd reduction(+ : part)
+        for (int64_t i = first; i < stretch_end(first, c); i++)
+            part += x[i];
+        sum += part;
+    }
     real mean = sum / (real)c;
-#pragma omp simd reduction(+ : rest, square)
-    for (int64_t i = 0; i < c; i++) {
-        real d = x[i] - mean;
-        rest += d;
-        square += d * d;
+    for (int64_t first = 0; first < c; first += STRETCH) {
+        real part = 0, squares = 0;
+#pragma omp simd reduction(+ : part, squares)
+        for (int64_t i = first; i < stretch_end(first, c); i++) {
+            real d = x[i] - mean;
+            part += d;
+            squares += d * d;
+        }
+        rest += part;
+        square += squares;
     }
     rest /= (real)c;
     double variance = (double)(square / (real)c) - (double)rest * (double)rest;
@@ -87,13 +107,18 @@ static void backward_row(const struct ag_tensor *node, int64_t row, real *d_gain
     const real *restrict gain = node->input[1]->data;
     const real *saved = (const real *)node->saved + SAVED * row;
     real mean = saved[0], rest = saved[1], inverse = saved[2], sum = 0, dot = 0;
-#pragma omp simd reduction(+ : sum, dot)
-    for (int64_t i = 0; i < c; i++) {
-        real hat = (x[i] - mean - rest) * inverse, g = dy[i] * gain[i];
-        sum += g;
-        dot += g * hat;
-        d_gain[i] += dy[i] * hat;
-        d_bias[i] += dy[i];
+    for (int64_t first = 0; first < c; first += STRETCH) {
+        real part = 0, products = 0;
+#pragma omp simd reduction(+ : part, products)
+        for (int64_t i = first; i < stretch_end(first, c); i++) {
+            real hat = (x[i] - mean - rest) * inverse, g = dy[i] * gain[i];
+            part += g;
+            products += g * hat;
+            d_gain[i] += dy[i] * hat;
+            d_bias[i] += dy[i];
+        }
+        sum += part;
+        dot += products;
     }
     if (!node->input[0]->grad)
         return;

@@ -10,6 +10,14 @@
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
 
+int command_run(const struct command *command, int argc, char **argv)
+{
+    char name[64];
+    snprintf(name, sizeof name, "posgrad %s", command->name);
+    argv[0] = name;
+    return command->run(argc, argv);
+}
+
 int command_error(const char *line)
 {
     fprintf(stderr, "posgrad: %s\n", line ? line : err_last());

@@ -18,6 +18,8 @@ struct command {
 
 extern const struct command *const commands[];
 extern const int command_count;
+// Runs it; argv[0], its name, becomes what argp calls the program.
+int command_run(const struct command *command, int argc, char **argv);
 
 // Prints "posgrad: LINE" (err_last when line is NULL) to stderr and returns 1.
 int command_error(const char *line);

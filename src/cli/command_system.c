@@ -13,6 +13,7 @@
 #include "../../autograd/base/real.h"
 #include "../../autograd/kernels/blas.h"
 #include "../../autograd/kernels/gemm.h"
+#include "../../autograd/kernels/level.h"
 #include "../io/h5file.h"
 #include "../io/version.h"
 #include "command.h"
@@ -74,6 +75,18 @@ static void add_cpu(struct facts *facts)
     add(facts, "threads", "threads", "%d", par_threads());
 }
 
+// Which of the program's builds is at work, and which others could be.
+static void add_level(struct facts *facts)
+{
+    char others[128] = "";
+    for (int i = 0; level_names[i]; i++)
+        if (strcmp(level_names[i], level_own()) != 0 && level_runs(level_names[i]))
+            snprintf(others + strlen(others), sizeof others - strlen(others), "%s%s",
+                     *others ? ", " : "", level_names[i]);
+    add(facts, "vector_level", "vectors", "%s%s%s", level_own(),
+        *others ? "; by " LEVEL_VARIABLE "=... also: " : "", others);
+}
+
 static void add_mend(struct facts *facts)
 {
     const char *before = getenv(BLAS_MENDED_VARIABLE), *asked = getenv(BLAS_CORE_VARIABLE);
@@ -125,6 +138,7 @@ static void gather(struct facts *facts)
     add(facts, "compiler", "compiler", "gcc %s", __VERSION__);
 #endif
     add_cpu(facts);
+    add_level(facts);
     add_waiting(facts);
     add(facts, "blas", "BLAS", "%s", gemm_library());
     add(facts, "blas_kernel", "kernels", "%s", gemm_kernel());

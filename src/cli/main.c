@@ -1,27 +1,24 @@
-// The program: mends the BLAS, finds the subcommand, and runs it in the build that it belongs to.
+// The program: mends the BLAS, finds the subcommand, and runs it in the build that it belongs to:
+// in float or double, with the vector code that the processor has.
 //
-// This file is compiled twice. The float object has main(); the double one has only its entry,
-// posgrad_main_double, and everything that it calls is the double build of the same sources.
+// Whatever runs before that choice is of the base build, which any processor can run.
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
-#include "command.h"
-
-#ifndef POSGRAD_DOUBLE
 #include "../../autograd/base/par.h"
 #include "../../autograd/base/restart.h"
 #include "../../autograd/kernels/blas.h"
+#include "../../autograd/kernels/level.h"
 #include "../io/version.h"
-#endif
+#include "entry.h"
 
-int posgrad_main_double(int argc, char **argv);
-
-enum { MAX_COMMANDS = 64, NAME_SIZE = 64 };
+enum { MAX_COMMANDS = 64 };
 
 static const struct command *find_command(const char *name)
 {
@@ -31,25 +28,43 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-// argv[0] is the name of the command; it becomes what argp calls the program.
-static int run_command(const struct command *command, int argc, char **argv)
+// In the order of level_names.
+static const struct build {
+    entry_function *in_float, *in_double;
+} builds[] = {
+#ifdef POSGRAD_HAS_avx512
+    {posgrad_float_avx512, posgrad_double_avx512},
+#endif
+#ifdef POSGRAD_HAS_avx2
+    {posgrad_float_avx2, posgrad_double_avx2},
+#endif
+#ifdef POSGRAD_HAS_base
+    {posgrad_float_base, posgrad_double_base},
+#endif
+};
+
+// The best that the processor has, or the one that was asked for; NULL, and err_set, where that is
+// none.
+static const struct build *choose_build(void)
 {
-    char name[NAME_SIZE];
-    snprintf(name, sizeof name, "posgrad %s", command->name);
-    argv[0] = name;
-    return command->run(argc, argv);
+    const char *asked = getenv(LEVEL_VARIABLE);
+    for (int i = 0; level_names[i]; i++) {
+        if (asked && *asked && strcmp(asked, level_names[i]) != 0)
+            continue;
+        if (level_runs(level_names[i]))
+            return &builds[i];
+        if (asked && *asked) {
+            err_set(ERR_ARGUMENT, LEVEL_VARIABLE "=%s: this processor has no %s", asked, asked);
+            return NULL;
+        }
+    }
+    char list[128] = "";
+    for (int i = 0; level_names[i]; i++)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
+                 level_names[i]);
+    err_set(ERR_ARGUMENT, LEVEL_VARIABLE "=%s: this program has %s", asked ? asked : "", list);
+    return NULL;
 }
-
-#ifdef POSGRAD_DOUBLE
-
-int posgrad_main_double(int argc, char **argv)
-{
-    const struct command *command = argc > 0 ? find_command(argv[0]) : NULL;
-    BUG_ON(!command);
-    return run_command(command, argc, argv);
-}
-
-#else
 
 static void print_help(void)
 {
@@ -122,9 +137,12 @@ static int dispatch(int argc, char **argv)
     const struct command *command = find_command(argv[0]);
     if (!command)
         return unknown_command(argv[0]);
+    const struct build *build = choose_build();
+    if (!build)
+        return command_usage(NULL, err_last());
     if (command->in_double || asks_for_double(argc, argv))
-        return posgrad_main_double(argc, argv);
-    return run_command(command, argc, argv);
+        return build->in_double(argc, argv);
+    return build->in_float(argc, argv);
 }
 
 // What did not reach stdout is an error, unless the reader went away (`posgrad list | head`).
@@ -161,5 +179,3 @@ int main(int argc, char **argv)
     argp_program_version = "posgrad " POSGRAD_VERSION;
     return finish(dispatch(argc, argv));
 }
-
-#endif

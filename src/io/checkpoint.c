@@ -10,6 +10,7 @@
 #include "../../autograd/base/arena.h"
 #include "../../autograd/base/err.h"
 #include "../../autograd/kernels/gemm.h"
+#include "../../autograd/kernels/level.h"
 #include "version.h"
 
 enum { PATH_SIZE = AG_NAME_SIZE + 64 };
@@ -63,6 +64,7 @@ void checkpoint_write_identity(struct h5_writer *writer, const char *format, int
     h5_attr_text(writer, "/", "posgrad_version", POSGRAD_VERSION);
     h5_attr_text(writer, "/", "blas_version", gemm_library());
     h5_attr_text(writer, "/", "blas_kernel", gemm_kernel());
+    h5_attr_text(writer, "/", "vector_level", level_own());
     h5_attr_text(writer, "/", "precision", REAL_NAME);
     char text[24];
     snprintf(text, sizeof text, "%016llx", (unsigned long long)trainer->dataset.fingerprint);
@@ -362,9 +364,13 @@ int checkpoint_check_data(struct checkpoint *checkpoint, const struct trainer *t
 bool checkpoint_same_kernels(struct checkpoint *checkpoint, char kernel[64])
 {
     char *there = h5_read_attr_text(checkpoint->reader, "/", "blas_kernel");
-    bool same = !there || strcmp(there, gemm_kernel()) == 0;
-    snprintf(kernel, 64, "%s", there ? there : "");
+    char *level = h5_read_attr_text(checkpoint->reader, "/", "vector_level");
+    bool same = (!there || strcmp(there, gemm_kernel()) == 0) &&
+                (!level || strcmp(level, level_own()) == 0);
+    snprintf(kernel, 64, "%.30s%s%.30s", there ? there : "", level ? " and " : "",
+             level ? level : "");
     free(there);
+    free(level);
     return same;
 }
 

@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/kernels/gemm.h"
+#include "../../autograd/kernels/level.h"
 #include "../io/checkpoint.h"
 #include "run_folder.h"
 
@@ -448,9 +450,9 @@ static void say_changes(const struct run *run, struct checkpoint *checkpoint,
         say_steps(run, is, was->steps);
     if (!checkpoint_same_kernels(checkpoint, kernel))
         say(run, RUN_NOTICE,
-            "resume: the run was on %s kernels of OpenBLAS and now has others, which round "
+            "resume: the run was on kernels (%s) other than these (%s and %s), which round "
             "differently: its bits are no longer those of an unbroken run",
-            kernel);
+            kernel, gemm_kernel(), level_own());
 }
 
 static int agree_setting(struct train_settings *s, const struct run_setting *given)

@@ -1,7 +1,8 @@
 // What an encoding costs: the step time of each beside that of the same model with none.
 //
 // Pairs, interleaved: in every round a few steps of both; the ratio is the median of the rounds'.
-// Usage: bench_encodings [-t THREADS] [-r ROUNDS] [-s SHAPE] [-a encoder|decoder] [ENCODING...]
+// Usage: bench_encodings [-j FILE] [-t THREADS] [-r ROUNDS] [-s SHAPE] [-a encoder|decoder]
+// [ENCODING...]
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,9 @@ enum { ROUNDS = 15, MOST_ROUNDS = 1000, ROUND_MS = 60 };
 
 static struct arguments {
     const char *shape[2], *arch;
+    const char *json; // a file that a line of JSON a row is appended to, or NULL
     int threads, rounds;
-} arguments = {{"B", "long"}, "encoder", 0, ROUNDS};
+} arguments = {{"B", "long"}, "encoder", NULL, 0, ROUNDS};
 
 static void give_up(void)
 {
@@ -44,6 +46,13 @@ static void compare(struct trainer *none, const struct bench_shape *shape, const
     printf("  %-16s %9.2f ms  %9.2f ms none  %6.3f\n", pe, measure_median(ms, arguments.rounds),
            measure_median(base, arguments.rounds), measure_median(ratio, arguments.rounds));
     fflush(stdout);
+    measure_json(
+        arguments.json,
+        "{\"bench\": \"encoding\", \"shape\": \"%s\", \"encoding\": \"%s\", \"arch\": \"%s\", "
+        "\"threads\": %d, \"rounds\": %d, \"ms\": %.6g, \"none_ms\": %.6g, \"ratio\": %.6g}",
+        shape->name, pe, arguments.arch, par_threads(), arguments.rounds,
+        measure_median(ms, arguments.rounds), measure_median(base, arguments.rounds),
+        measure_median(ratio, arguments.rounds));
     trainer_release(&trainer);
 }
 
@@ -73,13 +82,15 @@ int main(int argc, char **argv)
     blas_mend(argv);
     if (anew)
         restart_program(argv);
-    for (int option; (option = getopt(argc, argv, "t:r:s:a:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "t:r:s:a:j:")) != -1;) {
         if (option == 't')
             arguments.threads = atoi(optarg);
         else if (option == 'r')
             arguments.rounds = atoi(optarg);
         else if (option == 's')
             arguments.shape[0] = optarg, arguments.shape[1] = NULL;
+        else if (option == 'j')
+            arguments.json = optarg;
         else if (option == 'a')
             arguments.arch = optarg;
         else

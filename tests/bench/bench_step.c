@@ -1,7 +1,7 @@
 // The step time of the shapes A to E: milliseconds, model FLOPs a second, and what share of the
 // processor's own multiply-adds that is.
 //
-// Usage: bench_step [-p] [-S] [-t THREADS] [-r ROUNDS] [-e ENCODING] [-a encoder|decoder]
+// Usage: bench_step [-j FILE] [-p] [-S] [-t THREADS] [-r ROUNDS] [-e ENCODING] [-a encoder|decoder]
 // [SHAPE...]
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +19,10 @@ enum { ROUNDS = 9, MOST_ROUNDS = 1000, ROUND_MS = 100 };
 
 static struct arguments {
     const char *encoding, *arch;
+    const char *json; // a file that a line of JSON a row is appended to, or NULL
     int threads, rounds;
     bool profile, serve;
-} arguments = {"learned", "encoder", 1, ROUNDS, false, false};
+} arguments = {"learned", "encoder", NULL, 1, ROUNDS, false, false};
 
 // Where the time of the passes goes, in milliseconds a step.
 static void print_profile(const struct trainer *trainer, int64_t steps)
@@ -82,6 +83,12 @@ static void measure(const char *name)
     double limit = measure_median(peak, arguments.rounds) * arguments.threads;
     printf("  %-5s %9.2f ms  %7.1f GFLOP/s  %5.1f %% of %.0f\n", name, median, rate,
            100 * rate / limit, limit);
+    measure_json(
+        arguments.json,
+        "{\"bench\": \"step\", \"shape\": \"%s\", \"encoding\": \"%s\", \"arch\": \"%s\", "
+        "\"threads\": %d, \"rounds\": %d, \"ms\": %.6g, \"gflops\": %.6g, \"limit\": %.6g}",
+        name, arguments.encoding, arguments.arch, arguments.threads, arguments.rounds, median, rate,
+        limit);
     if (arguments.profile)
         print_profile(&trainer, (int64_t)arguments.rounds * steps);
     fflush(stdout);
@@ -95,7 +102,7 @@ int main(int argc, char **argv)
     blas_mend(argv);
     if (anew)
         restart_program(argv);
-    for (int option; (option = getopt(argc, argv, "t:r:e:a:pS")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "t:r:e:a:j:pS")) != -1;) {
         if (option == 't')
             arguments.threads = atoi(optarg);
         else if (option == 'r')
@@ -104,6 +111,8 @@ int main(int argc, char **argv)
             arguments.encoding = optarg;
         else if (option == 'a')
             arguments.arch = optarg;
+        else if (option == 'j')
+            arguments.json = optarg;
         else if (option == 'S')
             arguments.serve = true;
         else if (option == 'p')
