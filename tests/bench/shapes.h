@@ -9,8 +9,8 @@ struct bench_shape {
     int64_t layers, dim, heads, ff_dim, length, batch, vocab;
 };
 
-// A to E as the README has them, and `long`: B's model on rows of 512 tokens. NULL, and err_set,
-// for another name.
+// A to E as the README has them, `long`, B's model on rows of 512 tokens, and `far`, E's on 4096.
+// NULL, and err_set, for another name.
 const struct bench_shape *bench_shape_find(const char *name);
 
 // A trainer of `pe` on random strings in `shape`; the caller releases it. A grid is as near to a

@@ -1,0 +1,78 @@
+// How time and memory grow with the length: a row of the table for each length, at dim 256,
+// batch 1.
+//
+// FLOPs are counted as bench_step does; where time keeps their pace, the rate stays. Memory is what
+// the plan of the training step asks for; what is divided by the length should stay, too.
+// Usage: bench_growth [-j FILE] [-t THREADS] [-r ROUNDS] [ENCODING...]
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "../../autograd/base/par.h"
+#include "../../autograd/base/restart.h"
+#include "../../autograd/kernels/blas.h"
+#include "measure.h"
+#include "shapes.h"
+
+enum { ROUNDS = 5, MOST_ROUNDS = 100, LONGEST = 4096, ROUND_MS = 100 };
+
+static struct arguments {
+    const char *json; // a file that a line of JSON a row is appended to, or NULL
+    int threads, rounds;
+} arguments = {NULL, 1, ROUNDS};
+
+static void measure(const char *encoding, int64_t length)
+{
+    static struct trainer trainer;
+    const struct bench_shape shape = {"growth", 4, 256, 8, 1024, length, 1, 256};
+    double ms[MOST_ROUNDS];
+    if (bench_trainer(&trainer, &shape, encoding, "encoder") < 0) {
+        fprintf(stderr, "bench_growth: %s\n", err_last());
+        exit(1);
+    }
+    par_set_threads(arguments.threads);
+    int steps = 1 + (int)(ROUND_MS / bench_steps(&trainer, 2));
+    for (int i = 0; i < arguments.rounds; i++)
+        ms[i] = bench_steps(&trainer, steps);
+    double median = measure_median(ms, arguments.rounds);
+    double rate = bench_flops(&trainer) / (median * 1e6);
+    double bytes = (double)ag_plan_stats(trainer.train.plan).planned;
+    printf("  %-15s %5lld %9.2f ms  %7.1f GFLOP/s  %7.1f MB, %6.2f KB a token\n", encoding,
+           (long long)length, median, rate, bytes * 1e-6, bytes * 1e-3 / (double)length);
+    measure_json(arguments.json,
+                 "{\"bench\": \"growth\", \"encoding\": \"%s\", \"length\": %lld, \"threads\": %d, "
+                 "\"ms\": %.6g, \"gflops\": %.6g, \"plan_bytes\": %.0f}",
+                 encoding, (long long)length, arguments.threads, median, rate, bytes);
+    fflush(stdout);
+    trainer_release(&trainer);
+}
+
+int main(int argc, char **argv)
+{
+    static char *standard[] = {"learned", "t5", "shaw", "rope", "transformer-xl", "urpe", "bias2d"};
+    bool anew = par_mend_waiting();
+    blas_mend(argv);
+    if (anew)
+        restart_program(argv);
+    for (int option; (option = getopt(argc, argv, "j:t:r:")) != -1;) {
+        if (option == 'j')
+            arguments.json = optarg;
+        else if (option == 't')
+            arguments.threads = atoi(optarg);
+        else if (option == 'r')
+            arguments.rounds = atoi(optarg);
+        else
+            return 2;
+    }
+    if (arguments.rounds < 1 || arguments.rounds > MOST_ROUNDS)
+        arguments.rounds = ROUNDS;
+    char **encoding = optind < argc ? argv + optind : standard;
+    int count = optind < argc ? argc - optind : (int)(sizeof standard / sizeof standard[0]);
+    printf("growth: layers 4 dim 256 heads 8 batch 1, %d thread%s (median of %d)\n",
+           arguments.threads, arguments.threads == 1 ? "" : "s", arguments.rounds);
+    for (int i = 0; i < count; i++)
+        for (int64_t length = 256; length <= LONGEST; length *= 2)
+            measure(encoding[i], length);
+    return 0;
+}
