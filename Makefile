@@ -35,13 +35,13 @@ need_libraries = $(if $(shell $(PKG_CONFIG) --exists $(LIBS_PC) cmocka && echo y
     a library is missing: run 'make deps', or see README for what to install ($(LIBS_PC) cmocka)))
 
 # The levels of vector code that the program holds, the best first; it takes the best that the
-# processor has. This machine's own is built in `float` and `double`, which tests and benchmarks are
-# linked with, the others beside them. With a sanitizer there is one.
+# processor has. Each has a folder for float and for double; tests and benchmarks are of the best that
+# this machine has. With a sanitizer there is one. (No compiler may be there yet while this is read.)
 FLAGS_avx512 := -march=x86-64-v4 -mprefer-vector-width=512
 FLAGS_avx2 := -march=x86-64-v3
 FLAGS_base :=
 comma := ,
-X86 := $(filter x86_64%,$(shell $(CC) -dumpmachine))
+X86 := $(filter x86_64,$(shell uname -m))
 has = $(shell grep -q -w -m 1 $1 /proc/cpuinfo && echo yes)
 BEST := $(if $(X86),$(if $(call has,avx512dq),avx512,$(if $(call has,avx2),avx2,base)),base)
 LEVELS ?= $(if $(SAN),$(BEST),$(if $(X86),avx512 avx2 base,base))
@@ -49,7 +49,9 @@ OWN := $(firstword $(filter $(BEST),$(LEVELS)) $(lastword $(LEVELS)))
 LOWEST := $(lastword $(LEVELS))
 LEVEL_FLAGS := $(foreach level,$(LEVELS),-DPOSGRAD_HAS_$(level))
 # precision,level
-folder = $(BUILD)/$1$(if $(filter-out $(OWN),$2),-$2)
+folder = $(BUILD)/$1-$2
+FLOAT := $(call folder,float,$(OWN))
+DOUBLE := $(call folder,double,$(OWN))
 level_flags = $(FLAGS_$1) -DPOSGRAD_LEVEL=$1 $(LEVEL_FLAGS)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
@@ -69,8 +71,8 @@ LIBRARY := $(filter-out src/cli/main.c,$(SOURCES))
 
 SUPPORT := $(wildcard tests/support/*.c)
 TESTS := $(sort $(wildcard tests/*/test_*.c))
-FLOAT_TESTS := $(TESTS:%.c=$(BUILD)/float/%)
-DOUBLE_TESTS := $(TESTS:%.c=$(BUILD)/double/%)
+FLOAT_TESTS := $(TESTS:%.c=$(FLOAT)/%)
+DOUBLE_TESTS := $(TESTS:%.c=$(DOUBLE)/%)
 
 .PHONY: all deps demo test tests bench claims clean help FORCE
 all: posgrad train
@@ -98,6 +100,11 @@ $(foreach level,$(LEVELS),$(foreach real,float double,$(eval $(call objects,$(re
 MAIN := $(call folder,float,$(LOWEST))
 PROGRAMS := $(foreach level,$(LEVELS),$(call folder,double,$(level))/program.o) \
             $(foreach level,$(filter-out $(LOWEST),$(LEVELS)),$(call folder,float,$(level))/program.o)
+# What knows of the levels is made anew when they are others.
+$(BUILD)/levels: FORCE
+	@mkdir -p $(@D)
+	@echo $(LEVELS) | cmp -s - $@ || echo $(LEVELS) >$@
+$(MAIN)/src/cli/main.o $(foreach level,$(LEVELS),$(foreach real,float double,$(call folder,$(real),$(level))/autograd/kernels/level.o)): $(BUILD)/levels
 $(BUILD)/posgrad: $(MAIN)/src/cli/main.o $(PROGRAMS) $(MAIN)/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
@@ -107,9 +114,9 @@ posgrad: $(BUILD)/posgrad FORCE
 train: posgrad
 	@ln -sf posgrad $@
 
-$(FLOAT_TESTS): $(BUILD)/float/%: $(BUILD)/float/%.o $(SUPPORT:%.c=$(BUILD)/float/%.o) $(BUILD)/float/libposgrad.a
+$(FLOAT_TESTS): $(FLOAT)/%: $(FLOAT)/%.o $(SUPPORT:%.c=$(FLOAT)/%.o) $(FLOAT)/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
-$(DOUBLE_TESTS): $(BUILD)/double/%: $(BUILD)/double/%.o $(SUPPORT:%.c=$(BUILD)/double/%.o) $(BUILD)/double/libposgrad.a
+$(DOUBLE_TESTS): $(DOUBLE)/%: $(DOUBLE)/%.o $(SUPPORT:%.c=$(DOUBLE)/%.o) $(DOUBLE)/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
 
 # Kernels are tested at every level that this machine has.
@@ -124,24 +131,24 @@ $(LEVEL_TESTS:%.c=$(BUILD)/float-$1/%): $(BUILD)/float-$1/%: $(BUILD)/float-$1/%
 endef
 $(foreach level,$(OTHER_LEVELS),$(eval $(call level_tests,$(level))))
 
-tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(BUILD)/float/tests/bench/bench_step $(BUILD)/float/tests/bench/bench_encodings
+tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(FLOAT)/tests/bench/bench_step $(FLOAT)/tests/bench/bench_encodings
 
 # Programs that measure: in float, as they are about speed.
-BENCHES := $(patsubst %.c,$(BUILD)/float/%,$(sort $(wildcard tests/bench/bench_*.c)))
-BENCH_PARTS := $(BUILD)/float/tests/bench/measure.o $(BUILD)/float/tests/bench/shapes.o
-$(BENCHES): $(BUILD)/float/%: $(BUILD)/float/%.o $(BENCH_PARTS) $(BUILD)/float/libposgrad.a
+BENCHES := $(patsubst %.c,$(FLOAT)/%,$(sort $(wildcard tests/bench/bench_*.c)))
+BENCH_PARTS := $(FLOAT)/tests/bench/measure.o $(FLOAT)/tests/bench/shapes.o
+$(BENCHES): $(FLOAT)/%: $(FLOAT)/%.o $(BENCH_PARTS) $(FLOAT)/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 
 # The table of the probe: what each encoding can tell apart, trained, beside theory.
-CLAIMS := $(BUILD)/float/tests/encodings/claims
-$(CLAIMS): $(BUILD)/float/tests/encodings/claims.o $(BUILD)/float/tests/support/theorem.o $(BUILD)/float/libposgrad.a
+CLAIMS := $(FLOAT)/tests/encodings/claims
+$(CLAIMS): $(FLOAT)/tests/encodings/claims.o $(FLOAT)/tests/support/theorem.o $(FLOAT)/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS)
 claims: $(CLAIMS)
 	@$(CLAIMS)
 
 # Tables to the terminal, and the same as JSON lines. RIVALS=1 asks PyTorch for the same steps
 # (PYTHON is a Python that has it).
-BENCH := $(BUILD)/float/tests/bench
+BENCH := $(FLOAT)/tests/bench
 BENCH_JSON := $(BUILD)/bench.jsonl
 PYTHON ?= python3
 bench: all $(BENCHES)
@@ -158,7 +165,7 @@ bench: all $(BENCHES)
 	    --encodings t5$(comma)shaw$(comma)transformer-xl$(comma)deberta$(comma)rope$(comma)urpe --json $(BUILD)/rivals-encodings.json)
 
 test: all tests
-	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
+	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
 
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500

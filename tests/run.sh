@@ -7,6 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
+export OWN=${OWN:-base}    # level of vector code that the programs were built for
 LIMIT=${TEST_SECONDS:-300} # of one program
 case $BUILD in /*) bin=$BUILD ;; *) bin=$PWD/$BUILD ;; esac
 export POSGRAD=$bin/posgrad
@@ -69,7 +70,7 @@ run_script() {
 for source in tests/*/test_*.c; do
     [ -e "$source" ] || continue
     for precision in float double; do
-        run_program "$bin/$precision/${source%.c}" "$precision ${source%.c}"
+        run_program "$bin/$precision-$OWN/${source%.c}" "$precision ${source%.c}"
     done
     # Kernels, with the vector code of lesser processors.
     for level in ${LEVELS-}; do

@@ -59,7 +59,7 @@ def measure(arguments, shape, encoding, threads):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--bench", default="build/float/tests/bench/bench_step")
+    parser.add_argument("--bench", default="build/float-avx512/tests/bench/bench_step")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--shapes", default="ABCDE")
     parser.add_argument("--encodings", default="learned")

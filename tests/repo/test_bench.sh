@@ -1,7 +1,7 @@
 # The benchmarks work: once, at a small size. How fast they are is nobody's business here.
 set -uo pipefail
 BUILD=${BUILD:-build}
-bench=$BUILD/float/tests/bench
+bench=$BUILD/float-${OWN:-base}/tests/bench
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 bad=0

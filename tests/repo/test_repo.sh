@@ -86,7 +86,7 @@ rows() { sed -n -E 's/^[A-Z]+\(([a-z0-9_]+)\)$/\1/p' "$1"; }
 # in_step LIST PREFIX TYPE FILE-PATTERN OTHERS: rows are sorted where the head of the list says so;
 # each row has a file ('' where files hold several) that defines PREFIX_row; every PREFIX_* object
 # of the library is a row, but for the OTHERS.
-library=$BUILD/float/libposgrad.a
+library=$BUILD/float-${OWN:-base}/libposgrad.a
 in_step() {
     local list=$1 prefix=$2 pattern=$3 others=$4 row file symbol symbols
     {
