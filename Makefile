@@ -80,7 +80,7 @@ all: posgrad train
 # Where `deps` is asked for, nothing is compiled before it is done.
 DEPS := $(filter deps,$(MAKECMDGOALS))
 
-# objects,precision,level: how one build is compiled, its library, and itself as a single object whose
+# precision,level: how one build is compiled, its library, and itself as a single object whose
 # only visible name is its entry.
 define objects
 $(call folder,$1,$2)/%.o: %.c | $(DEPS)

@@ -357,7 +357,8 @@ static int reserve(struct ag_plan *plan, struct ag_tensor **list, const struct n
     plan->run.scratch_stride = stride;
     // Products may read a little behind the last tensor.
     plan->memory = aligned_zeroed(plan->stats.planned + PRODUCT_BEHIND * sizeof(real), 1);
-    plan->run.scratch = aligned_zeroed((size_t)par_threads(), stride);
+    plan->run.scratch =
+        aligned_zeroed((size_t)par_threads() * stride + PRODUCT_BEHIND * sizeof(real), 1);
     plan->run.shared = aligned_zeroed(shared, 1);
     if (!plan->memory || !plan->run.scratch || !plan->run.shared)
         return ERR_MEMORY;

@@ -1,11 +1,20 @@
-// Matrix products by OpenBLAS.
+// Matrix products by OpenBLAS; small ones by our own tiles, which have nothing to set up.
 #include "gemm.h"
 
 #include <cblas.h>
 
+#include "product.h"
+
+// Up to so many multiplications a product is small.
+enum { SMALL = 1 << 18 };
+
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
           const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc)
 {
+    if (m * n * k <= SMALL && (beta == 0 || beta == 1)) {
+        product_any(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta != 0, c, ldc);
+        return;
+    }
     enum CBLAS_TRANSPOSE ta = transpose_a ? CblasTrans : CblasNoTrans;
     enum CBLAS_TRANSPOSE tb = transpose_b ? CblasTrans : CblasNoTrans;
 #ifdef POSGRAD_DOUBLE

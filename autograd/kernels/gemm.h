@@ -12,7 +12,7 @@
 
 // c [m, n] = alpha * op(a) [m, k] * op(b) [k, n] + beta * c, row-major, op transposes where asked.
 // lda, ldb and ldc are the distances between stored rows. With beta 0, c may hold anything, NaN
-// too.
+// too. As product.h has it, b may be read a little behind its end.
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
           const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
 

@@ -27,6 +27,18 @@ enum {
 
 typedef real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
+// Makes the compiler round `x` here, so that a tile of another size, or a ragged one, has the same
+// bits: it would fuse what follows into a multiply-add in some and not in others.
+#if defined __AVX512F__
+#define ROUNDED(x) __asm__("" : "+v"(x))
+#elif defined __x86_64__
+#define ROUNDED(x) __asm__("" : "+x"(x))
+#elif defined __aarch64__
+#define ROUNDED(x) __asm__("" : "+w"(x))
+#else
+#define ROUNDED(x) ((void)0)
+#endif
+
 // One tile and where it goes.
 struct tile {
     int64_t k;
@@ -85,6 +97,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const struct til
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             vector x = t->alpha * sum[r][v];
+            ROUNDED(x);
             if (t->bias)
                 x += *(const vector *)(t->bias + v * LANES);
             if (t->add)
@@ -225,6 +238,35 @@ void product_rows(bool transpose, int64_t m, int64_t n, int64_t k, real alpha, c
                         .c = c,
                         .c_row = c_row};
     product(&p);
+}
+
+void product_any(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
+                 const real *a, int64_t a_row, const real *b, int64_t b_row, bool add, real *c,
+                 int64_t c_row)
+{
+    real packed[RUN * PANEL];
+    if (!transpose_b) {
+        product_rows(transpose_a, m, n, k, alpha, a, a_row, b, b_row, add, c, c_row);
+        return;
+    }
+    for (int64_t first = 0; first < k; first += RUN) {
+        for (int64_t j = 0; j < n; j += PANEL) {
+            int64_t columns = smaller(PANEL, n - j), run = smaller(RUN, k - first);
+            product_pack(packed, true, run, columns, b + j * b_row + first, b_row, 0, 1);
+            product(&(struct product){.m = m,
+                                      .n = columns,
+                                      .k = run,
+                                      .a = a + first * (transpose_a ? a_row : 1),
+                                      .a_row = transpose_a ? 1 : a_row,
+                                      .a_column = transpose_a ? a_row : 1,
+                                      .b = packed,
+                                      .alpha = alpha,
+                                      .add = add || first > 0 ? c + j : NULL,
+                                      .add_row = c_row,
+                                      .c = c + j,
+                                      .c_row = c_row});
+        }
+    }
 }
 
 int64_t product_panel(void)

@@ -54,4 +54,10 @@ void product_part(const struct product *p, int64_t begin, int64_t end);
 void product_rows(bool transpose, int64_t m, int64_t n, int64_t k, real alpha, const real *a,
                   int64_t a_row, const real *b, int64_t b_row, bool add, real *c, int64_t c_row);
 
+// The same with op(b): [n, k] as it is stored, where `transpose_b`. It is packed a part at a time,
+// on the stack.
+void product_any(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
+                 const real *a, int64_t a_row, const real *b, int64_t b_row, bool add, real *c,
+                 int64_t c_row);
+
 #endif

@@ -239,13 +239,24 @@ void attention_weights_again(const struct attention_work *w, const struct attent
     }
 }
 
-static real dot_product(const real *restrict a, const real *restrict g, int64_t count)
+// The weights of softmax sum to 1 but for rounding, and the rounding of 1 / sum is common to a row:
+// dividing by their sum takes it away, where g_ij is nearly the same for all j and little is left
+// of g_ij - dot.
+static real mean_of(enum ag_normaliser normaliser, real dot, real sum)
 {
-    real dot = 0;
-#pragma omp simd reduction(+ : dot)
-    for (int64_t j = 0; j < count; j++)
+    return normaliser == AG_SOFTMAX && sum > 0 ? dot / sum : dot;
+}
+
+static real dot_product(enum ag_normaliser normaliser, const real *restrict a,
+                        const real *restrict g, int64_t count)
+{
+    real dot = 0, sum = 0;
+#pragma omp simd reduction(+ : dot, sum)
+    for (int64_t j = 0; j < count; j++) {
         dot += a[j] * g[j];
-    return dot;
+        sum += a[j];
+    }
+    return mean_of(normaliser, dot, sum);
 }
 
 // One row: dL/dweights in, dL/dscores out. `dot` is the sum of A_ij dL/dA_ij.
@@ -274,7 +285,7 @@ void attention_normaliser_backward(const struct attention_work *w, const struct 
     for (int64_t i = 0; i < b->rows; i++) {
         real *a = s->scores + i * b->stride, *g = s->grad + i * b->stride;
         normaliser_backward(w->p->normaliser, b->columns, a, g, kept[2 * i + 1],
-                            dot_product(a, g, b->columns));
+                            dot_product(w->p->normaliser, a, g, b->columns));
     }
 }
 
@@ -286,13 +297,14 @@ static real weights_and_dot(enum ag_normaliser normaliser, int64_t columns, real
         apply_kept(normaliser, a, columns, kept);
         return 0;
     }
-    real dot = 0;
-#pragma omp simd reduction(+ : dot)
+    real dot = 0, sum = 0;
+#pragma omp simd reduction(+ : dot, sum)
     for (int64_t j = 0; j < columns; j++) {
         a[j] = vector_exp_below1(a[j] - kept[0]) * kept[1];
         dot += a[j] * g[j];
+        sum += a[j];
     }
-    return dot;
+    return mean_of(normaliser, dot, sum);
 }
 
 void attention_weights_and_backward(const struct attention_work *w, const struct attention_block *b,

@@ -17,7 +17,7 @@
 #include "../ag_ops.h"
 #include "../base/err.h"
 #include "../base/par.h"
-#include "../kernels/gemm.h"
+#include "../kernels/product.h"
 #include "op.h"
 
 enum { TURNED_QUERY, TURNED_KEY, QUERY, KEY, VALUE, KEY_MASK, INPUTS };
@@ -114,7 +114,7 @@ static void load_keys(const struct head *h, int64_t first, int64_t n)
 static void add_to_state(const struct head *h, int64_t n)
 {
     int64_t d = h->p->head_dim;
-    gemm(true, false, d, d, n, 1, h->keys, d, h->values, d, 1, h->state, d);
+    product_any(true, false, d, d, n, 1, h->keys, d, h->values, d, 1, h->state, d);
 }
 
 static void add_scaled(int64_t n, real scale, const real *restrict x, real *restrict y)
@@ -163,7 +163,7 @@ static int64_t sum_all_keys(const struct head *h)
 static void causal_product(const struct head *h, int64_t n, const real *a, int64_t lda,
                            const real *b, int64_t ldb)
 {
-    gemm(false, true, n, n, h->p->head_dim, 1, a, lda, b, ldb, 0, h->product, n);
+    product_any(false, true, n, n, h->p->head_dim, 1, a, lda, b, ldb, 0, h->product, n);
     for (int64_t i = 0; i < n; i++)
         memset(h->product + i * n + i + 1, 0, (size_t)(n - i - 1) * sizeof *h->product);
 }
@@ -174,11 +174,11 @@ static void forward_block(const struct head *h, int64_t first, int64_t *seen)
     int64_t d = p->head_dim, c = p->width, n = rows_of(first, p->length);
     const real *turned = query_row(h, TURNED_QUERY, first);
     real *out = h->node->data + h->at_query + first * c;
-    gemm(false, false, n, d, d, 1, turned, c, h->state, d, 0, out, c);
+    product_any(false, false, n, d, d, 1, turned, c, h->state, d, 0, out, c);
     if (p->causal) {
         load_keys(h, first, n);
         causal_product(h, n, turned, c, h->keys, d);
-        gemm(false, false, n, d, n, 1, h->product, n, h->values, d, 1, out, c);
+        product_any(false, false, n, d, n, 1, h->product, n, h->values, d, 1, out, c);
         add_to_state(h, n);
     }
     for (int64_t i = first; i < first + n; i++, out += c) {
@@ -213,7 +213,7 @@ static void forward(const struct ag_run *run, struct ag_tensor *node)
 {
     const struct param *p = node->param;
     struct job job = {run, node};
-    par_run_in_region(p->batch * p->heads, forward_piece, &job);
+    par_run(p->batch * p->heads, forward_piece, &job);
 }
 
 // --- backward
@@ -258,11 +258,11 @@ static void query_gradients(const struct head *h, int64_t first)
     const struct param *p = h->p;
     int64_t d = p->head_dim, n = rows_of(first, p->length);
     load_rows(h, first, n);
-    gemm(false, true, n, d, d, 1, h->rows, d, h->state, d, 0, h->result, d);
+    product_any(false, true, n, d, d, 1, h->rows, d, h->state, d, 0, h->result, d);
     if (p->causal) {
         load_keys(h, first, n);
         causal_product(h, n, h->rows, d, h->values, d);
-        gemm(false, false, n, d, n, 1, h->product, n, h->keys, d, 1, h->result, d);
+        product_any(false, false, n, d, n, 1, h->product, n, h->keys, d, 1, h->result, d);
         add_to_state(h, n);
     }
     if (h->node->input[TURNED_QUERY]->grad)
@@ -280,8 +280,8 @@ static void query_gradients(const struct head *h, int64_t first)
 static void add_to_gradient(const struct head *h, int64_t first, int64_t n)
 {
     int64_t d = h->p->head_dim;
-    gemm(true, false, d, d, n, 1, query_row(h, TURNED_QUERY, first), h->p->width, h->rows, d, 1,
-         h->state, d);
+    product_any(true, false, d, d, n, 1, query_row(h, TURNED_QUERY, first), h->p->width, h->rows, d,
+                1, h->state, d);
 }
 
 static void sum_all_queries(const struct head *h)
@@ -303,9 +303,9 @@ static void key_result(const struct head *h, int64_t n, const real *rows, bool t
                        const real *own, int64_t ld_own)
 {
     int64_t d = h->p->head_dim;
-    gemm(false, transpose, n, d, d, 1, rows, d, h->state, d, 0, h->result, d);
+    product_any(false, transpose, n, d, d, 1, rows, d, h->state, d, 0, h->result, d);
     if (h->p->causal)
-        gemm(true, false, n, d, n, 1, h->product, n, own, ld_own, 1, h->result, d);
+        product_any(true, false, n, d, n, 1, h->product, n, own, ld_own, 1, h->result, d);
 }
 
 // dg'_j = dM v_j, dv_j = dM^T g'_j, dg_j = dz, with the sums over the queries that see the key.
@@ -363,7 +363,7 @@ static void backward(const struct ag_run *run, struct ag_tensor *node)
 {
     const struct param *p = node->param;
     struct job job = {run, node};
-    par_run_in_region(p->batch * p->heads, backward_piece, &job);
+    par_run(p->batch * p->heads, backward_piece, &job);
 }
 
 // Variants: causal or not, a mask or none; 4 and 5 have two blocks; from 6 on nothing is turned,

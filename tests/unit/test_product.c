@@ -137,6 +137,30 @@ static void test_rows_need_no_packing(void **state)
     }
 }
 
+// Whatever is transposed, with more than one run of k.
+static void test_any_layout(void **state)
+{
+    (void)state;
+    static const int64_t n[] = {1, 7, 16, 64, 65, 130}, k[] = {1, 33, 128, 300};
+    for (size_t x = 0; x < sizeof n / sizeof n[0]; x++) {
+        for (size_t y = 0; y < sizeof k / sizeof k[0]; y++) {
+            for (int how = 0; how < 8; how++) {
+                struct layout l = {how & 1, how & 2, false, how & 4, true, 0.5};
+                make_case(13, n[x], k[y], &l);
+                if (l.add)
+                    memcpy(f->c, f->add, sizeof f->c);
+                for (int64_t i = 0; i < 13; i++)
+                    for (int64_t j = n[x]; j < f->p.c_row; j++)
+                        f->c[i * f->p.c_row + j] = (real)NAN;
+                product_any(l.a_transposed, l.b_transposed, 13, n[x], k[y], (real)l.alpha, f->a,
+                            (l.a_transposed ? 13 : k[y]) + GUARD, f->b,
+                            l.b_transposed ? k[y] : n[x], l.add, f->c, f->p.c_row);
+                compare(&l);
+            }
+        }
+    }
+}
+
 static void test_adds_to_itself(void **state)
 {
     (void)state;
@@ -216,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_the_triple_loop),
         cmocka_unit_test(test_rows_need_no_packing),
+        cmocka_unit_test(test_any_layout),
         cmocka_unit_test(test_adds_to_itself),
         cmocka_unit_test(test_cuts_do_not_matter),
         cmocka_unit_test(test_packing),
