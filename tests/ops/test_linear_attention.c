@@ -217,7 +217,7 @@ static void test_no_query_sees_the_future(void **state)
     memcpy(before, f.output->data, sizeof before);
     f.a.key->data[70 * 8] += 1;
     f.a.turned_key->data[70 * 8 + 5] += 1;
-    f.a.value->data[70 * 8] = NAN;
+    f.a.value->data[70 * 8] = (real)NAN;
     ag_forward(f.plan);
     check_same_bytes(f.output->data, before, 64 * 8 * sizeof(real));
     assert_true(memcmp(f.output->data + 70 * 8, before + 70 * 8, 8 * sizeof(real)) != 0);

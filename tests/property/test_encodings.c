@@ -500,7 +500,8 @@ static bool keeps_norms(const struct encoding_case *what)
         int64_t first = (row - k * m.length * heads) * d;
         double before = 0, after = 0;
         for (int64_t c = 0; c < d; c++) {
-            double x = sin((double)(1 + (first + c) * (k + 1))), y = turned[k]->data[first + c];
+            double x = sin((double)(1 + (first + c) * (k + 1))),
+                   y = (double)turned[k]->data[first + c];
             before += (double)(real)x * (double)(real)x;
             after += y * y;
         }

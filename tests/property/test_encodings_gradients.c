@@ -103,8 +103,11 @@ static bool is_right(const struct encoding_case *what, int64_t height, int64_t w
 
 static bool at_all_lengths(const struct encoding_case *what)
 {
-    return is_right(what, 1, 1, 1, 2) & is_right(what, 1, 2, 1, 3) & is_right(what, 1, 7, 2, 8) &
-           is_right(what, 3, 4, 0, 6);
+    bool good = is_right(what, 1, 1, 1, 2);
+    good &= is_right(what, 1, 2, 1, 3);
+    good &= is_right(what, 1, 7, 2, 8);
+    good &= is_right(what, 3, 4, 0, 6);
+    return good;
 }
 
 static void gradients_of_every_encoding(void **state)
