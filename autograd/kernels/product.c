@@ -1,17 +1,23 @@
 // Matrix products: the tile, the loops around it, and the packing into panels.
 //
 // Vectors are the compiler's (a vector of the widest registers that the build knows), so one source
-// serves every instruction set. The run of k is cut so that a panel's part stays in the first-level
-// cache while all rows go by it.
+// serves every instruction set; only the multiply-add is named. The run of k is cut so that a
+// panel's part stays in the first-level cache while all rows go by it.
 #include "product.h"
 
 #include <string.h>
+
+#if defined __AVX512F__ || defined __FMA__
+#include <immintrin.h>
+#elif defined __aarch64__
+#include <arm_neon.h>
+#endif
 
 #include "transpose.h"
 
 #if defined __AVX512F__
 enum { VECTOR_BYTES = 64, VECTORS = 4 }; // 24 sums of 32 registers
-#elif defined __AVX__
+#elif defined __FMA__
 enum { VECTOR_BYTES = 32, VECTORS = 2 }; // 12 sums of 16
 #elif defined __aarch64__
 enum { VECTOR_BYTES = 16, VECTORS = 4 };
@@ -27,16 +33,22 @@ enum {
 
 typedef real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
-// Makes the compiler round `x` here, so that a tile of another size, or a ragged one, has the same
-// bits: it would fuse what follows into a multiply-add in some and not in others.
-#if defined __AVX512F__
-#define ROUNDED(x) __asm__("" : "+v"(x))
-#elif defined __x86_64__
-#define ROUNDED(x) __asm__("" : "+x"(x))
+// sum + x row in each lane, rounded once where the build has such an instruction. Left to itself
+// the compiler fuses in some tiles and not in others, and bits would depend on where rows are cut.
+#if defined __AVX512F__ && defined POSGRAD_DOUBLE
+#define MULTIPLY_ADD(sum, x, row) _mm512_fmadd_pd(_mm512_set1_pd(x), row, sum)
+#elif defined __AVX512F__
+#define MULTIPLY_ADD(sum, x, row) _mm512_fmadd_ps(_mm512_set1_ps(x), row, sum)
+#elif defined __FMA__ && defined POSGRAD_DOUBLE
+#define MULTIPLY_ADD(sum, x, row) _mm256_fmadd_pd(_mm256_set1_pd(x), row, sum)
+#elif defined __FMA__
+#define MULTIPLY_ADD(sum, x, row) _mm256_fmadd_ps(_mm256_set1_ps(x), row, sum)
+#elif defined __aarch64__ && defined POSGRAD_DOUBLE
+#define MULTIPLY_ADD(sum, x, row) vfmaq_n_f64(sum, row, x)
 #elif defined __aarch64__
-#define ROUNDED(x) __asm__("" : "+w"(x))
+#define MULTIPLY_ADD(sum, x, row) vfmaq_n_f32(sum, row, x)
 #else
-#define ROUNDED(x) ((void)0)
+#define MULTIPLY_ADD(sum, x, row) ((sum) + (x) * (row))
 #endif
 
 // One tile and where it goes.
@@ -87,7 +99,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const struct til
             real x = a[r * a_row];
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++)
-                sum[r][v] += x * row[v];
+                sum[r][v] = (vector)MULTIPLY_ADD(sum[r][v], x, row[v]);
         }
         a += a_column;
         b += t->b_row;
@@ -97,7 +109,6 @@ static inline __attribute__((always_inline)) void multiply_tile(const struct til
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
             vector x = t->alpha * sum[r][v];
-            ROUNDED(x);
             if (t->bias)
                 x += *(const vector *)(t->bias + v * LANES);
             if (t->add)
