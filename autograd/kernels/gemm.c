@@ -5,13 +5,13 @@
 
 #include "product.h"
 
-// Up to so many multiplications a product is small.
-enum { SMALL = 1 << 18 };
+// Up to so many multiplications a product is small; fewer where the right operand must be packed.
+enum { SMALL = 1 << 18, SMALL_PACKED = 1 << 12 };
 
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
           const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc)
 {
-    if (m * n * k <= SMALL && (beta == 0 || beta == 1)) {
+    if (m * n * k <= (transpose_b ? SMALL_PACKED : SMALL) && (beta == 0 || beta == 1)) {
         product_any(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta != 0, c, ldc);
         return;
     }

@@ -61,7 +61,8 @@ static int64_t widest_window(const struct attention_param *p, struct ag_tensor *
     for (int k = BY_QUERY; k <= BY_VALUE; k++) {
         int64_t reach = padded((k == BY_KEY ? ATTENTION_BLOCK : p->keys) + p->strip[k] - 1);
         int64_t rows = input[FIRST_TABLE + 2 * k + 1] || p->rows[k] < reach ? p->rows[k] : reach;
-        widest = rows * p->strip[k] > widest ? rows * p->strip[k] : widest;
+        int64_t count = attention_whole(rows) * p->strip[k];
+        widest = count > widest ? count : widest;
     }
     return widest;
 }

@@ -17,11 +17,12 @@ void attention_add_products(const struct attention_work *w, const struct attenti
     for (int64_t from = 0; from < b->rows; from += p->strip[table]) {
         struct attention_block strip = attention_strip_of(p, b, table, from);
         struct attention_lookup l = attention_lookup_of(w, &strip, table, 0, strip.columns);
-        product_rows(false, strip.rows, l.count, p->head_dim, alpha, at + from * p->width, p->width,
-                     l.turned + l.low, attention_stride(p->rows[table]), false, s->window, l.count);
+        int64_t width = attention_whole(l.count);
+        product_rows(false, strip.rows, width, p->head_dim, alpha, at + from * p->width, p->width,
+                     l.turned + l.low, attention_stride(p->rows[table]), false, s->window, width);
         for (int64_t i = 0; i < strip.rows; i++)
             attention_gather(p, &l, strip.first + i, 0, attention_end(p, strip.first + i),
-                             s->window + i * l.count, to + (from + i) * b->stride);
+                             s->window + i * width, to + (from + i) * b->stride);
     }
 }
 

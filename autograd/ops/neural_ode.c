@@ -11,7 +11,7 @@
 
 #include "../ag_ops.h"
 #include "../base/par.h"
-#include "../kernels/product.h"
+#include "../kernels/gemm.h"
 #include "op.h"
 
 enum { START, UP_WEIGHT, UP_BIAS, DOWN_WEIGHT, DOWN_BIAS, INPUTS };
@@ -85,7 +85,7 @@ static void affine(const struct walk *w, int weight_input, const real *x, double
         y[k] = bias[k] + (real)t * weight[k * (c + 1) + c];
     for (int64_t r = 1; r < w->rows; r++)
         memcpy(y + r * c, y, (size_t)c * sizeof *y);
-    product_any(false, true, w->rows, c, c, 1, x, c, weight, c + 1, 1, y, c);
+    gemm(false, true, w->rows, c, c, 1, x, c, weight, c + 1, 1, y, c);
 }
 
 static double step_of(const struct param *p)
@@ -145,7 +145,7 @@ static void forward_piece(void *context, int64_t piece, int thread)
 static void forward(const struct ag_run *run, struct ag_tensor *node)
 {
     struct job job = {run, node};
-    par_run(piece_count(node->param), forward_piece, &job);
+    par_run_in_region(piece_count(node->param), forward_piece, &job);
 }
 
 // The state's gradient from after a substep to before it.
@@ -162,12 +162,12 @@ static void retreat(const struct walk *w, int64_t substep)
         real ahead = (real)(j < STAGES - 1 ? step * stage_node[j + 1] : 0);
         for (int64_t i = 0; i < w->size; i++)
             d_slope[i] = count * grad[i] + (j < STAGES - 1 ? ahead * d_point[i] : 0);
-        product_any(false, false, w->rows, c, c, 1, d_slope, c, w->node->input[DOWN_WEIGHT]->data,
-                    c + 1, 0, d_hidden, c);
+        gemm(false, false, w->rows, c, c, 1, d_slope, c, w->node->input[DOWN_WEIGHT]->data, c + 1,
+             0, d_hidden, c);
         for (int64_t i = 0; i < w->size; i++)
             d_hidden[i] = w->hidden[at + i] > 0 ? d_hidden[i] : 0;
-        product_any(false, false, w->rows, c, c, 1, d_hidden, c, w->node->input[UP_WEIGHT]->data,
-                    c + 1, 0, d_point, c);
+        gemm(false, false, w->rows, c, c, 1, d_hidden, c, w->node->input[UP_WEIGHT]->data, c + 1, 0,
+             d_point, c);
         for (int64_t i = 0; i < w->size; i++)
             sum[i] += d_point[i];
     }
@@ -188,7 +188,7 @@ static void add_map(const struct walk *w, int64_t position, const real *in, cons
     const struct param *p = w->node->param;
     int64_t c = w->width, stages = p->substeps * STAGES;
     real *bias = weight + c * (c + 1);
-    product_any(true, false, c, c, stages * w->rows, 1, d_out, c, in, c, 1, weight, c + 1);
+    gemm(true, false, c, c, stages * w->rows, 1, d_out, c, in, c, 1, weight, c + 1);
     for (int64_t i = 0; i < stages * w->rows; i++) {
         int64_t stage = i / w->rows;
         real t = (real)time_of(p, position, stage / STAGES, stage % STAGES);
@@ -262,7 +262,7 @@ static void sum_piece(void *context, int64_t piece, int thread)
 static void backward(const struct ag_run *run, struct ag_tensor *node)
 {
     struct job job = {run, node};
-    par_run(piece_count(node->param), backward_piece, &job);
+    par_run_in_region(piece_count(node->param), backward_piece, &job);
     par_run(INPUTS - UP_WEIGHT, sum_piece, node);
 }
 

@@ -8,7 +8,7 @@
 
 #include "../ag_ops.h"
 #include "../base/par.h"
-#include "../kernels/product.h"
+#include "../kernels/gemm.h"
 #include "../kernels/vector.h"
 #include "op.h"
 
@@ -70,8 +70,8 @@ static void forward_piece(void *context, int64_t piece, int thread)
         for (int64_t r = 0; r < tile.rows; r++)
             memcpy(y + r * stride, x + r * stride, (size_t)c * sizeof *y);
         if (t > 0)
-            product_any(false, true, tile.rows, c, c, 1, y - c, stride, node->input[WEIGHT]->data,
-                        c, 1, y, stride);
+            gemm(false, true, tile.rows, c, c, 1, y - c, stride, node->input[WEIGHT]->data, c, 1, y,
+                 stride);
         else if (node->input[START])
             add_start(node, tile, y);
         for (int64_t r = 0; p->tanh && r < tile.rows; r++) {
@@ -85,7 +85,7 @@ static void forward_piece(void *context, int64_t piece, int thread)
 static void forward(const struct ag_run *run, struct ag_tensor *node)
 {
     (void)run;
-    par_run(tiles(node->param), forward_piece, node);
+    par_run_in_region(tiles(node->param), forward_piece, node);
 }
 
 // d [B, T, C], the gradients before f: d_t = f'(h_t) (dh_t + U^T d_{t+1}).
@@ -103,8 +103,8 @@ static void time_piece(void *context, int64_t piece, int thread)
         for (int64_t r = 0; r < tile.rows; r++)
             memcpy(d + r * stride, grad + r * stride, (size_t)c * sizeof *d);
         if (t < p->length - 1)
-            product_any(false, false, tile.rows, c, c, 1, d + c, stride, node->input[WEIGHT]->data,
-                        c, 1, d, stride);
+            gemm(false, false, tile.rows, c, c, 1, d + c, stride, node->input[WEIGHT]->data, c, 1,
+                 d, stride);
         for (int64_t r = 0; p->tanh && r < tile.rows; r++) {
 #pragma omp simd
             for (int64_t k = 0; k < c; k++)
@@ -134,7 +134,7 @@ static void weight_piece(void *context, int64_t piece, int thread)
         const real *d = (const real *)node->partial + b * p->length * c + first;
         const real *y = node->data + b * p->length * c;
         if (p->length > 1)
-            product_any(true, false, rows, c, p->length - 1, 1, d + c, c, y, c, 1, to, c);
+            gemm(true, false, rows, c, p->length - 1, 1, d + c, c, y, c, 1, to, c);
         for (int64_t i = 0; start && i < rows; i++) {
 #pragma omp simd
             for (int64_t k = 0; k < c; k++)
@@ -166,9 +166,9 @@ static void backward(const struct ag_run *run, struct ag_tensor *node)
 {
     (void)run;
     const struct param *p = node->param;
-    par_run(tiles(p), time_piece, node);
+    par_run_in_region(tiles(p), time_piece, node);
     if (node->input[WEIGHT]->grad)
-        par_run((p->width + STRIP - 1) / STRIP, weight_piece, node);
+        par_run_in_region((p->width + STRIP - 1) / STRIP, weight_piece, node);
     if (node->input[START] && node->input[START]->grad)
         start_grad(node);
 }
