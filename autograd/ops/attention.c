@@ -48,18 +48,14 @@ struct attention_block attention_strip_of(const struct attention_param *p,
     return strip;
 }
 
-static int64_t padded(int64_t count)
-{
-    return (count + 15) / 16 * 16;
-}
-
 // Numbers of the largest window: the rows that a strip can reach at most are all of them, or,
 // without an index, its run of offsets.
 static int64_t widest_window(const struct attention_param *p, struct ag_tensor *const *input)
 {
     int64_t widest = 0;
     for (int k = BY_QUERY; k <= BY_VALUE; k++) {
-        int64_t reach = padded((k == BY_KEY ? ATTENTION_BLOCK : p->keys) + p->strip[k] - 1);
+        int64_t reach =
+            attention_whole((k == BY_KEY ? ATTENTION_BLOCK : p->keys) + p->strip[k] - 1);
         int64_t rows = input[FIRST_TABLE + 2 * k + 1] || p->rows[k] < reach ? p->rows[k] : reach;
         int64_t count = attention_whole(rows) * p->strip[k];
         widest = count > widest ? count : widest;
@@ -81,8 +77,9 @@ static int64_t longest_column(const struct attention_param *p)
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input)
 {
     int64_t count = 2 * ATTENTION_BLOCK * attention_stride(p->keys) +
-                    padded(widest_window(p, input)) + padded(longest_column(p)) + padded(p->keys) +
-                    2 * padded(product_packed(p->head_dim, p->keys)) +
+                    attention_whole(widest_window(p, input)) + attention_whole(longest_column(p)) +
+                    attention_whole(p->keys) +
+                    2 * attention_whole(product_packed(p->head_dim, p->keys)) +
                     ATTENTION_BLOCK * ATTENTION_BLOCK;
     return (size_t)count * sizeof(real);
 }
@@ -93,11 +90,11 @@ struct attention_scratch attention_scratch_of(const struct attention_work *w, in
     struct attention_scratch s = {.scores = ag_scratch(w->run, thread)};
     s.grad = s.scores + ATTENTION_BLOCK * attention_stride(p->keys);
     s.window = s.grad + ATTENTION_BLOCK * attention_stride(p->keys);
-    s.column = s.window + padded(widest_window(p, w->node->input));
-    s.row = s.column + padded(longest_column(p));
-    s.keys = s.row + padded(p->keys);
-    s.values = s.keys + padded(product_packed(p->head_dim, p->keys));
-    s.turned = s.values + padded(product_packed(p->head_dim, p->keys));
+    s.column = s.window + attention_whole(widest_window(p, w->node->input));
+    s.row = s.column + attention_whole(longest_column(p));
+    s.keys = s.row + attention_whole(p->keys);
+    s.values = s.keys + attention_whole(product_packed(p->head_dim, p->keys));
+    s.turned = s.values + attention_whole(product_packed(p->head_dim, p->keys));
     return s;
 }
 
@@ -282,7 +279,7 @@ static bool fits(struct ag_graph *graph, const struct ag_attention *a)
 
 static bool settings_fit(struct ag_graph *graph, const struct attention_param *p)
 {
-    // BLAS counts in int, and offsets are counted so, too.
+    // Rows and offsets are counted in 32 bits.
     if (p->length + p->keys > INT32_MAX || p->width > INT32_MAX)
         ag_fail(graph, "attention: %lld queries, %lld keys and width %lld are too many",
                 (long long)p->length, (long long)p->keys, (long long)p->width);

@@ -216,11 +216,11 @@ void attention_gather_offsets(const struct attention_param *p, const struct atte
                               int64_t offset, int64_t count, const real *source, real *row);
 void attention_scatter_offsets(const struct attention_param *p, const struct attention_lookup *l,
                                int64_t offset, int64_t count, const real *row, real *target);
-// The same for sources of one row a key, [end - begin, count].
-void attention_gather_by_key(const struct attention_param *p, const struct attention_lookup *l,
-                             int64_t i, int64_t begin, int64_t end, const real *source, real *row);
-void attention_scatter_by_key(const struct attention_param *p, const struct attention_lookup *l,
-                              int64_t i, int64_t begin, int64_t end, const real *row, real *target);
+// The same for an index by pair and sources of one row a key, [end - begin, count].
+void attention_gather_by_key(const struct attention_lookup *l, int64_t i, int64_t begin,
+                             int64_t end, const real *source, real *row);
+void attention_scatter_by_key(const struct attention_lookup *l, int64_t i, int64_t begin,
+                              int64_t end, const real *row, real *target);
 
 // --- attention_relative.c: R is the table, `at` what a block's rows of a [B, T, C] array begin at
 

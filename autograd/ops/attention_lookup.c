@@ -9,7 +9,6 @@
 #include "attention_inside.h"
 
 enum {
-    WHOLE = 16,   // rows of a window, and its multiples
     WORTH = 4,    // offsets of a run, on average, from which on runs are used
     GRAIN = 32768 // numbers to transpose that are worth a thread
 };
@@ -155,7 +154,7 @@ static void find_window(const struct attention_param *p, const struct attention_
     l->low = low;
     l->count = high - low + 1;
     // Whole vectors of rows, where the table has so many: what they cost is less than a ragged end.
-    int64_t whole = (l->count + WHOLE - 1) / WHOLE * WHOLE;
+    int64_t whole = attention_whole(l->count);
     if (whole <= rows - low)
         l->count = whole;
 }
@@ -444,31 +443,21 @@ void attention_scatter(const struct attention_param *p, const struct attention_l
         scatter_pairs(index_of(l, i), begin, end, row, target - l->low);
 }
 
-void attention_gather_by_key(const struct attention_param *p, const struct attention_lookup *l,
-                             int64_t i, int64_t begin, int64_t end, const real *restrict source,
-                             real *restrict row)
+void attention_gather_by_key(const struct attention_lookup *l, int64_t i, int64_t begin,
+                             int64_t end, const real *restrict source, real *restrict row)
 {
-    const int32_t *index = index_of(l, i);
-    int64_t n = l->count, first = p->length - 1 - i + begin - l->low;
+    const int32_t *index = index_of(l, i) + begin;
     row += begin;
-    if (!index) {
 #pragma omp simd
-        for (int64_t k = 0; k < end - begin; k++)
-            row[k] += source[k * (n + 1) + first];
-    } else {
-#pragma omp simd
-        for (int64_t k = 0; k < end - begin; k++)
-            row[k] += source[k * n + index[begin + k] - l->low];
-    }
+    for (int64_t k = 0; k < end - begin; k++)
+        row[k] += source[k * l->count + index[k] - l->low];
 }
 
-void attention_scatter_by_key(const struct attention_param *p, const struct attention_lookup *l,
-                              int64_t i, int64_t begin, int64_t end, const real *restrict row,
-                              real *restrict target)
+void attention_scatter_by_key(const struct attention_lookup *l, int64_t i, int64_t begin,
+                              int64_t end, const real *restrict row, real *restrict target)
 {
-    const int32_t *index = index_of(l, i);
-    int64_t n = l->count, first = p->length - 1 - i + begin - l->low;
+    const int32_t *index = index_of(l, i) + begin;
     row += begin;
     for (int64_t k = 0; k < end - begin; k++)
-        target[index ? k * n + index[begin + k] - l->low : k * (n + 1) + first] += row[k];
+        target[k * l->count + index[k] - l->low] += row[k];
 }

@@ -89,7 +89,7 @@ static void hand_out(const struct attention_param *p, const struct attention_blo
 {
     if (l->step > 0) {
         for (int64_t i = 0; i < b->rows; i++)
-            attention_gather_by_key(p, l, b->first + i, begin,
+            attention_gather_by_key(l, b->first + i, begin,
                                     smaller(attention_end(p, b->first + i), end), s->window,
                                     to + i * b->stride);
         return;
@@ -111,7 +111,7 @@ static void collect(const struct attention_param *p, const struct attention_bloc
     memset(s->window, 0, (size_t)((end - begin) * l->count) * sizeof(real));
     if (l->step > 0) {
         for (int64_t i = 0; i < b->rows; i++)
-            attention_scatter_by_key(p, l, b->first + i, begin,
+            attention_scatter_by_key(l, b->first + i, begin,
                                      smaller(attention_end(p, b->first + i), end),
                                      from + i * b->stride, s->window);
         return;

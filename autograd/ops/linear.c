@@ -90,24 +90,30 @@ struct work {
     struct shape size;
     struct tiling tiling;
     real *packed;        // panels of the weight
+    bool transposed;     // how it was put there
     int64_t pack_pieces; // pieces of packing
     int64_t chunks;      // of backward
 };
 
-static int64_t pack_pieces(int64_t k, int64_t n)
-{
-    int64_t panels = product_panels(n), pieces = par_pieces(k * n, PACK_GRAIN);
-    return pieces < panels ? pieces : panels;
-}
-
-static void pack_weight_piece(void *context, int64_t piece, int thread)
+// The right operand is W^T [k, n] forward and W [n, k] backward.
+static void pack_piece(void *context, int64_t piece, int thread)
 {
     (void)thread;
     const struct work *w = context;
-    int64_t panels = product_panels(w->size.n);
-    product_pack(w->packed, true, w->size.k, w->size.n, w->node->input[1]->data, w->size.k,
+    int64_t rows = w->transposed ? w->size.k : w->size.n;
+    int64_t columns = w->transposed ? w->size.n : w->size.k, panels = product_panels(columns);
+    product_pack(w->packed, w->transposed, rows, columns, w->node->input[1]->data, w->size.k,
                  par_begin(panels, w->pack_pieces, piece),
                  par_begin(panels, w->pack_pieces, piece + 1));
+}
+
+static void pack_weight(struct work *w, bool transposed)
+{
+    int64_t panels = product_panels(transposed ? w->size.n : w->size.k);
+    w->transposed = transposed;
+    w->pack_pieces = par_pieces(w->size.n * w->size.k, PACK_GRAIN);
+    w->pack_pieces = w->pack_pieces < panels ? w->pack_pieces : panels;
+    par_run(w->pack_pieces, pack_piece, w);
 }
 
 // y of some rows and one panel, which holds x W^T + b: GELU of it, and its derivative kept.
@@ -152,8 +158,7 @@ static void forward(const struct ag_run *run, struct ag_tensor *node)
 {
     struct work w = {.node = node, .run = run, .size = sizes(node), .packed = run->shared};
     w.tiling = tile(w.size.m, w.size.n);
-    w.pack_pieces = pack_pieces(w.size.k, w.size.n);
-    par_run(w.pack_pieces, pack_weight_piece, &w);
+    pack_weight(&w, true);
     par_run(w.tiling.down * w.tiling.across, forward_piece, &w);
 }
 
@@ -187,16 +192,6 @@ static bool wants_weight(const struct ag_tensor *node)
 static real *weight_sum(const struct work *w, int64_t chunk)
 {
     return (real *)w->node->partial + chunk * (w->size.n * w->size.k + w->size.n);
-}
-
-static void pack_input_piece(void *context, int64_t piece, int thread)
-{
-    (void)thread;
-    const struct work *w = context;
-    int64_t panels = product_panels(w->size.k);
-    product_pack(w->packed, false, w->size.n, w->size.k, w->node->input[1]->data, w->size.k,
-                 par_begin(panels, w->pack_pieces, piece),
-                 par_begin(panels, w->pack_pieces, piece + 1));
 }
 
 // dL/d(x W^T + b) of some rows: dy, or with GELU what forward kept, once it is multiplied in.
@@ -332,9 +327,8 @@ static void backward(const struct ag_run *run, struct ag_tensor *node)
 {
     struct work w = {.node = node, .run = run, .size = sizes(node), .packed = run->shared};
     w.chunks = chunk_count(&w.size);
-    w.pack_pieces = pack_pieces(w.size.n, w.size.k);
     if (node->input[0]->grad)
-        par_run(w.pack_pieces, pack_input_piece, &w);
+        pack_weight(&w, false);
     par_run(w.chunks, backward_chunk, &w);
     if (wants_weight(node))
         par_run(par_pieces(w.size.n * w.size.k, SUM_GRAIN), add_piece, &w);
@@ -375,53 +369,25 @@ static struct ag_tensor *sample_of(struct ag_graph *graph, struct rng *rng, int 
                         : ag_linear(graph, x, weight, bias);
 }
 
-static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int variant)
-{
-    return sample_of(graph, rng, variant, PLAIN);
-}
+#define LINEAR(NAME, TEXT, KIND)                                                                   \
+    static struct ag_tensor *NAME##_sample(struct ag_graph *graph, struct rng *rng, int variant)   \
+    {                                                                                              \
+        return sample_of(graph, rng, variant, KIND);                                               \
+    }                                                                                              \
+    const struct ag_op ag_op_##NAME = {                                                            \
+        .name = #NAME,                                                                             \
+        .formula = TEXT,                                                                           \
+        .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,                             \
+        .forward = forward,                                                                        \
+        .backward = backward,                                                                      \
+        .flops = flops,                                                                            \
+        .variants = 5,                                                                             \
+        .sample = NAME##_sample,                                                                   \
+    };
 
-static struct ag_tensor *sample_gelu(struct ag_graph *graph, struct rng *rng, int variant)
-{
-    return sample_of(graph, rng, variant, GELU);
-}
-
-static struct ag_tensor *sample_add(struct ag_graph *graph, struct rng *rng, int variant)
-{
-    return sample_of(graph, rng, variant, RESIDUAL);
-}
-
-const struct ag_op ag_op_linear = {
-    .name = "linear",
-    .formula = "y = x W^T + b",
-    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
-    .forward = forward,
-    .backward = backward,
-    .flops = flops,
-    .variants = 5,
-    .sample = sample,
-};
-
-const struct ag_op ag_op_linear_add = {
-    .name = "linear_add",
-    .formula = "y = x W^T + b + r",
-    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
-    .forward = forward,
-    .backward = backward,
-    .flops = flops,
-    .variants = 5,
-    .sample = sample_add,
-};
-
-const struct ag_op ag_op_linear_gelu = {
-    .name = "linear_gelu",
-    .formula = "y = GELU(x W^T + b)",
-    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
-    .forward = forward,
-    .backward = backward,
-    .flops = flops,
-    .variants = 5,
-    .sample = sample_gelu,
-};
+LINEAR(linear, "y = x W^T + b", PLAIN)
+LINEAR(linear_add, "y = x W^T + b + r", RESIDUAL)
+LINEAR(linear_gelu, "y = GELU(x W^T + b)", GELU)
 
 static size_t larger(int64_t a, int64_t b)
 {

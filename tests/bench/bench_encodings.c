@@ -10,8 +10,6 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
-#include "../../autograd/base/restart.h"
-#include "../../autograd/kernels/blas.h"
 #include "measure.h"
 #include "shapes.h"
 
@@ -78,10 +76,7 @@ static void compare_all(const char *name, int count, char **pe)
 
 int main(int argc, char **argv)
 {
-    bool anew = par_mend_waiting();
-    blas_mend(argv);
-    if (anew)
-        restart_program(argv);
+    measure_begin(argv);
     for (int option; (option = getopt(argc, argv, "t:r:s:a:j:")) != -1;) {
         if (option == 't')
             arguments.threads = atoi(optarg);

@@ -10,8 +10,6 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
-#include "../../autograd/base/restart.h"
-#include "../../autograd/kernels/blas.h"
 #include "measure.h"
 #include "shapes.h"
 
@@ -51,10 +49,7 @@ static void measure(const char *encoding, int64_t length)
 int main(int argc, char **argv)
 {
     static char *standard[] = {"learned", "t5", "shaw", "rope", "transformer-xl", "urpe", "bias2d"};
-    bool anew = par_mend_waiting();
-    blas_mend(argv);
-    if (anew)
-        restart_program(argv);
+    measure_begin(argv);
     for (int option; (option = getopt(argc, argv, "j:t:r:")) != -1;) {
         if (option == 'j')
             arguments.json = optarg;

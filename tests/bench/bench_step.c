@@ -9,8 +9,6 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
-#include "../../autograd/base/restart.h"
-#include "../../autograd/kernels/blas.h"
 #include "../../autograd/kernels/peak.h"
 #include "measure.h"
 #include "shapes.h"
@@ -98,10 +96,7 @@ static void measure(const char *name)
 int main(int argc, char **argv)
 {
     static char *all[] = {"A", "B", "C", "D", "E"};
-    bool anew = par_mend_waiting();
-    blas_mend(argv);
-    if (anew)
-        restart_program(argv);
+    measure_begin(argv);
     for (int option; (option = getopt(argc, argv, "t:r:e:a:j:pS")) != -1;) {
         if (option == 't')
             arguments.threads = atoi(optarg);

@@ -7,8 +7,6 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
-#include "../../autograd/base/restart.h"
-#include "../../autograd/kernels/blas.h"
 #include "../../src/train/train.h"
 #include "measure.h"
 
@@ -27,10 +25,7 @@ static double time_steps(struct trainer *trainer, int threads)
 
 int main(int argc, char **argv)
 {
-    bool anew = par_mend_waiting();
-    blas_mend(argv);
-    if (anew)
-        restart_program(argv);
+    measure_begin(argv);
     static const int64_t standard[6] = {4, 128, 4, 64, 32, 64};
     int64_t shape[6];
     for (int i = 0; i < 6; i++)

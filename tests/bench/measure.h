@@ -4,6 +4,9 @@
 
 #include <time.h>
 
+// First in main(): the BLAS and the waiting of threads as the program itself has them, which may
+// start the benchmark anew.
+void measure_begin(char **argv);
 // Milliseconds of a clock: CLOCK_MONOTONIC, or CLOCK_THREAD_CPUTIME_ID for what this thread worked.
 double measure_now(clockid_t clock);
 // The median of `count` numbers, which are sorted by it.
