@@ -94,18 +94,23 @@ static void start_streams(struct dataset *dataset)
     }
 }
 
-int dataset_open(struct dataset *dataset, const char *name, int64_t length, uint64_t seed,
-                 const char *data_path, int pair_count, const char *const *pairs)
+int dataset_open(struct dataset *dataset, const struct dataset_request *request)
 {
-    *dataset = (struct dataset){.length = length, .seed = seed};
-    dataset->task = task_find(name);
+    bool evaluation = request->train_length > 0;
+    *dataset =
+        (struct dataset){.length = request->length,
+                         .train_length = evaluation ? request->train_length : request->length,
+                         .evaluation = evaluation,
+                         .curriculum = request->curriculum,
+                         .seed = request->seed};
+    dataset->task = task_find(request->task);
     if (!dataset->task)
         return ERR_ARGUMENT;
     int code = check_row(dataset);
     if (code == 0)
-        code = take_path(dataset, data_path);
+        code = take_path(dataset, request->data_path);
     if (code == 0)
-        code = read_settings(dataset, pair_count, pairs);
+        code = read_settings(dataset, request->pair_count, request->pairs);
     if (code == 0)
         code = dataset->task->open(dataset);
     if (code < 0) {
@@ -132,21 +137,61 @@ void dataset_batch_rng(struct rng *shared, const struct rng *row)
     rng_init(shared, row->stream, row->a, SHARED_ROW);
 }
 
+int64_t dataset_draw_length(const struct dataset *dataset, enum dataset_split split,
+                            struct rng *rng, int64_t min, int64_t max)
+{
+    if (split == DATASET_TRAIN && (int64_t)rng->a < dataset->curriculum)
+        max = min + (int64_t)((double)(max - min) * (double)rng->a / (double)dataset->curriculum);
+    return min + rng_below(rng, (uint32_t)(max - min + 1));
+}
+
+static void blank(struct dataset_row *row, int64_t length)
+{
+    for (int64_t i = 0; i < length; i++) {
+        row->tokens[i] = 0;
+        row->targets[i] = DATASET_IGNORE;
+        row->mask[i] = 0;
+    }
+}
+
+// One row of ten is for validation, one for the test. FNV-1a over the tokens, with a last mix, as
+// its low bits are not spread well.
+static enum dataset_split owner(const struct dataset_row *row, int64_t length)
+{
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (int64_t i = 0; i < length && row->mask[i]; i++)
+        hash = (hash ^ (uint64_t)row->tokens[i]) * 0x100000001B3u;
+    hash ^= hash >> 32;
+    hash *= 0x9E3779B97F4A7C15u;
+    uint64_t tenth = (hash >> 32) % 10;
+    return tenth == 0 ? DATASET_VALIDATION : tenth == 1 ? DATASET_TEST : DATASET_TRAIN;
+}
+
+// Draws until the row is the split's own. That fails once in 10^13 rows of a random task; a task
+// whose rows are so few that it fails by rights says so with row_bits.
+static void draw(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
+                 struct dataset_row *row)
+{
+    enum { TRIES = 300 };
+    bool apart = dataset->row_bits >= DATASET_SPLIT_BITS;
+    for (int i = 0; i < TRIES; i++) {
+        blank(row, dataset->length);
+        dataset->task->sample(dataset, split, rng, row);
+        if (!apart || owner(row, dataset->length) == split)
+            return;
+    }
+}
+
 void dataset_batch(const struct dataset *dataset, enum dataset_split split, uint64_t step,
                    int64_t batch_size, int32_t *tokens, int32_t *targets, int32_t *mask)
 {
     int64_t length = dataset->length;
     BUG_ON(batch_size < 0 || batch_size >= SHARED_ROW);
-    for (int64_t i = 0; i < batch_size * length; i++) {
-        tokens[i] = 0;
-        targets[i] = DATASET_IGNORE;
-        mask[i] = 0;
-    }
     for (int64_t b = 0; b < batch_size; b++) {
         struct dataset_row row = {tokens + b * length, targets + b * length, mask + b * length};
         struct rng rng;
         rng_init(&rng, dataset->stream[split], step, (uint32_t)b);
-        dataset->task->sample(dataset, split, &rng, &row);
+        draw(dataset, split, &rng, &row);
     }
 }
 

@@ -4,6 +4,9 @@
 // and fills one row. Train, validation and test are different streams; nothing else is remembered
 // between batches, so a resumed run sees what an unbroken one would have seen, and so does one with
 // another encoding.
+//
+// Splits share no row where there are enough of them: a hash of a row's tokens, which no seed
+// changes, says whose row it is, and a row that is another split's is drawn again.
 #ifndef POSGRAD_DATASET_H
 #define POSGRAD_DATASET_H
 
@@ -33,8 +36,10 @@ struct task_def {
     size_t settings_size;
     bool needs_file; // --data
     // Checks the settings against the length (tokens a row) and opens what is needed. Sets
-    // dataset->vocab, ->chance (expected accuracy of the best guess that ignores position) and
-    // ->state. Errors name the option and leave nothing open.
+    // dataset->vocab, ->chance (expected accuracy of the best guess that ignores position),
+    // ->row_bits and ->state. Errors name the option and leave nothing open. The vocabulary may
+    // depend on train_length and the settings, not on length; where `evaluation`, rows are as long
+    // as `length` lets them be, whatever lengths the settings ask for.
     int (*open)(struct dataset *dataset);
     void (*close)(struct dataset *dataset); // NULL where open opens nothing
     // Fills one row of dataset->length entries, which arrives blank: tokens 0, mask 0, targets all
@@ -52,9 +57,15 @@ struct dataset {
     void *settings; // the task's own struct
     void *state;    // the task's own: an open file
     char data_path[OPTION_TEXT];
-    int64_t length; // tokens a row
+    int64_t length;       // tokens a row
+    int64_t train_length; // of the model: what its vocabulary was made for
+    bool evaluation;      // rows are all as long as fit
+    int64_t curriculum;   // see dataset_request
     int64_t vocab;
     double chance;
+    // Bits of choice in the shortest row: below DATASET_SPLIT_BITS the splits share rows. A task
+    // whose splits are its own, by the parts of a file, leaves it 0.
+    double row_bits;
     uint64_t seed;
     uint64_t stream[DATASET_SPLITS]; // rng_stream(seed, "data/TASK/SPLIT")
     int64_t grid_height, grid_width; // rows are a grid, row by row; 0 where they are none
@@ -63,10 +74,20 @@ struct dataset {
     bool needs_causal;               // answers are among the tokens to the right: for decoders only
 };
 
-// Opens task `name` for rows of `length` tokens. `pairs` are "KEY=VALUE" texts; data_path may be
-// NULL. On failure nothing is left open.
-int dataset_open(struct dataset *dataset, const char *name, int64_t length, uint64_t seed,
-                 const char *data_path, int pair_count, const char *const *pairs);
+#define DATASET_SPLIT_BITS 12
+
+struct dataset_request {
+    const char *task;
+    int64_t length;       // tokens a row
+    int64_t train_length; // of the model that is to be scored on full rows; 0 to train one
+    int64_t curriculum;   // training steps until rows may be their longest; 0: from the first on
+    uint64_t seed;
+    const char *data_path; // NULL for none
+    int pair_count;
+    const char *const *pairs; // "KEY=VALUE"
+};
+// On failure nothing is left open.
+int dataset_open(struct dataset *dataset, const struct dataset_request *request);
 void dataset_close(struct dataset *dataset);
 
 // Fills a batch: rows [batch_size, length]. `step` names the batch within the split: a training
@@ -74,7 +95,12 @@ void dataset_close(struct dataset *dataset);
 void dataset_batch(const struct dataset *dataset, enum dataset_split split, uint64_t step,
                    int64_t batch_size, int32_t *tokens, int32_t *targets, int32_t *mask);
 
-// For task_sample: draws that all rows of a batch share, from the rng of any of them.
+// For task_def.sample: how many symbols this row has, uniform in [min, max]; in training, max grows
+// linearly from min over the steps of the curriculum.
+int64_t dataset_draw_length(const struct dataset *dataset, enum dataset_split split,
+                            struct rng *rng, int64_t min, int64_t max);
+
+// For task_def.sample: draws that all rows of a batch share, from the rng of any of them.
 void dataset_batch_rng(struct rng *shared, const struct rng *row);
 
 // Scores predictions (argmax of the logits) of one batch, adding to the counts.

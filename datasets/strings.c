@@ -1,6 +1,8 @@
 // Rows of string, separator and blank answer slots.
 #include "strings.h"
 
+#include <math.h>
+
 #include "../autograd/base/err.h"
 
 const struct option_def string_options[] = {
@@ -21,6 +23,8 @@ int string_open(struct dataset *dataset)
     if (fits < 1)
         return err_set(ERR_ARGUMENT, "task %s: length %lld is too short; it must be at least 3",
                        name, (long long)dataset->length);
+    if (dataset->evaluation)
+        s->min_length = s->max_length = fits;
     if (s->max_length > fits)
         return err_set(
             ERR_ARGUMENT,
@@ -40,15 +44,16 @@ int string_open(struct dataset *dataset)
         s->min_length = s->max_length;
     dataset->vocab = s->symbols + 2;
     dataset->chance = 1.0 / (double)s->symbols;
+    dataset->row_bits = (double)s->min_length * log2((double)s->symbols);
     return 0;
 }
 
-int64_t string_lay_out(const struct dataset *dataset, struct rng *rng, struct dataset_row *row)
+int64_t string_lay_out(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
+                       struct dataset_row *row)
 {
     const struct string_settings *s = dataset->settings;
     int32_t separator = (int32_t)s->symbols, blank = separator + 1;
-    uint32_t choices = (uint32_t)(s->max_length - s->min_length + 1);
-    int64_t n = s->min_length + rng_below(rng, choices);
+    int64_t n = dataset_draw_length(dataset, split, rng, s->min_length, s->max_length);
     for (int64_t i = 0; i < n; i++)
         row->tokens[i] = (int32_t)rng_below(rng, (uint32_t)s->symbols);
     row->tokens[n] = separator;

@@ -22,6 +22,7 @@ int string_open(struct dataset *dataset);
 
 // Draws the string and lays out the row. Returns n; the string is in row->tokens[0..n), the answer
 // slots in row->targets[n + 1..2n + 1), for the task to fill.
-int64_t string_lay_out(const struct dataset *dataset, struct rng *rng, struct dataset_row *row);
+int64_t string_lay_out(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
+                       struct dataset_row *row);
 
 #endif

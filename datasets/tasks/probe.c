@@ -8,6 +8,7 @@
 
 struct settings {
     bool bos, mixed;
+    int64_t classes;
 };
 
 static const struct option_def options[] = {
@@ -15,6 +16,9 @@ static const struct option_def options[] = {
      "a start token first, which is not scored"},
     {"mixed", OPTION_BOOL, offsetof(struct settings, mixed), "0", 0, 0, NULL,
      "draw the number of tokens anew for each batch; the rest of the row is padding"},
+    {"classes", OPTION_INT, offsetof(struct settings, classes), "0", 0, 1 << 20, NULL,
+     "positions that can be named, for rows longer than those of the training (0: as many as those "
+     "have)"},
     {.key = NULL},
 };
 
@@ -33,8 +37,14 @@ static int open_probe(struct dataset *dataset)
     if (n < 1)
         return err_set(ERR_ARGUMENT, "--task-opt of task probe: bos=1 leaves no token to score at "
                                      "length 1; the length must be at least 2");
-    dataset->vocab = (dataset->length > 2 ? dataset->length : 2) + s->bos;
-    dataset->chance = s->mixed ? 2.0 / (double)(n + 1) : 1.0 / (double)n;
+    int64_t classes = s->classes ? s->classes : dataset->train_length;
+    if (classes < n)
+        return err_set(ERR_ARGUMENT,
+                       "task probe: a row of length %lld has %lld positions to name, and there are "
+                       "classes for %lld; train with --task-opt classes=%lld",
+                       (long long)dataset->length, (long long)n, (long long)classes, (long long)n);
+    dataset->vocab = (classes > 2 ? classes : 2) + s->bos;
+    dataset->chance = s->mixed && !dataset->evaluation ? 2.0 / (double)(n + 1) : 1.0 / (double)n;
     return 0;
 }
 
@@ -44,7 +54,7 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     (void)split;
     const struct settings *s = dataset->settings;
     int64_t n = most(dataset), start = s->bos;
-    if (s->mixed) {
+    if (s->mixed && !dataset->evaluation) {
         struct rng shared;
         dataset_batch_rng(&shared, rng);
         n = 1 + rng_below(&shared, (uint32_t)n);

@@ -70,6 +70,11 @@ static int open_probe2d(struct dataset *dataset)
     int code = find_grid(dataset);
     if (code < 0)
         return code;
+    if (dataset->length != dataset->train_length)
+        return err_set(ERR_ARGUMENT,
+                       "task probe2d: its answers are the cells of the grid that was trained; a "
+                       "model of length %lld is not scored at length %lld",
+                       (long long)dataset->train_length, (long long)dataset->length);
     int64_t n = classes(dataset);
     dataset->vocab = n > 2 ? n : 2;
     dataset->chance = 1.0 / (double)n;

@@ -5,8 +5,7 @@
 static void sample(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
                    struct dataset_row *row)
 {
-    (void)split;
-    int64_t n = string_lay_out(dataset, rng, row);
+    int64_t n = string_lay_out(dataset, split, rng, row);
     for (int64_t i = 0; i < n; i++)
         row->targets[n + 1 + i] = row->tokens[n - 1 - i];
 }

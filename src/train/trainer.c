@@ -18,8 +18,13 @@ static int open_task(struct trainer *trainer)
     struct train_settings *s = &trainer->settings;
     const char *pairs[TRAIN_MAX_PAIRS];
     train_settings_pairs(s->task_opt, s->task_opts, pairs);
-    int code = dataset_open(&trainer->dataset, s->task, s->length, (uint64_t)s->seed,
-                            s->data[0] ? s->data : NULL, s->task_opts, pairs);
+    struct dataset_request request = {.task = s->task,
+                                      .length = s->length,
+                                      .seed = (uint64_t)s->seed,
+                                      .data_path = s->data[0] ? s->data : NULL,
+                                      .pair_count = s->task_opts,
+                                      .pairs = pairs};
+    int code = dataset_open(&trainer->dataset, &request);
     if (code < 0)
         return code;
     if (!trainer->dataset.needs_causal || s->arch)

@@ -19,8 +19,13 @@ int batch_open(struct dataset *dataset, const char *task, int64_t length, uint64
     for (char *p = strtok_r(copy, " ", &rest); p && count < 8; p = strtok_r(NULL, " ", &rest))
         pairs[count++] = p;
     const struct task_def *def = task_find(task);
-    const char *data = def && def->needs_file ? BATCH_TEXT : NULL;
-    return dataset_open(dataset, task, length, seed, data, count, pairs);
+    struct dataset_request request = {.task = task,
+                                      .length = length,
+                                      .seed = seed,
+                                      .data_path = def && def->needs_file ? BATCH_TEXT : NULL,
+                                      .pair_count = count,
+                                      .pairs = pairs};
+    return dataset_open(dataset, &request);
 }
 
 void batch_draw(const struct dataset *dataset, struct batch *batch, enum dataset_split split,

@@ -342,8 +342,89 @@ static void test_refused(void **state)
         assert_null(dataset.task); // nothing is left open, and closing is harmless
         dataset_close(&dataset);
     }
-    check_error(dataset_open(&dataset, "copy", 32, 0, BATCH_TEXT, 0, NULL), ERR_ARGUMENT,
-                "leave out --data");
+    struct dataset_request request = {.task = "copy", .length = 32, .data_path = BATCH_TEXT};
+    check_error(dataset_open(&dataset, &request), ERR_ARGUMENT, "leave out --data");
+}
+
+// At another length than the training's the vocabulary stays, and rows are as long as fit.
+static void test_evaluation(void **state)
+{
+    (void)state;
+    const char *pairs[] = {"min_length=2", "max_length=5"};
+    struct dataset_request request = {
+        .task = "copy", .length = 31, .train_length = 11, .pair_count = 2, .pairs = pairs};
+    check_ok(dataset_open(&dataset, &request));
+    batch_draw(&dataset, &batch, DATASET_TEST, 0, 64);
+    batch_check(&dataset, &batch, 64);
+    for (int64_t row = 0; row < 64; row++)
+        assert_int_equal(batch_row_length(&dataset, &batch, row), 31);
+    dataset_close(&dataset);
+    request = (struct dataset_request){.task = "probe", .length = 16, .train_length = 8};
+    check_error(dataset_open(&dataset, &request), ERR_ARGUMENT, "train with --task-opt classes=16");
+    const char *classes[] = {"classes=20"};
+    request.pair_count = 1;
+    request.pairs = classes;
+    check_ok(dataset_open(&dataset, &request));
+    assert_int_equal(dataset.vocab, 20);
+    dataset_close(&dataset);
+    request = (struct dataset_request){.task = "probe2d", .length = 16, .train_length = 9};
+    check_error(dataset_open(&dataset, &request), ERR_ARGUMENT, "is not scored at length 16");
+}
+
+static uint64_t row_hash(const struct batch *b, int64_t row)
+{
+    uint64_t hash = 0;
+    for (int64_t i = 0; i < dataset.length; i++)
+        hash = hash * 6364136223846793005u + (uint64_t)(2 * b->tokens[row * dataset.length + i] +
+                                                        b->mask[row * dataset.length + i] + 1);
+    return hash;
+}
+
+// Strings of 13 bits: 8192 rows, of which each split has its own.
+static void test_splits_share_no_row(void **state)
+{
+    (void)state;
+    enum { DRAWN = 4096 };
+    static uint64_t seen[DATASET_SPLITS][DRAWN];
+    open_task("copy", 27, "symbols=2");
+    for (int s = 0; s < DATASET_SPLITS; s++)
+        for (int i = 0; i < DRAWN; i++) {
+            if (i % 64 == 0)
+                batch_draw(&dataset, &batch, (enum dataset_split)s, (uint64_t)i / 64, 64);
+            seen[s][i] = row_hash(&batch, i % 64);
+        }
+    for (int i = 0; i < DRAWN; i++)
+        for (int k = 0; k < DRAWN; k++) {
+            assert_true(seen[DATASET_TRAIN][i] != seen[DATASET_VALIDATION][k]);
+            assert_true(seen[DATASET_TRAIN][i] != seen[DATASET_TEST][k]);
+            assert_true(seen[DATASET_VALIDATION][i] != seen[DATASET_TEST][k]);
+        }
+    dataset_close(&dataset);
+}
+
+// The longest row grows with the steps; held-out rows are of all lengths from the start.
+static void test_curriculum(void **state)
+{
+    (void)state;
+    const char *pairs[] = {"min_length=3", "max_length=23"};
+    struct dataset_request request = {
+        .task = "copy", .length = 47, .curriculum = 100, .pair_count = 2, .pairs = pairs};
+    check_ok(dataset_open(&dataset, &request));
+    for (uint64_t step = 1; step <= 120; step += 7) {
+        int64_t most = 3 + 20 * (int64_t)(step < 100 ? step : 100) / 100, longest = 0, held_out = 0;
+        batch_draw(&dataset, &batch, DATASET_TRAIN, step, 64);
+        batch_draw(&dataset, &other, DATASET_TEST, step, 64);
+        for (int64_t row = 0; row < 64; row++) {
+            int64_t n = (batch_row_length(&dataset, &batch, row) - 1) / 2;
+            int64_t m = (batch_row_length(&dataset, &other, row) - 1) / 2;
+            assert_in_range(n, 3, most);
+            longest = n > longest ? n : longest;
+            held_out = m > held_out ? m : held_out;
+        }
+        assert_true(longest >= most - 2);
+        assert_true(held_out >= 21);
+    }
+    dataset_close(&dataset);
 }
 
 static void test_list(void **state)
@@ -359,8 +440,10 @@ static void test_list(void **state)
     }
 }
 
-CHECK_MAIN(cmocka_unit_test(test_list), cmocka_unit_test(test_probe),
-           cmocka_unit_test(test_probe_mixed), cmocka_unit_test(test_probe2d),
-           cmocka_unit_test(test_strings), cmocka_unit_test(test_same_arguments_same_bytes),
+CHECK_MAIN(cmocka_unit_test(test_evaluation), cmocka_unit_test(test_splits_share_no_row),
+           cmocka_unit_test(test_curriculum), cmocka_unit_test(test_list),
+           cmocka_unit_test(test_probe), cmocka_unit_test(test_probe_mixed),
+           cmocka_unit_test(test_probe2d), cmocka_unit_test(test_strings),
+           cmocka_unit_test(test_same_arguments_same_bytes),
            cmocka_unit_test(test_splits_steps_rows_and_seeds_differ), cmocka_unit_test(test_scores),
            cmocka_unit_test(test_score_counts), cmocka_unit_test(test_refused))

@@ -29,6 +29,12 @@ struct file {
     int64_t size;
 };
 
+static int open_path(int64_t length, const char *path)
+{
+    struct dataset_request request = {.task = "text", .length = length, .data_path = path};
+    return dataset_open(&dataset, &request);
+}
+
 static struct file read_whole(const char *path)
 {
     struct file file = {malloc(1 << 20), 0};
@@ -155,9 +161,8 @@ static void test_text_smallest_file(void **state)
     for (int i = 0; i < 180; i++)
         bytes[i] = (unsigned char)i;
     assert_true(file >= 0 && write(file, bytes, sizeof bytes) == sizeof bytes);
-    check_error(dataset_open(&dataset, "text", 9, 0, path, 0, NULL), ERR_FILE,
-                "has 180 bytes; windows of length 9 take 200");
-    check_ok(dataset_open(&dataset, "text", 8, 0, path, 0, NULL));
+    check_error(open_path(9, path), ERR_FILE, "has 180 bytes; windows of length 9 take 200");
+    check_ok(open_path(8, path));
     bool used[DATASET_SPLITS][256] = {{false}};
     for (int s = 0; s < DATASET_SPLITS; s++) {
         for (uint64_t step = 0; step < 40; step++) {
@@ -173,11 +178,11 @@ static void test_text_smallest_file(void **state)
     // The file may be any other bytes, all the same byte too.
     assert_int_equal(ftruncate(file, 0), 0);
     assert_int_equal(ftruncate(file, 5000), 0);
-    check_ok(dataset_open(&dataset, "text", 8, 0, path, 0, NULL));
+    check_ok(open_path(8, path));
     check_close(dataset.chance, 1.0, 0, 0);
     dataset_close(&dataset);
     assert_int_equal(ftruncate(file, 0), 0);
-    check_error(dataset_open(&dataset, "text", 8, 0, path, 0, NULL), ERR_FILE, "is empty");
+    check_error(open_path(8, path), ERR_FILE, "is empty");
     close(file);
     unlink(path);
 }
@@ -185,19 +190,17 @@ static void test_text_smallest_file(void **state)
 static void test_text_refused(void **state)
 {
     (void)state;
-    check_error(dataset_open(&dataset, "text", 8, 0, NULL, 0, NULL), ERR_ARGUMENT, "--data FILE");
-    check_error(dataset_open(&dataset, "text", 8, 0, "", 0, NULL), ERR_ARGUMENT, "--data FILE");
-    check_error(dataset_open(&dataset, "text", 8, 0, "/nowhere/at/all", 0, NULL), ERR_FILE,
+    check_error(open_path(8, NULL), ERR_ARGUMENT, "--data FILE");
+    check_error(open_path(8, ""), ERR_ARGUMENT, "--data FILE");
+    check_error(open_path(8, "/nowhere/at/all"), ERR_FILE,
                 "cannot open '/nowhere/at/all': No such file");
-    check_error(dataset_open(&dataset, "text", 8, 0, "/tmp", 0, NULL), ERR_FILE,
-                "'/tmp' is a folder");
-    check_error(dataset_open(&dataset, "text", 8, 0, "/dev/null", 0, NULL), ERR_FILE,
-                "not a regular file");
+    check_error(open_path(8, "/tmp"), ERR_FILE, "'/tmp' is a folder");
+    check_error(open_path(8, "/dev/null"), ERR_FILE, "not a regular file");
     char path[] = "/tmp/posgrad-pipe-XXXXXX", fifo[64];
     assert_non_null(mkdtemp(path));
     snprintf(fifo, sizeof fifo, "%s/pipe", path);
     assert_int_equal(mkfifo(fifo, 0600), 0);
-    check_error(dataset_open(&dataset, "text", 8, 0, fifo, 0, NULL), ERR_FILE,
+    check_error(open_path(8, fifo), ERR_FILE,
                 "not a regular file"); // and does not wait for a writer
     unlink(fifo);
     rmdir(path);
@@ -205,14 +208,14 @@ static void test_text_refused(void **state)
     int file = mkstemp(hidden);
     assert_true(file >= 0 && fchmod(file, 0) == 0);
     close(file);
-    int code = dataset_open(&dataset, "text", 8, 0, hidden, 0, NULL);
+    int code = open_path(8, hidden);
     // root may read everything, and finds nothing
     check_error(code, ERR_FILE, getuid() ? "Permission denied" : "is empty");
     unlink(hidden);
     char endless[2000];
     memset(endless, 'p', sizeof endless);
     endless[sizeof endless - 1] = '\0';
-    check_error(dataset_open(&dataset, "text", 8, 0, endless, 0, NULL), ERR_ARGUMENT, "--data");
+    check_error(open_path(8, endless), ERR_ARGUMENT, "--data");
 }
 
 CHECK_MAIN(cmocka_unit_test(test_text), cmocka_unit_test(test_text_chance),
