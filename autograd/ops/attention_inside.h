@@ -174,6 +174,7 @@ struct attention_run {
 };
 struct attention_runs {
     int32_t count;              // 0: runs are too short to be worth it
+    int32_t clip;               // the run in the middle of a clip, or -1: not one
     struct attention_run run[]; // one more ends the last
 };
 
@@ -184,14 +185,15 @@ void attention_prepare(const struct attention_work *w);
 
 // One table as one block sees it.
 struct attention_lookup {
-    const real *table;               // the head's part of row 0
-    int64_t stride;                  // from row to row
-    const real *turned;              // the head's part of the transpose: D rows, a stride apart
-    const int32_t *index;            // of query 0; NULL: the row of (i, j) is j - i + T - 1
-    int64_t step;                    // from the index of a query to that of the next
-    int64_t low, count;              // rows that the block reaches: the window
-    const struct attention_run *run; // of the first offset; NULL: not by runs
-    int64_t grid;                    // its width, where offsets are of two coordinates, or 0
+    const real *table;                // the head's part of row 0
+    int64_t stride;                   // from row to row
+    const real *turned;               // the head's part of the transpose: D rows, a stride apart
+    const int32_t *index;             // of query 0; NULL: the row of (i, j) is j - i + T - 1
+    int64_t step;                     // from the index of a query to that of the next
+    int64_t low, count;               // rows that the block reaches: the window
+    const struct attention_run *run;  // of the first offset; NULL: not by runs
+    const struct attention_run *clip; // the middle of a clip; NULL: not one
+    int64_t grid;                     // its width, where offsets are of two coordinates, or 0
 };
 // The window of query rows of `b` and of keys [begin, end).
 struct attention_lookup attention_lookup_of(const struct attention_work *w,

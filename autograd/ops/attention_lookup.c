@@ -36,6 +36,17 @@ size_t attention_saved_size(struct attention_param *p, struct ag_tensor *const *
     return (size_t)count * sizeof(real);
 }
 
+// A clip is one run of rows in the order of offsets, and at most one row for all offsets on either
+// side of it.
+static int32_t middle_of_clip(const struct attention_runs *runs)
+{
+    int32_t middle = runs->count > 0 && runs->run[0].step == 0 ? 1 : 0;
+    bool one = middle < runs->count && runs->run[middle].step == 1;
+    bool end = middle + 1 == runs->count ||
+               (middle + 2 == runs->count && runs->run[middle + 1].step == 0);
+    return one && end ? middle : -1;
+}
+
 static void find_runs(const int32_t *index, int64_t offsets, struct attention_runs *runs)
 {
     int32_t count = 0;
@@ -49,6 +60,7 @@ static void find_runs(const int32_t *index, int64_t offsets, struct attention_ru
     }
     runs->run[count].begin = (int32_t)offsets;
     runs->count = count * (int64_t)WORTH > offsets ? 0 : count;
+    runs->clip = middle_of_clip(runs);
 }
 
 struct turn {
@@ -208,6 +220,8 @@ struct attention_lookup attention_lookup_of(const struct attention_work *w,
         int64_t from, to;
         find_offsets(p, b, begin, end, &from, &to);
         l.run = run_at(runs_of(w, table), from);
+        int32_t clip = runs_of(w, table)->clip;
+        l.clip = clip < 0 ? NULL : runs_of(w, table)->run + clip;
     }
     return l;
 }
@@ -342,11 +356,107 @@ static void scatter_runs(const struct attention_lookup *l, struct piece x, const
     }
 }
 
+// --- a clip: whole vectors of offsets, as three short loops of any length would be mispredicted
+
+enum { VECTOR = 16 };
+
+// `count` offsets from `offset` on: those below `left` share a row, those from `right` on another,
+// and offset k between has source[shift + k].
+struct clip {
+    int64_t left, right, shift, before, behind; // the last two: the rows that are shared
+};
+
+static inline struct clip clip_of(const struct attention_lookup *l, int64_t offset, int64_t count)
+{
+    const struct attention_run *middle = l->clip;
+    struct clip x = {.left = middle->begin - offset, .right = middle[1].begin - offset};
+    x.left = x.left < 0 ? 0 : x.left < count ? x.left : count;
+    x.right = x.right < x.left ? x.left : x.right < count ? x.right : count;
+    x.shift = middle->row - l->low + offset - middle->begin;
+    x.before = x.left > 0 ? middle[-1].row - l->low : 0;
+    x.behind = x.right < count ? middle[1].row - l->low : 0;
+    return x;
+}
+
+// Reads up to VECTOR - 1 numbers around source and row, and adds zero to those behind row.
+static void gather_clip(const struct attention_lookup *l, int64_t offset, int64_t count,
+                        const real *restrict source, real *restrict row)
+{
+    struct clip x = clip_of(l, offset, count);
+    real before = source[x.before], behind = source[x.behind];
+    int64_t k = 0;
+    for (; k + VECTOR <= x.left; k += VECTOR)
+#pragma omp simd
+        for (int c = 0; c < VECTOR; c++)
+            row[k + c] += before;
+    for (; k < x.right || k < x.left; k += VECTOR) {
+        int left = (int)(x.left - k), right = (int)(x.right - k), end = (int)(count - k);
+#pragma omp simd
+        for (int c = 0; c < VECTOR; c++) {
+            real v = source[x.shift + k + c];
+            v = c < left ? before : v;
+            v = c >= right ? behind : v;
+            row[k + c] += c < end ? v : 0;
+        }
+    }
+    for (; k < count; k += VECTOR) {
+        int end = (int)(count - k);
+#pragma omp simd
+        for (int c = 0; c < VECTOR; c++)
+            row[k + c] += c < end ? behind : 0;
+    }
+}
+
+static real sum_of(const real *part)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int c = 0; c < VECTOR; c++)
+        sum += part[c];
+    return sum;
+}
+
+// Reads up to VECTOR - 1 numbers behind row; those around target are written as they are.
+static void scatter_clip(const struct attention_lookup *l, int64_t offset, int64_t count,
+                         const real *restrict row, real *restrict target)
+{
+    struct clip x = clip_of(l, offset, count);
+    real before[VECTOR] = {0}, behind[VECTOR] = {0};
+    int64_t k = 0;
+    for (; k + VECTOR <= x.left; k += VECTOR)
+#pragma omp simd
+        for (int c = 0; c < VECTOR; c++)
+            before[c] += row[k + c];
+    for (; k < x.right || k < x.left; k += VECTOR) {
+        int left = (int)(x.left - k), right = (int)(x.right - k), end = (int)(count - k);
+        real *to = target + x.shift + k;
+#pragma omp simd
+        for (int c = 0; c < VECTOR; c++) {
+            real v = row[k + c];
+            before[c] += c < left ? v : 0;
+            behind[c] += c >= right && c < end ? v : 0;
+            to[c] += c >= left && c < right ? v : 0;
+        }
+    }
+    for (; k < count; k += VECTOR) {
+        int end = (int)(count - k);
+#pragma omp simd
+        for (int c = 0; c < VECTOR; c++)
+            behind[c] += c < end ? row[k + c] : 0;
+    }
+    if (x.left > 0)
+        target[x.before] += sum_of(before);
+    if (x.right < count)
+        target[x.behind] += sum_of(behind);
+}
+
 void attention_gather_offsets(const struct attention_param *p, const struct attention_lookup *l,
                               int64_t offset, int64_t count, const real *restrict source,
                               real *restrict row)
 {
-    if (l->run) {
+    if (l->clip) {
+        gather_clip(l, offset, count, source, row);
+    } else if (l->run) {
         gather_runs(l, (struct piece){.run = l->run, .offset = offset, .count = count}, source,
                     row);
     } else if (!l->index) {
@@ -418,7 +528,9 @@ void attention_scatter_offsets(const struct attention_param *p, const struct att
                                int64_t offset, int64_t count, const real *restrict row,
                                real *restrict target)
 {
-    if (l->run) {
+    if (l->clip) {
+        scatter_clip(l, offset, count, row, target);
+    } else if (l->run) {
         scatter_runs(l, (struct piece){.run = l->run, .offset = offset, .count = count}, row,
                      target);
     } else if (!l->index) {
