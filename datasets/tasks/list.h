@@ -1,6 +1,12 @@
 // All tasks, in order of name: a file each, a row each.
+TASK(bucket_sort)
 TASK(copy)
+TASK(duplicate)
+TASK(duplicate_string)
+TASK(odds_first)
 TASK(probe)
 TASK(probe2d)
 TASK(reverse)
+TASK(reverse_string)
+TASK(sort)
 TASK(text)
