@@ -1,5 +1,9 @@
 // All tasks, in order of name: a file each, a row each.
+TASK(addition)
+TASK(binary_addition)
+TASK(binary_multiplication)
 TASK(bucket_sort)
+TASK(compute_sqrt)
 TASK(copy)
 TASK(cycle_navigation)
 TASK(duplicate)
