@@ -5,7 +5,7 @@
 static void sample(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
                    struct dataset_row *row)
 {
-    int64_t n = string_lay_out(dataset, split, rng, row);
+    int64_t n = string_draw(dataset, split, rng, row);
     for (int64_t i = 0; i < n; i++)
         row->targets[n + 1 + i] = row->tokens[i];
 }
@@ -18,6 +18,6 @@ const struct task_def task_copy = {
     .scored = "the answer's tokens; exact match of the whole answer",
     .options = string_options,
     .settings_size = sizeof(struct string_settings),
-    .open = string_open,
+    .open = string_open_uniform,
     .sample = sample,
 };

@@ -2,14 +2,6 @@
 // offset solves it.
 #include "../strings.h"
 
-static void sample(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
-                   struct dataset_row *row)
-{
-    int64_t n = string_lay_out(dataset, split, rng, row);
-    for (int64_t i = 0; i < n; i++)
-        row->targets[n + 1 + i] = row->tokens[n - 1 - i];
-}
-
 const struct task_def task_reverse = {
     .name = "reverse",
     .title = "a random string, then the string from its end",
@@ -18,6 +10,6 @@ const struct task_def task_reverse = {
     .scored = "the answer's tokens; exact match of the whole answer",
     .options = string_options,
     .settings_size = sizeof(struct string_settings),
-    .open = string_open,
-    .sample = sample,
+    .open = string_open_uniform,
+    .sample = string_sample_reverse,
 };

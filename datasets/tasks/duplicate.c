@@ -1,0 +1,14 @@
+// Duplicate: the string twice. The second copy asks for other distances than the first.
+#include "../strings.h"
+
+const struct task_def task_duplicate = {
+    .name = "duplicate",
+    .title = "a random string, then the string twice",
+    .source = "Deletang et al. 2023, Neural Networks and the Chomsky Hierarchy, arXiv 2207.02098; "
+              "Ruoss et al. 2023, arXiv 2305.16843",
+    .scored = "the answer's tokens; exact match of the whole answer",
+    .options = string_options,
+    .settings_size = sizeof(struct string_settings),
+    .open = string_open_duplicate,
+    .sample = string_sample_duplicate,
+};
