@@ -1,5 +1,12 @@
 // All tasks, in order of name: a file each, a row each.
 TASK(copy)
+TASK(count_variables)
+TASK(counting)
+TASK(even_tokens)
+TASK(first)
+TASK(majority)
+TASK(position)
+TASK(previous_k)
 TASK(probe)
 TASK(probe2d)
 TASK(reverse)
