@@ -72,6 +72,7 @@ struct dataset {
     uint64_t fingerprint;            // of the bytes of the file; 0 for a task that reads none
     bool bits_per_byte;              // the loss is also reported in bits a byte (text)
     bool needs_causal;               // answers are among the tokens to the right: for decoders only
+    bool needs_bidirectional;        // answers take tokens to the right: for encoders only
 };
 
 #define DATASET_SPLIT_BITS 12

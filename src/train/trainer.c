@@ -27,13 +27,21 @@ static int open_task(struct trainer *trainer)
     int code = dataset_open(&trainer->dataset, &request);
     if (code < 0)
         return code;
-    if (!trainer->dataset.needs_causal || s->arch)
+    bool causal = trainer->dataset.needs_causal && s->arch == 0;
+    bool bidirectional = trainer->dataset.needs_bidirectional && s->arch == 1;
+    if (!causal && !bidirectional)
         return 0;
     dataset_close(&trainer->dataset);
     memset(&trainer->dataset, 0, sizeof trainer->dataset);
+    if (causal)
+        return err_set(
+            ERR_ARGUMENT,
+            "task %s asks for tokens that stand further right in the row, where an encoder "
+            "would just look them up; add --arch decoder",
+            s->task);
     return err_set(ERR_ARGUMENT,
-                   "task %s asks for tokens that stand further right in the row, where an encoder "
-                   "would just look them up; add --arch decoder",
+                   "task %s asks for tokens that stand further right in the row, which a decoder "
+                   "cannot see; leave out --arch decoder",
                    s->task);
 }
 

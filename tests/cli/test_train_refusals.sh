@@ -34,6 +34,7 @@ for case in "--length 12 --task-opt height=5|length 12" "--length 12|length 12 i
     # shellcheck disable=SC2086
     refused "probe2d ${case%|*}" 2 "${case#*|}" "$TRAIN" --pe learned --task probe2d --out-dir new ${case%|*}
 done
+refused "a decoder that cannot see the answers" 2 'even-tokens .* decoder cannot see' "$TRAIN" --pe none --task even-tokens --arch decoder --out-dir new
 refused "misspelt task" 2 "did you mean 'probe'" "$TRAIN" --pe learned --task prob
 start "misspelt optimizer" 2 "did you mean 'adamw'" --optimizer adamww
 start "misspelt schedule" 2 "did you mean 'cosine'" --schedule cosin

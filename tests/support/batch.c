@@ -8,8 +8,7 @@
 
 #define UNTOUCHED 0x7f7f7f7f
 
-int batch_open(struct dataset *dataset, const char *task, int64_t length, uint64_t seed,
-               const char *options)
+static int open_with(struct dataset *dataset, struct dataset_request request, const char *options)
 {
     char copy[256];
     const char *pairs[8];
@@ -18,14 +17,25 @@ int batch_open(struct dataset *dataset, const char *task, int64_t length, uint64
     snprintf(copy, sizeof copy, "%s", options);
     for (char *p = strtok_r(copy, " ", &rest); p && count < 8; p = strtok_r(NULL, " ", &rest))
         pairs[count++] = p;
-    const struct task_def *def = task_find(task);
-    struct dataset_request request = {.task = task,
-                                      .length = length,
-                                      .seed = seed,
-                                      .data_path = def && def->needs_file ? BATCH_TEXT : NULL,
-                                      .pair_count = count,
-                                      .pairs = pairs};
+    const struct task_def *def = task_find(request.task);
+    request.data_path = def && def->needs_file ? BATCH_TEXT : NULL;
+    request.pair_count = count;
+    request.pairs = pairs;
     return dataset_open(dataset, &request);
+}
+
+int batch_open(struct dataset *dataset, const char *task, int64_t length, uint64_t seed,
+               const char *options)
+{
+    struct dataset_request request = {.task = task, .length = length, .seed = seed};
+    return open_with(dataset, request, options);
+}
+
+int batch_open_evaluation(struct dataset *dataset, const char *task, int64_t length,
+                          int64_t train_length, const char *options)
+{
+    struct dataset_request request = {.task = task, .length = length, .train_length = train_length};
+    return open_with(dataset, request, options);
 }
 
 void batch_draw(const struct dataset *dataset, struct batch *batch, enum dataset_split split,

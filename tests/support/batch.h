@@ -16,6 +16,10 @@ struct batch {
 int batch_open(struct dataset *dataset, const char *task, int64_t length, uint64_t seed,
                const char *options);
 
+// The same for rows of `length` that score a model of train_length.
+int batch_open_evaluation(struct dataset *dataset, const char *task, int64_t length,
+                          int64_t train_length, const char *options);
+
 // dataset_batch into `batch`, all of which is overwritten first with what no task writes.
 void batch_draw(const struct dataset *dataset, struct batch *batch, enum dataset_split split,
                 uint64_t step, int64_t rows);
