@@ -22,7 +22,7 @@ int batch_open(struct dataset *dataset, const char *task, int64_t length, uint64
     struct dataset_request request = {.task = task,
                                       .length = length,
                                       .seed = seed,
-                                      .data_path = def && def->needs_file ? BATCH_TEXT : NULL,
+                                      .data_path = def && def->file == DATASET_FILE_REQUIRED ? BATCH_TEXT : NULL,
                                       .pair_count = count,
                                       .pairs = pairs};
     return dataset_open(dataset, &request);
