@@ -8,6 +8,7 @@
 #include "../autograd/base/err.h"
 
 const char *const dataset_split_name[DATASET_SPLITS] = {"train", "validation", "test"};
+const char *const dataset_file_name[] = {"none", "optional", "required"};
 
 #define TASK(name) extern const struct task_def task_##name;
 #include "tasks/list.h"
@@ -56,9 +57,9 @@ static int take_path(struct dataset *dataset, const char *data_path)
 {
     const char *name = dataset->task->name;
     bool given = data_path && data_path[0];
-    if (given && !dataset->task->needs_file)
+    if (given && dataset->task->file == DATASET_FILE_NONE)
         return err_set(ERR_ARGUMENT, "task %s makes its own data; leave out --data", name);
-    if (!given && dataset->task->needs_file)
+    if (!given && dataset->task->file == DATASET_FILE_REQUIRED)
         return err_set(ERR_ARGUMENT, "task %s reads a file; give it with --data FILE", name);
     if (given && strlen(data_path) >= sizeof dataset->data_path)
         return err_set(ERR_ARGUMENT, "--data: the path is longer than %zu bytes",

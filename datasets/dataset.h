@@ -29,12 +29,17 @@ struct dataset_row {
 
 struct dataset; // an opened task
 
+// Whether a task reads a file (--data).
+enum dataset_file { DATASET_FILE_NONE, DATASET_FILE_OPTIONAL, DATASET_FILE_REQUIRED };
+extern const char *const dataset_file_name[]; // "none", "optional", "required"
+
 struct task_def {
     const char *name, *title, *source; // source: authors, year, where
     const char *scored;                // what is scored, one phrase
     const struct option_def *options;  // --task-opt KEY=VALUE
     size_t settings_size;
-    bool needs_file; // --data
+    enum dataset_file file;
+    const char *example; // options that an example takes beside --pe, --task and --data, or NULL
     // Checks the settings against the length (tokens a row) and opens what is needed. Sets
     // dataset->vocab, ->chance (expected accuracy of the best guess that ignores position),
     // ->row_bits and ->state. Errors name the option and leave nothing open. The vocabulary may
@@ -70,9 +75,10 @@ struct dataset {
     uint64_t stream[DATASET_SPLITS]; // rng_stream(seed, "data/TASK/SPLIT")
     int64_t grid_height, grid_width; // rows are a grid, row by row; 0 where they are none
     uint64_t fingerprint;            // of the bytes of the file; 0 for a task that reads none
-    bool bits_per_byte;              // the loss is also reported in bits a byte (text)
-    bool needs_causal;               // answers are among the tokens to the right: for decoders only
-    bool needs_bidirectional;        // answers take tokens to the right: for encoders only
+    char notice[1024];        // what the opening left out, one line for the user; empty for nothing
+    bool bits_per_byte;       // the loss is also reported in bits a byte (text)
+    bool needs_causal;        // answers are among the tokens to the right: for decoders only
+    bool needs_bidirectional; // answers take tokens to the right: for encoders only
 };
 
 #define DATASET_SPLIT_BITS 12

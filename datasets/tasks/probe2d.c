@@ -100,6 +100,7 @@ const struct task_def task_probe2d = {
     .source = "after Su Jianlin, Scientific Spaces, article 8397",
     .scored = "every cell, both",
     .options = options,
+    .example = "--length 36",
     .settings_size = sizeof(struct settings),
     .open = open_probe2d,
     .sample = sample,

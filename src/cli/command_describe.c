@@ -83,10 +83,15 @@ static void describe_encoding(const struct pe_def *def)
 
 static void describe_task(const struct task_def *def)
 {
-    printf("%s: %s\n\nsource   %s\nscored   %s\n", def->name, def->title, def->source, def->scored);
+    static const char *const data[] = {"made by the task itself",
+                                       "from a file (--data), or made by the task itself",
+                                       "from files (--data)"};
+    printf("%s: %s\n\nsource   %s\nscored   %s\ndata     %s\n", def->name, def->title, def->source,
+           def->scored, data[def->file]);
     print_options("task-opt", def->options);
-    printf("\nfor example\n  train --pe learned --task %s%s\n", def->name,
-           def->needs_file ? " --data FILE" : "");
+    printf("\nfor example\n  train --pe learned --task %s%s%s%s\n", def->name,
+           def->file == DATASET_FILE_REQUIRED ? " --data FILE" : "", def->example ? " " : "",
+           def->example ? def->example : "");
 }
 
 static int run_command(int argc, char **argv)

@@ -20,6 +20,7 @@ struct row {
     const char *name, *title, *source;
     const char *aliases, *family, *formula; // of encodings
     const struct option_def *options;
+    const char *scored, *data;     // of tasks
     const struct pe_def *encoding; // for what only a model can tell
 };
 
@@ -39,8 +40,12 @@ static struct row encoding_row(int i)
 static struct row task_row(int i)
 {
     const struct task_def *def = task_list[i];
-    return (struct row){
-        .name = def->name, .title = def->title, .source = def->source, .options = def->options};
+    return (struct row){.name = def->name,
+                        .title = def->title,
+                        .source = def->source,
+                        .scored = def->scored,
+                        .data = dataset_file_name[def->file],
+                        .options = def->options};
 }
 
 static struct row optimizer_row(int i)
@@ -143,9 +148,10 @@ static int print_json(const struct kind *kind)
     json_t *list = json_array();
     for (int i = 0; i < *kind->count; i++) {
         struct row row = kind->row(i);
-        json_t *object = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:o, s:o}", "name", row.name,
-                                   "title", row.title, "family", row.family, "formula", row.formula,
-                                   row.encoding ? "citation" : "source", row.source, "aliases",
+        json_t *object = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o}", "name",
+                                   row.name, "title", row.title, "family", row.family, "formula",
+                                   row.formula, row.encoding ? "citation" : "source", row.source,
+                                   "scored", row.scored, "data", row.data, "aliases",
                                    aliases_json(row.aliases), "options", options_json(row.options));
         if (object && row.encoding) {
             json_object_set_new(object, "parameters", encoding_parameters(row.encoding));

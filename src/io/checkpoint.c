@@ -356,7 +356,7 @@ int checkpoint_check_data(struct checkpoint *checkpoint, const struct trainer *t
     free(there);
     return same ? 0
                 : err_set(ERR_ARGUMENT,
-                          "--data %s is not the text that the run was started with; give the file "
+                          "--data %s is not the data that the run was started with; give the file "
                           "that has it, or start a new run",
                           trainer->settings.data);
 }

@@ -336,6 +336,13 @@ static int open_metrics(struct run *run)
     return run->metrics < 0 ? run->metrics : 0;
 }
 
+// What the task left out of the data.
+static void say_data(const struct run *run)
+{
+    if (run->trainer.dataset.notice[0])
+        say(run, RUN_NOTICE, "%s", run->trainer.dataset.notice);
+}
+
 int run_start(struct run *run, const struct train_settings *settings, bool overwrite,
               const struct run_observer *observer)
 {
@@ -362,6 +369,8 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
     free(config);
     if (code < 0)
         run_release(run);
+    else
+        say_data(run);
     return code;
 }
 
@@ -555,8 +564,10 @@ static int restore(struct run *run, struct checkpoint *checkpoint, int given_cou
         code = rewrite_config(run);
     if (code == 0)
         code = open_metrics(run);
-    if (code == 0)
+    if (code == 0) {
+        say_data(run);
         say_changes(run, checkpoint, was);
+    }
     free(was);
     return code;
 }

@@ -13,6 +13,23 @@
 #include "../../autograd/base/par.h"
 #include "train.h"
 
+// An encoder is no use to a task of next tokens, nor a decoder to one that needs both sides.
+static int check_arch(const struct dataset *dataset, bool decoder)
+{
+    if (dataset->needs_causal && !decoder)
+        return err_set(
+            ERR_ARGUMENT,
+            "task %s asks for tokens that stand further right in the row, where an encoder "
+            "would just look them up; add --arch decoder",
+            dataset->task->name);
+    if (dataset->needs_bidirectional && decoder)
+        return err_set(ERR_ARGUMENT,
+                       "task %s asks for tokens that stand further right in the row, which a "
+                       "decoder cannot see; leave out --arch decoder",
+                       dataset->task->name);
+    return 0;
+}
+
 static int open_task(struct trainer *trainer)
 {
     struct train_settings *s = &trainer->settings;
@@ -27,22 +44,10 @@ static int open_task(struct trainer *trainer)
     int code = dataset_open(&trainer->dataset, &request);
     if (code < 0)
         return code;
-    bool causal = trainer->dataset.needs_causal && s->arch == 0;
-    bool bidirectional = trainer->dataset.needs_bidirectional && s->arch == 1;
-    if (!causal && !bidirectional)
-        return 0;
-    dataset_close(&trainer->dataset);
-    memset(&trainer->dataset, 0, sizeof trainer->dataset);
-    if (causal)
-        return err_set(
-            ERR_ARGUMENT,
-            "task %s asks for tokens that stand further right in the row, where an encoder "
-            "would just look them up; add --arch decoder",
-            s->task);
-    return err_set(ERR_ARGUMENT,
-                   "task %s asks for tokens that stand further right in the row, which a decoder "
-                   "cannot see; leave out --arch decoder",
-                   s->task);
+    code = check_arch(&trainer->dataset, s->arch);
+    if (code < 0)
+        dataset_close(&trainer->dataset);
+    return code;
 }
 
 static int configure(struct trainer *trainer)

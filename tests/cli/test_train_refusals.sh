@@ -126,7 +126,7 @@ else
     fail "resume: the text was moved" "exit $status"
 fi
 sed 's/^7$/8/' moved.txt >moved.new && mv moved.new moved.txt
-refused "resume: one letter is another" 1 '--data moved.txt is not the text' "$TRAIN" --resume over --steps 8
+refused "resume: one letter is another" 1 '--data moved.txt is not the data' "$TRAIN" --resume over --steps 8
 if [ "$("$POSGRAD" system | sed -n 's/^kernels *//p')" != Haswell ] && grep -q -w avx2 /proc/cpuinfo; then
     run env OPENBLAS_CORETYPE=Haswell "$TRAIN" --resume run --steps 5 --quiet
     if grep -q 'kernels (.*) other than these (Haswell.*), which round differently' err; then ok "resume: other kernels"; else fail "resume: other kernels" "$status"; fi

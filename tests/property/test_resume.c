@@ -39,7 +39,7 @@ static void small_run(const char *pe, const char *task)
         set(values[i][0], values[i][1]);
     set("pe", pe);
     set("task", task);
-    if (task_find(task)->needs_file)
+    if (task_find(task)->file == DATASET_FILE_REQUIRED)
         set("data", text_path);
 }
 

@@ -18,7 +18,8 @@ static int open_with(struct dataset *dataset, struct dataset_request request, co
     for (char *p = strtok_r(copy, " ", &rest); p && count < 8; p = strtok_r(NULL, " ", &rest))
         pairs[count++] = p;
     const struct task_def *def = task_find(request.task);
-    request.data_path = def && def->needs_file ? BATCH_TEXT : NULL;
+    bool file = def && def->file == DATASET_FILE_REQUIRED;
+    request.data_path = file ? BATCH_TEXT : NULL;
     request.pair_count = count;
     request.pairs = pairs;
     return dataset_open(dataset, &request);
