@@ -1,5 +1,6 @@
 // All subcommands, in the order of --help: a file each, a row each.
 COMMAND(train)
+COMMAND(eval)
 COMMAND(export)
 COMMAND(inspect)
 COMMAND(trace)
