@@ -11,6 +11,7 @@
 #include "../report/lengths.h"
 #include "../report/plot.h"
 #include "command.h"
+#include "output.h"
 
 enum { MAX_LENGTHS = 256, MAX_LENGTH = 1 << 24 };
 
@@ -205,8 +206,9 @@ static int checkpoint_path(const struct arguments *arguments, char *path, size_t
         return err_set(ERR_ARGUMENT, "--checkpoint %s: %s is no run folder", which, arguments->run);
     if (!last && (!*which || (!step && strcmp(which, "best") != 0)))
         return err_set(ERR_ARGUMENT, "--checkpoint '%s' is neither last, best nor a step", which);
-    int length = last ? snprintf(path, size, "%s", arguments->run)
-                      : snprintf(path, size, "%s/checkpoint-%s.h5", arguments->run, which);
+    int length =
+        last ? snprintf(path, size, "%s", arguments->run)
+             : snprintf(path, size, "%s/%s%s.h5", arguments->run, step ? "checkpoint-" : "", which);
     return length >= 0 && (size_t)length < size
                ? 0
                : err_set(ERR_ARGUMENT, "the name of the run is too long");
@@ -237,44 +239,19 @@ static int load(const struct arguments *arguments, const char *path, struct trai
     return code;
 }
 
-static int write_csv(const struct length_report *report, const char *path)
+static int write_rows(void *context, FILE *file)
 {
-    char *text = NULL;
-    size_t size = 0;
-    if (strcmp(path, "-") == 0)
-        return lengths_csv(report, stdout);
-    FILE *file = open_memstream(&text, &size);
-    if (!file)
-        return err_set(ERR_MEMORY, "out of memory for %s", path);
-    int code = lengths_csv(report, file);
-    if ((ferror(file) | fclose(file)) && code == 0)
-        code = err_set(ERR_MEMORY, "out of memory for %s", path);
-    if (code == 0)
-        code = file_publish(path, text, size);
-    free(text);
-    return code;
+    return lengths_csv(context, file);
 }
 
-static int print_json(const struct length_report *report)
-{
-    json_t *object = lengths_json(report);
-    char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
-    json_decref(object);
-    if (!text)
-        return err_set(ERR_MEMORY, "out of memory for JSON");
-    puts(text);
-    free(text);
-    return 0;
-}
-
-static int print(const struct arguments *arguments, const struct length_report *report)
+static int print(const struct arguments *arguments, struct length_report *report)
 {
     bool only_csv = arguments->csv && strcmp(arguments->csv, "-") == 0;
-    int code = arguments->csv ? write_csv(report, arguments->csv) : 0;
+    int code = arguments->csv ? output_text(arguments->csv, write_rows, report) : 0;
     if (code < 0 || only_csv)
         return code;
     if (arguments->json)
-        return print_json(report);
+        return output_json(lengths_json(report));
     code = lengths_text(report, stdout);
     if (code == 0 && (arguments->plot || (plot_terminal(stdout) && report->count > report->ways))) {
         putchar('\n');

@@ -74,18 +74,24 @@ static int column_width(const struct table *table, int column)
     return width;
 }
 
+// Blanks are put only before what follows them, so that no line ends in one.
 int table_print(const struct table *table, FILE *file)
 {
-    int code = check(table);
+    int code = check(table), pending = 0;
     for (int i = 0; i < table->cells && code == 0; i++) {
-        int column = i % table->columns;
-        bool left = table->align[column] == 'l', last = column + 1 == table->columns;
-        int blank = column_width(table, column) - width_of(table->cell[i]);
-        fprintf(file, "%*s%s", left ? 0 : blank, "", table->cell[i]);
-        if (last)
+        int column = i % table->columns, width = width_of(table->cell[i]);
+        int blank = column_width(table, column) - width;
+        bool left = table->align[column] == 'l';
+        pending += left ? 0 : blank;
+        if (width) {
+            fprintf(file, "%*s%s", pending, "", table->cell[i]);
+            pending = 0;
+        }
+        pending += (left ? blank : 0) + 2;
+        if (column + 1 == table->columns) {
             putc('\n', file);
-        else
-            fprintf(file, "%*s", (left ? blank : 0) + 2, "");
+            pending = 0;
+        }
     }
     return code;
 }

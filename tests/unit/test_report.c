@@ -29,20 +29,21 @@ static void expect(FILE *file, const char *wanted)
 static void a_table(void **state)
 {
     (void)state;
-    static const char *const cells[] = {"name", "share", "n", "ü, \"x\"", "1.000",
-                                        "3",    "b",     "",  "12"};
+    static const char *const cells[] = {"name", "share", "n",  "ü, \"x\"", "1.000", "3",
+                                        "b",    "",      "12", "c",        "",      ""};
     struct table table;
     table_init(&table, "lrr");
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 12; i++)
         table_cell(&table, "%s", cells[i]);
     FILE *file = begin();
     check_ok(table_print(&table, file));
     expect(file, "name    share   n\n"
                  "ü, \"x\"  1.000   3\n"
-                 "b              12\n");
+                 "b              12\n"
+                 "c\n");
     file = begin();
     check_ok(table_csv(&table, file));
-    expect(file, "name,share,n\n\"ü, \"\"x\"\"\",1.000,3\nb,,12\n");
+    expect(file, "name,share,n\n\"ü, \"\"x\"\"\",1.000,3\nb,,12\nc,,\n");
     table_release(&table);
 }
 
