@@ -11,6 +11,10 @@
 
 enum { PATH_SIZE = 4096, SIDES = 2 };
 
+// Arrays that are compared; what follows from them is not.
+static const char *const groups[] = {"/params", "/ema", "/optimizer"};
+enum { GROUPS = sizeof groups / sizeof groups[0] };
+
 struct sides {
     char path[SIDES][PATH_SIZE];
     struct h5_reader *reader[SIDES];
@@ -206,13 +210,20 @@ static int fill(struct sides *sides, json_t *found)
     json_object_set_new(
         found, "versions",
         differing(attributes_of(sides->reader[0]), attributes_of(sides->reader[1])));
-    code = compare_group(sides, "/params", found);
-    return code < 0 ? code : compare_group(sides, "/optimizer", found);
+    for (int i = 0; i < GROUPS && code == 0; i++)
+        code = compare_group(sides, groups[i], found);
+    return code;
 }
 
-static size_t different_arrays(const json_t *difference, const char *group)
+static bool is_equal(const json_t *found)
 {
-    return json_array_size(json_object_get(json_object_get(difference, group), "different"));
+    bool equal = json_object_size(json_object_get(found, "options")) == 0 &&
+                 json_object_size(json_object_get(found, "versions")) == 0;
+    for (int i = 0; i < GROUPS; i++) {
+        const json_t *group = json_object_get(found, groups[i] + 1);
+        equal = equal && json_array_size(json_object_get(group, "different")) == 0;
+    }
+    return equal;
 }
 
 json_t *difference_find(const char *a, const char *b)
@@ -222,12 +233,8 @@ json_t *difference_find(const char *a, const char *b)
     int code = sides && found ? open_sides(sides, (const char *const[]){a, b}) : no_memory();
     if (code == 0)
         code = fill(sides, found);
-    if (code == 0) {
-        bool equal = json_object_size(json_object_get(found, "options")) == 0 &&
-                     json_object_size(json_object_get(found, "versions")) == 0 &&
-                     !different_arrays(found, "params") && !different_arrays(found, "optimizer");
-        json_object_set_new(found, "equal", json_boolean(equal));
-    }
+    if (code == 0)
+        json_object_set_new(found, "equal", json_boolean(is_equal(found)));
     for (int s = 0; sides && s < SIDES; s++)
         if (sides->reader[s])
             h5_reader_close(sides->reader[s]);
@@ -362,6 +369,7 @@ int difference_text(const json_t *difference, FILE *file)
     print_count(params, "parameters", file);
     if (code == 0)
         code = print_parameters(params, file);
+    print_count(json_object_get(difference, "ema"), "averages of parameters", file);
     print_count(json_object_get(difference, "optimizer"), "optimizer state", file);
     return code;
 }

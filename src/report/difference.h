@@ -11,7 +11,7 @@
 //     {"a", "b": paths, "equal": bool,
 //      "options": {KEY: [of a, of b]}, "versions": {KEY: [of a, of b]}   those that differ,
 //      "params": {"both", "bitwise_equal": counts, "different": [...]},
-//      "optimizer": the same}
+//      "ema" (averages of the parameters), "optimizer": the same}
 //
 // A row of "different" is {"name", "shape", "only_in": "a" or "b"}, {"name", "shapes": [of a, of
 // b]}, or {"name", "shape", "bitwise_equal": false, "absolute", "relative"}: the largest |a - b|,
