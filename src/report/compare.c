@@ -88,9 +88,9 @@ static json_t *label(const json_t *config, const char *name, const char *pairs)
 // What is left of the settings when those are taken out that never make two runs incomparable.
 static json_t *other_options(const json_t *config)
 {
-    static const char *const apart[] = {"pe",   "pe_opt",    "task",      "task_opt",
-                                        "seed", "threads",   "out_dir",   "save_every",
-                                        "keep", "log_every", "eval_every"};
+    static const char *const apart[] = {"pe",   "pe_opt",    "task",       "task_opt",
+                                        "seed", "threads",   "out_dir",    "save_every",
+                                        "keep", "log_every", "eval_every", "keep_best"};
     json_t *options = json_deep_copy(config);
     for (size_t i = 0; options && i < sizeof apart / sizeof apart[0]; i++)
         json_object_del(options, apart[i]);

@@ -1,5 +1,5 @@
-// Every encoding in training: the same bits with any number of threads, stopped and resumed; and its
-// tables in a file. (test_paired holds it beside a run without an encoding.)
+// Every encoding in training: the same bits with any number of threads, stopped and resumed; and
+// its tables in a file. (test_paired holds it beside a run without an encoding.)
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
