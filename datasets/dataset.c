@@ -209,5 +209,8 @@ void dataset_score(struct dataset_score *score, int64_t batch_size, int64_t leng
         score->scored += scored;
         score->rows += scored > 0;
         score->rows_correct += scored > 0 && correct == scored;
+        score->correct2 += correct * correct;
+        score->correct_scored += correct * scored;
+        score->scored2 += scored * scored;
     }
 }

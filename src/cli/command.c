@@ -159,7 +159,7 @@ int command_output(const char *output, const char *source)
     bool same = source && stat(output, &out) == 0 && stat(source, &in) == 0 &&
                 out.st_dev == in.st_dev && out.st_ino == in.st_ino;
     if (same || is_of_a_run(output))
-        return err_set(ERR_ARGUMENT, "-o %s would replace a file of the run; give another name",
+        return err_set(ERR_ARGUMENT, "%s would replace a file of the run; give another name",
                        output);
     return 0;
 }

@@ -1,5 +1,8 @@
 // All subcommands, in the order of --help: a file each, a row each.
 COMMAND(train)
+COMMAND(eval)
+COMMAND(compare)
+COMMAND(diff)
 COMMAND(export)
 COMMAND(inspect)
 COMMAND(trace)

@@ -49,6 +49,10 @@ enum pe_claims {
     PE_MARKS_BORDERS = 1024,     // equal tokens near the row's ends become unequal, and no others
 };
 
+// Ways of using a trained encoding past the lengths that it was made for.
+enum pe_extension { PE_EXTEND_NONE, PE_EXTENSIONS };
+extern const char *const pe_extension_name[PE_EXTENSIONS]; // "none"
+
 // What every hook may know. The model fills it; hooks only write through what they are given.
 struct pe_context {
     struct ag_graph *graph;

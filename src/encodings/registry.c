@@ -16,6 +16,8 @@ const struct pe_def *const pe_list[] = {
 #undef PE
 const int pe_count = (int)(sizeof pe_list / sizeof pe_list[0]);
 
+const char *const pe_extension_name[PE_EXTENSIONS] = {"none"};
+
 static bool has_word(const char *words, const char *name)
 {
     char word[64];

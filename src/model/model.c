@@ -61,6 +61,28 @@ int model_check(const struct model_config *config)
     return 0;
 }
 
+int model_check_length(const struct model_config *config, int64_t length)
+{
+    struct pe_context context = context_of(config, 1, length);
+    for (int i = 0; i < config->pe.count; i++) {
+        const struct pe_def *def = config->pe.def[i];
+        context.settings = config->pe.settings[i];
+        context.name = def->name;
+        int64_t most = def->max_length ? def->max_length(&context) : length;
+        if (length > most)
+            return err_set(ERR_ARGUMENT, "%s positions end at %lld, and length %lld was asked for",
+                           def->name, (long long)most, (long long)length);
+    }
+    return 0;
+}
+
+const char *model_reach(const struct model_config *config, int64_t length)
+{
+    if (model_check_length(config, length) < 0)
+        return "undefined";
+    return length <= config->train_length ? "inside" : "extrapolated";
+}
+
 // The context as encoding `i` of the stack sees it.
 static const struct pe_context *context_for(struct builder *b, int i)
 {

@@ -17,6 +17,7 @@ struct model_config {
     enum ag_normaliser attention;
     int64_t grid_height, grid_width; // of the task's rows; 0 where they are no grid
     struct pe_stack pe;
+    enum pe_extension extension;
 };
 
 // One captured and planned model for a batch shape.
@@ -31,6 +32,11 @@ struct model_graph {
 
 // Refuses a config that has no meaning (dim not divisible by heads, an encoding's own check).
 int model_check(const struct model_config *config);
+
+// Refuses a length that the encodings are not defined for: ERR_ARGUMENT with the reason.
+int model_check_length(const struct model_config *config, int64_t length);
+// What the encodings do at `length`, one word: "inside", "undefined", "extrapolated".
+const char *model_reach(const struct model_config *config, int64_t length);
 
 // Captures and plans. Parameters are registered in `params` by the first call and shared by later
 // ones; ag_params_allocate must be called between the first model_graph_capture and

@@ -11,7 +11,7 @@ refused "unknown command" 2 "no command is called 'xyzzy'" "$POSGRAD" xyzzy
 refused "empty command" 2 "no command" "$POSGRAD" ""
 refused "option before the command" 2 "--pe" "$POSGRAD" --pe learned
 
-for command in train export inspect trace gradcheck list system; do
+for command in train eval compare diff export inspect trace gradcheck list system; do
     good "$command --help" "^Usage: posgrad $command" "$POSGRAD" "$command" --help
     refused "$command: unknown option" 2 "unrecognized option '--no-such-thing'" \
         "$POSGRAD" "$command" --no-such-thing
@@ -23,7 +23,7 @@ refused "train: nearest option after a value that looks like one" 2 "did you mea
 refused "inspect: nearest option" 2 "'--jsn'; did you mean '--json'" "$POSGRAD" inspect -j --jsn run
 refused "export: nearest option" 2 "did you mean '--format'" "$POSGRAD" export -o --what --fromat npz run
 # Every command that a help text names is there.
-for command in "" train export inspect trace gradcheck list system; do
+for command in "" train eval compare diff export inspect trace gradcheck list system; do
     # shellcheck disable=SC2086
     for named in $("$POSGRAD" $command --help | grep -o "'posgrad [a-z]*" | cut -d ' ' -f 2); do
         good "help of '$command' names $named" 'Usage' "$POSGRAD" "$named" --help

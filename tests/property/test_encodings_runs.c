@@ -1,5 +1,5 @@
-// Every encoding in training: the same bits with any number of threads, stopped and resumed, and -
-// but for its own parameters - those of a run without an encoding; and its tables in a file.
+// Every encoding in training: the same bits with any number of threads, stopped and resumed; and
+// its tables in a file. (test_paired holds it beside a run without an encoding.)
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
-#include "../../autograd/ops/op.h"
 #include "../../src/io/checkpoint.h"
 #include "../../src/io/export_source.h"
 #include "../support/encodings.h"
@@ -169,84 +168,6 @@ static void every_run_resumes(void **state)
     encoding_walk(ENCODING_OPTIONS, resumes);
 }
 
-// --- pairs of runs
-
-static bool same_batch(const struct model_graph *a, const struct model_graph *b)
-{
-    size_t size = (size_t)a->tokens->count * sizeof(int32_t);
-    return memcmp(a->tokens->index, b->tokens->index, size) == 0 &&
-           memcmp(a->targets->index, b->targets->index, size) == 0 &&
-           memcmp(a->mask->index, b->mask->index, size) == 0;
-}
-
-// The start of every parameter of `none`, found by its name; what else there is belongs to the
-// encoding.
-static bool same_start(const struct encoding_case *what, const struct trainer *none,
-                       const struct trainer *other)
-{
-    int shared = 0, own = 0;
-    for (int i = 0; i < other->params.rows; i++) {
-        const struct ag_parameter *row = &other->params.row[i];
-        int k = ag_params_find(&none->params, row->name);
-        shared += k >= 0;
-        own += encoding_owns(row->name);
-        if (k >= 0 && memcmp(other->params.value + row->offset,
-                             none->params.value + none->params.row[k].offset,
-                             (size_t)row->count * sizeof(real)) != 0)
-            return wrong(what, "changes the start of another parameter");
-    }
-    return (shared == none->params.rows && shared + own == other->params.rows) ||
-           wrong(what, "adds or takes parameters that are not its own");
-}
-
-// A mask is a function of seed, step, the node's name and the element: the same nodes have the same
-// masks. (test_encodings compares what they do where an encoding at zero is none.)
-static bool same_masks(const struct encoding_case *what, const struct trainer *none,
-                       const struct trainer *other)
-{
-    for (const struct ag_tensor *x = none->train.graph.first; x; x = x->next) {
-        const struct ag_tensor *y = other->train.graph.first;
-        if (!x->op ||
-            (strcmp(x->op->name, "dropout") != 0 && strcmp(x->op->name, "attention") != 0))
-            continue;
-        while (y && (!y->op || strcmp(y->name, x->name) != 0))
-            y = y->next;
-        // An attention of its own, in the encoding's own scope, has masks of its own.
-        if (!y && strcmp(x->op->name, "attention") != 0)
-            return wrong(what, "has no dropout where none has it");
-    }
-    return true;
-}
-
-static bool is_paired(const struct encoding_case *what)
-{
-    struct trainer none, other;
-    struct encoding_case null = {.causal = what->causal};
-    snprintf(null.pe, sizeof null.pe, "none");
-    small_run(&null);
-    check_ok(trainer_init(&none, &settings));
-    small_run(what);
-    bool there = begin(&other), good = true;
-    if (there) {
-        good = same_start(what, &none, &other) && same_masks(what, &none, &other);
-        for (int step = 0; step < STEPS; step++) {
-            advance(&none, 1);
-            advance(&other, 1);
-            good = good &&
-                   (same_batch(&none.train, &other.train) || wrong(what, "changes the data"));
-        }
-        trainer_release(&other);
-    }
-    trainer_release(&none);
-    return good;
-}
-
-static void runs_are_paired(void **state)
-{
-    (void)state;
-    encoding_walk(ENCODING_OPTIONS, is_paired);
-}
-
 // --- tables in a file
 
 // Lists in lists as the shape says, with the numbers of the tensor.
@@ -377,7 +298,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(every_run_resumes),
-        cmocka_unit_test(runs_are_paired),
         cmocka_unit_test(every_table_is_exported),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down) != 0;

@@ -1,0 +1,334 @@
+// posgrad eval: scores a run at any lengths, also past those that it was trained on.
+#include <argp.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../autograd/base/err.h"
+#include "../io/checkpoint.h"
+#include "../report/lengths.h"
+#include "../report/plot.h"
+#include "command.h"
+#include "output.h"
+
+enum { MAX_LENGTHS = 256, MAX_LENGTH = 1 << 24 };
+
+struct arguments {
+    const char *run, *csv;
+    bool json, plot;
+    int split;
+    int64_t samples, threads;
+    char checkpoint[OPTION_TEXT], data[OPTION_TEXT];
+    int lengths, ways;
+    int64_t length[MAX_LENGTHS];
+    enum pe_extension way[PE_EXTENSIONS];
+};
+
+#define AT(field) offsetof(struct arguments, field)
+
+// Options with one value each; what they are for is in `options`.
+static const struct option_def values[] = {
+    {"split", OPTION_CHOICE, AT(split), "validation", 0, 0, "validation|test", ""},
+    {"samples", OPTION_INT, AT(samples), "0", 0, 1e9, NULL, ""},
+    {"threads", OPTION_INT, AT(threads), "0", 0, 256, NULL, ""},
+    {"checkpoint", OPTION_STRING, AT(checkpoint), "last", 0, 0, NULL, ""},
+    {"data", OPTION_STRING, AT(data), "", 0, 0, NULL, ""},
+    {0},
+};
+
+enum { KEY_VALUE = 0x3000, KEY_LENGTHS = 0x3100, KEY_EXTEND, KEY_JSON, KEY_CSV, KEY_PLOT };
+
+static const struct argp_option options[] = {
+    {"lengths", KEY_LENGTHS, "N,N,...", 0, "tokens a row (default: the training's)", 0},
+    {"extend", KEY_EXTEND, "WAY,WAY,...", 0,
+     "how to go past the end of the encoding; several are compared (default none)", 0},
+    {"split", KEY_VALUE + 0, "validation|test", 0, "rows to score (default validation)", 0},
+    {"samples", KEY_VALUE + 1, "N", 0,
+     "rows a length (default: as many as the training's evaluations have)", 0},
+    {"threads", KEY_VALUE + 2, "N", 0,
+     "threads, which change no bit of the result (default: all processors)", 0},
+    {"checkpoint", KEY_VALUE + 3, "last|best|STEP", 0,
+     "which one of the run folder: the latest, the best, or an elder one (default last)", 0},
+    {"data", KEY_VALUE + 4, "FILE", 0,
+     "what the task reads, where it is not the file of the training", 0},
+    {"json", KEY_JSON, NULL, 0, "one JSON object in place of the table", 0},
+    {"csv", KEY_CSV, "FILE", 0, "write the rows to FILE, too; '-': to stdout, without the table",
+     0},
+    {"plot", KEY_PLOT, NULL, 0,
+     "draw accuracy against length, also where stdout is no terminal or there is one length", 0},
+    {0},
+};
+
+// --- what was typed
+
+static int add_length(struct arguments *arguments, int64_t length)
+{
+    int at = 0;
+    while (at < arguments->lengths && arguments->length[at] < length)
+        at++;
+    if (at < arguments->lengths && arguments->length[at] == length)
+        return 0;
+    if (arguments->lengths == MAX_LENGTHS)
+        return err_set(ERR_ARGUMENT, "--lengths: more than %d", MAX_LENGTHS);
+    memmove(arguments->length + at + 1, arguments->length + at,
+            (size_t)(arguments->lengths++ - at) * sizeof *arguments->length);
+    arguments->length[at] = length;
+    return 0;
+}
+
+// "32,64,128", in ascending order once each.
+static int read_lengths(struct arguments *arguments, const char *text)
+{
+    for (const char *p = text;; p++) {
+        size_t size = strcspn(p, ",");
+        bool whole = size > 0 && size < 10 && strspn(p, "0123456789") == size;
+        long long length = whole ? strtoll(p, NULL, 10) : 0;
+        if (length < 1 || length > MAX_LENGTH)
+            return err_set(ERR_ARGUMENT,
+                           "--lengths: '%.*s' is no length; whole numbers from 1 to %d are wanted, "
+                           "as in 32,64,128",
+                           (int)(size < 64 ? size : 64), p, MAX_LENGTH);
+        int code = add_length(arguments, length);
+        p += size;
+        if (code < 0 || !*p)
+            return code;
+    }
+}
+
+static int unknown_way(const char *name)
+{
+    const char *near = name_nearest(pe_extension_name, PE_EXTENSIONS, name);
+    char all[256] = "";
+    if (near)
+        return err_set(ERR_ARGUMENT, "--extend: no way is called '%s'; did you mean '%s'?", name,
+                       near);
+    for (int i = 0; i < PE_EXTENSIONS; i++)
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "",
+                 pe_extension_name[i]);
+    return err_set(ERR_ARGUMENT, "--extend: no way is called '%s'; there are %s", name, all);
+}
+
+static int read_ways(struct arguments *arguments, const char *text)
+{
+    for (const char *p = text;; p++) {
+        char name[64];
+        size_t size = strcspn(p, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(size < 63 ? size : 63), p);
+        int way = name_index(pe_extension_name, PE_EXTENSIONS, name);
+        if (way < 0)
+            return unknown_way(name);
+        bool there = false;
+        for (int i = 0; i < arguments->ways; i++)
+            there = there || (int)arguments->way[i] == way;
+        if (!there)
+            arguments->way[arguments->ways++] = (enum pe_extension)way;
+        p += size;
+        if (!*p)
+            return 0;
+    }
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    int code = 0;
+    if (key >= KEY_VALUE && key < KEY_LENGTHS)
+        code = options_set(values, arguments, NULL, values[key - KEY_VALUE].key, value);
+    else if (key == KEY_LENGTHS)
+        code = read_lengths(arguments, value);
+    else if (key == KEY_EXTEND)
+        code = read_ways(arguments, value);
+    else if (key == KEY_JSON)
+        arguments->json = true;
+    else if (key == KEY_CSV)
+        arguments->csv = value;
+    else if (key == KEY_PLOT)
+        arguments->plot = true;
+    else if (key == ARGP_KEY_ARG && !arguments->run)
+        arguments->run = value;
+    else if (key == ARGP_KEY_ARG)
+        code = err_set(ERR_ARGUMENT, "'%s' is one RUN too many", value);
+    else
+        return ARGP_ERR_UNKNOWN;
+    if (code < 0)
+        argp_error(state, "%s", err_last());
+    return 0;
+}
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
+    char *list = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&list, &size);
+    if (!file)
+        return NULL;
+    fputs("Ways of --extend:\n ", file);
+    for (int i = 0; i < PE_EXTENSIONS; i++)
+        fprintf(file, " %s", pe_extension_name[i]);
+    fputs("\n\nRows fill their length, with symbols and answers as in the training. A length that "
+          "the task or the encoding cannot have is a row that says why, and an error (exit 1) "
+          "where no other is scored.\n\n"
+          "Intervals are of 95 %. Exact match: Wilson's score interval over rows. Accuracy: the "
+          "same over n = p (1 - p) / v targets, as those of one row are not independent; v = m / "
+          "(m - 1) sum (correct - p scored)^2 / N^2 over m rows with N targets. n is at most N, "
+          "and m where all are right or all wrong.\n",
+          file);
+    if (fclose(file) == 0)
+        return list;
+    free(list);
+    return NULL;
+}
+
+static int check_usage(const struct arguments *arguments)
+{
+    if (!arguments->run)
+        return err_set(ERR_ARGUMENT, "RUN is missing: the folder of a run, or its checkpoint");
+    if (arguments->json && arguments->csv && strcmp(arguments->csv, "-") == 0)
+        return err_set(ERR_ARGUMENT, "--json and --csv - both want stdout; leave out one");
+    return 0;
+}
+
+// --- the run
+
+// The file that --checkpoint means; a RUN that is a file is meant itself.
+static int checkpoint_path(const struct arguments *arguments, char *path, size_t size)
+{
+    const char *which = arguments->checkpoint;
+    struct stat status;
+    bool folder = stat(arguments->run, &status) == 0 && S_ISDIR(status.st_mode);
+    bool last = strcmp(which, "last") == 0, step = which[strspn(which, "0123456789")] == '\0';
+    if (!last && !folder)
+        return err_set(ERR_ARGUMENT, "--checkpoint %s: %s is no run folder", which, arguments->run);
+    if (!last && (!*which || (!step && strcmp(which, "best") != 0)))
+        return err_set(ERR_ARGUMENT, "--checkpoint '%s' is neither last, best nor a step", which);
+    int length =
+        last ? snprintf(path, size, "%s", arguments->run)
+             : snprintf(path, size, "%s/%s%s.h5", arguments->run, step ? "checkpoint-" : "", which);
+    return length >= 0 && (size_t)length < size
+               ? 0
+               : err_set(ERR_ARGUMENT, "the name of the run is too long");
+}
+
+static int load(const struct arguments *arguments, const char *path, struct trainer *trainer)
+{
+    struct checkpoint *checkpoint = malloc(sizeof *checkpoint);
+    if (!checkpoint)
+        return err_set(ERR_MEMORY, "out of memory for the settings of %s", path);
+    int code = checkpoint_open(checkpoint, path);
+    if (code == 0) {
+        struct train_settings *settings = &checkpoint->settings;
+        settings->threads = arguments->threads;
+        if (arguments->data[0])
+            memcpy(settings->data, arguments->data, sizeof settings->data);
+        code = trainer_init(trainer, settings);
+        if (code == 0) {
+            code = arguments->data[0] ? 0 : checkpoint_check_data(checkpoint, trainer);
+            if (code == 0)
+                code = checkpoint_read_params(checkpoint, trainer);
+            if (code < 0)
+                trainer_release(trainer);
+        }
+        checkpoint_close(checkpoint);
+    }
+    free(checkpoint);
+    return code;
+}
+
+static int write_rows(void *context, FILE *file)
+{
+    return lengths_csv(context, file);
+}
+
+static int print(const struct arguments *arguments, struct length_report *report)
+{
+    bool only_csv = arguments->csv && strcmp(arguments->csv, "-") == 0;
+    int code = arguments->csv ? output_text(arguments->csv, write_rows, report) : 0;
+    if (code < 0 || only_csv)
+        return code;
+    if (arguments->json)
+        return output_json(lengths_json(report));
+    code = lengths_text(report, stdout);
+    if (code == 0 && (arguments->plot || (plot_terminal(stdout) && report->count > report->ways))) {
+        putchar('\n');
+        code = lengths_plot(report, stdout);
+    }
+    return code;
+}
+
+static int evaluate(const struct arguments *arguments, struct trainer *trainer)
+{
+    struct length_request request = {.split = arguments->split ? DATASET_TEST : DATASET_VALIDATION,
+                                     .samples = arguments->samples};
+    int ways = arguments->ways ? arguments->ways : 1;
+    int lengths = arguments->lengths ? arguments->lengths : 1, count = lengths * ways;
+    struct length_score *score = calloc((size_t)count, sizeof *score);
+    if (!score)
+        return err_set(ERR_MEMORY, "out of memory for the scores");
+    for (int i = 0; i < count; i++) {
+        score[i].length = arguments->lengths ? arguments->length[i / ways]
+                                             : trainer->settings.length;
+        score[i].extension = arguments->ways ? arguments->way[i % ways] : PE_EXTEND_NONE;
+    }
+    struct length_report report = {arguments->run, trainer, request.split, count, score, ways};
+    int code = evaluate_lengths(trainer, &request, count, score);
+    if (code == 0)
+        code = print(arguments, &report);
+    free(score);
+    return code;
+}
+
+// 0, or the exit code after what is wrong was said.
+static int eval(const struct arguments *arguments)
+{
+    char path[OPTION_TEXT];
+    if (checkpoint_path(arguments, path, sizeof path) < 0)
+        return command_usage("eval", err_last());
+    struct trainer *trainer = calloc(1, sizeof *trainer);
+    int code = trainer ? 0 : err_set(ERR_MEMORY, "out of memory");
+    if (code == 0 && arguments->csv)
+        code = command_output(arguments->csv, NULL);
+    if (code == 0)
+        code = load(arguments, path, trainer);
+    if (code == 0) {
+        code = evaluate(arguments, trainer);
+        trainer_release(trainer);
+    }
+    free(trainer);
+    return code < 0 ? command_error(NULL) : 0;
+}
+
+static int run_command(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse,
+        "RUN",
+        "Scores the model of a run at any lengths: accuracy, exact match, loss, how sure they are, "
+        "and what the encoding does there. Nothing in the run is written, and it may be training."
+        "\vlists",
+        NULL,
+        help,
+        NULL};
+    struct arguments *arguments = calloc(1, sizeof *arguments);
+    if (!arguments)
+        return command_error("out of memory");
+    options_defaults(values, arguments);
+    int status = command_parse("eval", &argp, argc, argv, arguments);
+    if (status == 0 && check_usage(arguments) < 0)
+        status = command_usage("eval", err_last());
+    if (status == 0)
+        status = eval(arguments);
+    free(arguments);
+    return status;
+}
+
+const struct command command_eval = {
+    .name = "eval",
+    .title = "score a run at any lengths",
+    .run = run_command,
+};
