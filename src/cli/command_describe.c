@@ -9,6 +9,7 @@
 #include "../encodings/pe.h"
 #include "command.h"
 #include "encoding_facts.h"
+#include "task_facts.h"
 
 struct arguments {
     const char *name;
@@ -83,7 +84,12 @@ static void describe_encoding(const struct pe_def *def)
 
 static void describe_task(const struct task_def *def)
 {
+    struct task_facts facts;
     printf("%s: %s\n\nsource   %s\nscored   %s\n", def->name, def->title, def->source, def->scored);
+    if (task_find_facts(def, &facts))
+        printf("chance   %.4f at length %lld\n", facts.chance, (long long)facts.length);
+    else
+        printf("chance   depends on the %s\n", def->needs_file ? "file" : "options");
     print_options("task-opt", def->options);
     printf("\nfor example\n  train --pe learned --task %s%s\n", def->name,
            def->needs_file ? " --data FILE" : "");
