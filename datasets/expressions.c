@@ -78,7 +78,7 @@ double expression_bits(int64_t n, bool times)
         bits[m] = log2(EXPRESSION_MODULUS);
         if (m <= 4)
             continue;
-        double least = INFINITY;
+        double least = HUGE_VAL;
         for (int left = 1; left <= m - 4; left++)
             least = fmin(least, bits[left] + bits[m - 3 - left]);
         bits[m] = log2(m - 4) + log2(times ? 3 : 2) + least;

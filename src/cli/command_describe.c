@@ -9,6 +9,7 @@
 #include "../encodings/pe.h"
 #include "command.h"
 #include "encoding_facts.h"
+#include "task_facts.h"
 
 struct arguments {
     const char *name;
@@ -86,8 +87,14 @@ static void describe_task(const struct task_def *def)
     static const char *const data[] = {"made by the task itself",
                                        "from a file (--data), or made by the task itself",
                                        "from files (--data)"};
+    struct task_facts facts;
     printf("%s: %s\n\nsource   %s\nscored   %s\ndata     %s\n", def->name, def->title, def->source,
            def->scored, data[def->file]);
+    if (task_find_facts(def, &facts))
+        printf("chance   %.4f at length %lld\n", facts.chance, (long long)facts.length);
+    else
+        printf("chance   depends on the %s\n",
+               def->file == DATASET_FILE_REQUIRED ? "file" : "options");
     print_options("task-opt", def->options);
     printf("\nfor example\n  train --pe learned --task %s%s%s%s\n", def->name,
            def->file == DATASET_FILE_REQUIRED ? " --data FILE" : "", def->example ? " " : "",

@@ -13,6 +13,7 @@
 #include "../io/export.h"
 #include "command.h"
 #include "encoding_facts.h"
+#include "task_facts.h"
 #include "train_arguments.h"
 
 // A row of any list; what a list does not have is NULL.
@@ -20,8 +21,9 @@ struct row {
     const char *name, *title, *source;
     const char *aliases, *family, *formula; // of encodings
     const struct option_def *options;
-    const char *scored, *data;     // of tasks
+    const char *data;              // of tasks
     const struct pe_def *encoding; // for what only a model can tell
+    const struct task_def *task;
 };
 
 static struct row encoding_row(int i)
@@ -43,9 +45,9 @@ static struct row task_row(int i)
     return (struct row){.name = def->name,
                         .title = def->title,
                         .source = def->source,
-                        .scored = def->scored,
                         .data = dataset_file_name[def->file],
-                        .options = def->options};
+                        .options = def->options,
+                        .task = def};
 }
 
 static struct row optimizer_row(int i)
@@ -143,22 +145,38 @@ static json_t *aliases_json(const char *words)
     return list;
 }
 
+static void add_encoding(json_t *object, const struct pe_def *def)
+{
+    json_object_set_new(object, "parameters", encoding_parameters(def));
+    json_object_set_new(object, "exports", encoding_exports(def));
+    json_object_set_new(object, "claims", encoding_claims(def));
+    json_object_set_new(object, "composes_with", encoding_partners(def));
+}
+
+static void add_task(json_t *object, const struct task_def *def)
+{
+    struct task_facts facts;
+    json_object_set_new(object, "scored", json_string(def->scored));
+    if (!task_find_facts(def, &facts))
+        return;
+    json_object_set_new(object, "chance", json_real(facts.chance));
+    json_object_set_new(object, "chance_length", json_integer(facts.length));
+}
+
 static int print_json(const struct kind *kind)
 {
     json_t *list = json_array();
     for (int i = 0; i < *kind->count; i++) {
         struct row row = kind->row(i);
-        json_t *object = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o}", "name",
+        json_t *object = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:o}", "name",
                                    row.name, "title", row.title, "family", row.family, "formula",
                                    row.formula, row.encoding ? "citation" : "source", row.source,
-                                   "scored", row.scored, "data", row.data, "aliases",
-                                   aliases_json(row.aliases), "options", options_json(row.options));
-        if (object && row.encoding) {
-            json_object_set_new(object, "parameters", encoding_parameters(row.encoding));
-            json_object_set_new(object, "exports", encoding_exports(row.encoding));
-            json_object_set_new(object, "claims", encoding_claims(row.encoding));
-            json_object_set_new(object, "composes_with", encoding_partners(row.encoding));
-        }
+                                   "data", row.data, "aliases", aliases_json(row.aliases),
+                                   "options", options_json(row.options));
+        if (object && row.encoding)
+            add_encoding(object, row.encoding);
+        if (object && row.task)
+            add_task(object, row.task);
         if (json_array_append_new(list, object) < 0) {
             json_decref(list);
             list = NULL;

@@ -22,6 +22,9 @@ good "a kernel of three is no letter" 'pe.conv.weight \[3, C\]' "$POSGRAD" descr
 good "layers have a letter" 'pe.floater.start \[3, L, C\]' "$POSGRAD" describe floater
 good "a factor of one" 'pe.urpe.factor \[2T-1, H\]  starts as 1' "$POSGRAD" describe urpe
 good "exports by axes" 'relative_bias \[head, offset\]' "$POSGRAD" describe t5
+good "a task's chance" '^chance   0.0625 at length 32$' "$POSGRAD" describe copy
+good "chance of a grid" '^chance   0.0278 at length 36$' "$POSGRAD" describe probe2d
+good "chance of a file" '^chance   depends on the file$' "$POSGRAD" describe text
 good "what a task scores" '^scored ' "$POSGRAD" describe probe2d
 refused "describe nothing" 2 'name an encoding' "$POSGRAD" describe
 refused "describe two" 2 "'t5'" "$POSGRAD" describe rope t5
@@ -40,6 +43,11 @@ run "$POSGRAD" list encodings --json
 cp out encodings.json
 for key in name family citation parameters shape start exports axes claims composes_with options; do
     grep -q "\"$key\":" encodings.json && ok "list has $key" || fail "list has $key" "it has not"
+done
+
+run "$POSGRAD" list tasks --json
+for words in '"scored": "every position"' '"chance": 0.0625' '"chance_length": 32'; do
+    grep -q "$words" out && ok "list of tasks has $words" || fail "list of tasks has $words" "it has not"
 done
 
 # partners NAME: what describe says it stacks with, a name a line.

@@ -210,14 +210,19 @@ static void test_lengths_reach_what_was_asked(void **state)
 
 // --- scoring at other lengths
 
+// The lengths that the settings ask for are those of the training.
 static int open_to_score(int t, int64_t train_length, int64_t length)
 {
+    static const char *const pairs[] = {"min_length=4", "max_length=6"};
+    bool has_lengths = options_find(task_list[t]->options, "min_length") != NULL;
     struct dataset_request request = {
         .task = task_list[t]->name,
         .length = length,
         .train_length = train_length,
         .seed = 1,
-        .data_path = task_list[t]->file == DATASET_FILE_REQUIRED ? BATCH_TEXT : NULL};
+        .data_path = task_list[t]->file == DATASET_FILE_REQUIRED ? BATCH_TEXT : NULL,
+        .pair_count = has_lengths ? 2 : 0,
+        .pairs = pairs};
     return dataset_open(&dataset, &request);
 }
 

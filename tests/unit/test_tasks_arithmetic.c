@@ -381,31 +381,66 @@ static void test_chance(void **state)
     strings_check_chance("addition", 24, "min_length=1");
 }
 
-// Strings of 4 tokens are 1 and a number of two bits, 1 to 3, or the same the other way round, with
-// the same sums.
-static void test_chance_of_sums(void **state)
+// The best guess for each slot, by all pairs of numbers that n tokens hold; pairs of each split of
+// the tokens weigh as much together as those of any other.
+static double chance_of_pairs(int n, bool product)
+{
+    double weight[20][3] = {{0}}, right = 0, scored = 0;
+    for (int a = 1; a <= n - 2; a++) {
+        int b = n - 1 - a;
+        double each = 1.0 / (((1 << a) - 1) * ((1 << b) - 1));
+        for (int x = 1; x < 1 << a; x++)
+            for (int y = 1; y < 1 << b; y++) {
+                int result = product ? x * y : x + y, slot = 0;
+                for (; result > 0; result /= 2)
+                    weight[slot++][result % 2] += each;
+                weight[slot][2] += each;
+            }
+    }
+    for (int slot = 0; slot < 20; slot++) {
+        const double *w = weight[slot];
+        double most = w[0] > w[1] ? w[0] : w[1];
+        right += most > w[2] ? most : w[2];
+        scored += w[0] + w[1] + w[2];
+    }
+    return right / scored;
+}
+
+static void test_chance_of_pairs(void **state)
 {
     (void)state;
-    struct dataset dataset;
-    double count[5][3] = {{0}}, right = 0, scored = 0;
-    for (int32_t y = 1; y < 4; y++) {
-        int32_t text[4] = {1, 2, y & 1, y >> 1}, answer[5];
-        binary_sum(text, 4, answer);
-        for (int k = 0; k < 5; k++)
-            if (answer[k] != DATASET_IGNORE)
-                count[k][answer[k]]++;
+    for (int n = 3; n <= 15; n++) {
+        struct dataset dataset;
+        check_ok(batch_open(&dataset, "binary-addition", 2 * n + 2, 0, ""));
+        check_close(dataset.chance, chance_of_pairs(n, false), 1e-12, 0);
+        dataset_close(&dataset);
+        check_ok(batch_open(&dataset, "binary-multiplication", 2 * n + 1, 0, ""));
+        // Numbers of more than 7 bits are taken for ones of 7.
+        check_close(dataset.chance, chance_of_pairs(n, true), n <= 9 ? 1e-12 : 2e-3, 0);
+        dataset_close(&dataset);
     }
-    for (int k = 0; k < 5; k++) {
-        double most = 0;
-        for (int symbol = 0; symbol < 3; symbol++) {
-            most = count[k][symbol] > most ? count[k][symbol] : most;
-            scored += count[k][symbol];
+}
+
+// By all numbers of n bits.
+static void test_chance_of_roots(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 14; n++) {
+        struct dataset dataset;
+        int ones[7] = {0}, right = 0, m = (n + 1) / 2, numbers = (1 << n) - 1;
+        for (int x = 1; x <= numbers; x++) {
+            int root = 0;
+            while ((root + 1) * (root + 1) <= x)
+                root++;
+            for (int i = 0; i < m; i++)
+                ones[i] += root >> i & 1;
         }
-        right += most;
+        for (int i = 0; i < m; i++)
+            right += ones[i] > numbers - ones[i] ? ones[i] : numbers - ones[i];
+        check_ok(batch_open(&dataset, "compute-sqrt", n + 1 + m, 0, ""));
+        check_close(dataset.chance, right / ((double)numbers * m), 1e-12, 0);
+        dataset_close(&dataset);
     }
-    check_ok(batch_open(&dataset, "binary-addition", 10, 0, ""));
-    check_close(dataset.chance, right / scored, 1e-12, 0);
-    dataset_close(&dataset);
 }
 
 // Values of d op d op d: all 1125 of them.
@@ -514,6 +549,6 @@ static void test_refused(void **state)
 
 CHECK_MAIN(cmocka_unit_test(test_reader), cmocka_unit_test(test_numbers),
            cmocka_unit_test(test_rows), cmocka_unit_test(test_lengths),
-           cmocka_unit_test(test_chance), cmocka_unit_test(test_chance_of_sums),
-           cmocka_unit_test(test_chance_of_values), cmocka_unit_test(test_long),
-           cmocka_unit_test(test_refused))
+           cmocka_unit_test(test_chance), cmocka_unit_test(test_chance_of_pairs),
+           cmocka_unit_test(test_chance_of_roots), cmocka_unit_test(test_chance_of_values),
+           cmocka_unit_test(test_long), cmocka_unit_test(test_refused))

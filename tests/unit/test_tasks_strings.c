@@ -193,27 +193,47 @@ static void test_chance(void **state)
 
 // --- chance by enumeration
 
-// Mean over strings of 4 symbols below 3 of what the best symbol of each slot gets: all 81 strings.
+// P(at most k of n symbols are a or lower), each with probability p: a symbol at a time.
+static double at_most(int64_t n, double p, int64_t k)
+{
+    double count[64] = {1}, sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = i + 1; c >= 0; c--)
+            count[c] = count[c] * (1 - p) + (c > 0 ? count[c - 1] * p : 0);
+    for (int64_t c = 0; c <= k; c++)
+        sum += count[c];
+    return sum;
+}
+
+// Of every slot every symbol is tried.
+static double chance_of_sorted(int64_t n, int64_t symbols)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < n; k++) {
+        double best = 0;
+        for (int64_t a = 0; a < symbols; a++) {
+            double holds = at_most(n, (double)a / (double)symbols, k) -
+                           at_most(n, (double)(a + 1) / (double)symbols, k);
+            best = holds > best ? holds : best;
+        }
+        sum += best;
+    }
+    return sum / (double)n;
+}
+
 static void test_chance_of_sorted_strings(void **state)
 {
     (void)state;
-    struct dataset dataset;
-    int count[4][3] = {{0}}, best = 0;
-    for (int32_t code = 0; code < 81; code++) {
-        int32_t text[4] = {code % 3, code / 3 % 3, code / 9 % 3, code / 27}, answer[4];
-        sorted(text, 4, answer);
-        for (int k = 0; k < 4; k++)
-            count[k][answer[k]]++;
-    }
-    for (int k = 0; k < 4; k++) {
-        int most = count[k][0];
-        for (int symbol = 1; symbol < 3; symbol++)
-            most = count[k][symbol] > most ? count[k][symbol] : most;
-        best += most;
-    }
-    check_ok(batch_open(&dataset, "sort", 9, 0, "symbols=3"));
-    check_close(dataset.chance, best / (4 * 81.0), 1e-12, 0);
-    dataset_close(&dataset);
+    static const char *const options[] = {"symbols=2", "symbols=3", "symbols=7", "symbols=15",
+                                          "symbols=16"};
+    static const int64_t symbols[] = {2, 3, 7, 15, 16};
+    for (int64_t n = 1; n <= 24; n++)
+        for (int i = 0; i < 5; i++) {
+            struct dataset dataset;
+            check_ok(batch_open(&dataset, "sort", 2 * n + 1, 0, options[i]));
+            check_close(dataset.chance, chance_of_sorted(n, symbols[i]), 1e-12, 0);
+            dataset_close(&dataset);
+        }
 }
 
 // A walk of three moves: places 0 to 4 are reached in 7, 6, 4, 4, 6 of 27 ways (1 back from 4 is
