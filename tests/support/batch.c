@@ -19,12 +19,13 @@ int batch_open(struct dataset *dataset, const char *task, int64_t length, uint64
     for (char *p = strtok_r(copy, " ", &rest); p && count < 8; p = strtok_r(NULL, " ", &rest))
         pairs[count++] = p;
     const struct task_def *def = task_find(task);
-    struct dataset_request request = {.task = task,
-                                      .length = length,
-                                      .seed = seed,
-                                      .data_path = def && def->file == DATASET_FILE_REQUIRED ? BATCH_TEXT : NULL,
-                                      .pair_count = count,
-                                      .pairs = pairs};
+    struct dataset_request request = {
+        .task = task,
+        .length = length,
+        .seed = seed,
+        .data_path = def && def->file == DATASET_FILE_REQUIRED ? BATCH_TEXT : NULL,
+        .pair_count = count,
+        .pairs = pairs};
     return dataset_open(dataset, &request);
 }
 
