@@ -40,7 +40,7 @@ static int read_format(struct image_set *set, const char *path, const struct ima
     const unsigned char *b = file->bytes;
     set->fingerprint = data_file_fingerprint(file, data_file_pages(file->size, file->size, 1));
     if (is_hdf5(file))
-        return image_set_read_hdf5(set, path, names);
+        return image_set_read_hdf5(set, path, names, file);
     if (file->size >= 2 && b[0] == 0x1F && b[1] == 0x8B)
         return err_set(ERR_FORMAT, "--data: '%s' is compressed; unpack it with gunzip first", path);
     if (file->size >= 2 && b[0] == 0 && b[1] == 0)

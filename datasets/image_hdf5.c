@@ -3,7 +3,7 @@
 //
 // They are read whole, into bytes. Such a file has no digest of ours, so what it says is checked
 // before it is believed, and what would open other files (external links and storage, virtual
-// datasets, plugins for filters) is refused.
+// datasets) or could crash libhdf5 (pieces, filters) is refused.
 #include <math.h>
 #include <stdlib.h>
 
@@ -12,7 +12,6 @@
 #include "image_file.h"
 
 enum { MAX_RANK = 32, BLOCK = 1 << 20 }; // pixels that are converted at a time
-static const int64_t size_limit = (int64_t)1 << 32;
 
 // A dataset with its types and sizes.
 struct source {
@@ -51,26 +50,35 @@ static hid_t open_set(hid_t file, const char *name)
     return set;
 }
 
-// NULL where all elements are in this file and can be read by what is built in.
+// NULL where the elements lie in this file as they are. Pieces and filters are not read, as damaged
+// ones can crash libhdf5 1.10.8: it believes what they say of their sizes.
 static const char *wrong_storage(hid_t set)
 {
-    H5D_space_status_t status;
     hid_t plan = H5Dget_create_plist(set);
     if (plan < 0)
         return "says nothing of its storage";
-    bool elsewhere = H5Pget_layout(plan) == H5D_VIRTUAL || H5Pget_external_count(plan) != 0;
-    bool filtered = H5Pget_nfilters(plan) != 0;
+    H5D_layout_t layout = H5Pget_layout(plan);
+    bool external = H5Pget_external_count(plan) != 0, filtered = H5Pget_nfilters(plan) != 0;
     H5Pclose(plan);
-    if (elsewhere)
+    if (layout == H5D_VIRTUAL || external)
         return "is kept in another file, which is not opened";
-    // What is compressed counts as written in part.
-    if (H5Dget_space_status(set, &status) < 0 || status == H5D_SPACE_STATUS_NOT_ALLOCATED ||
-        (status == H5D_SPACE_STATUS_PART_ALLOCATED && !filtered))
-        return "was never written, or not all of it";
+    if (layout == H5D_CHUNKED || filtered)
+        return "is in pieces or compressed; h5repack -l CONTI -f NONE makes a plain copy";
     return NULL;
 }
 
-static int open_source(struct source *source, hid_t file, const char *path, const char *name)
+// Whether the storage has all elements; `limit` is the size of the file.
+static bool all_stored(const struct source *source, int64_t limit)
+{
+    hsize_t bytes = H5Tget_size(source->type);
+    for (int i = 0; i < source->dims; i++)
+        if (__builtin_mul_overflow(bytes, source->size[i], &bytes))
+            return false;
+    return bytes <= (hsize_t)limit && H5Dget_storage_size(source->set) == bytes;
+}
+
+static int open_source(struct source *source, hid_t file, const char *path, const char *name,
+                       int64_t limit)
 {
     char cause[H5_CAUSE_MAX];
     *source = (struct source){.path = path, .name = name, .set = -1, .type = -1, .space = -1};
@@ -89,6 +97,8 @@ static int open_source(struct source *source, hid_t file, const char *path, cons
         if (source->dims < 0 || source->dims > MAX_RANK ||
             H5Sget_simple_extent_dims(source->space, source->size, NULL) != source->dims)
             wrong = "is no array";
+        else if (!all_stored(source, limit))
+            wrong = "was never written, or is larger than the file";
     }
     return wrong ? err_set(ERR_FORMAT, "--data: '%s': dataset '%s' %s", path, name, wrong) : 0;
 }
@@ -119,17 +129,11 @@ static int check_images(const struct source *source)
                        "--data: '%s': dataset '%s' has %d dimensions; 3 are wanted, count, height "
                        "and width",
                        source->path, source->name, source->dims);
-    int64_t size[3];
-    for (int i = 0; i < 3; i++)
-        size[i] = source->size[i] > (hsize_t)size_limit ? size_limit + 1 : (int64_t)source->size[i];
-    int64_t all = image_set_size(size[0], size[1], size[2]);
-    if (all < 0 || all > size_limit)
-        return err_set(ERR_FORMAT,
-                       "--data: '%s': dataset '%s' has sizes %lld, %lld, %lld; from 1 to %lld "
-                       "pixels in all can be read",
-                       source->path, source->name, (long long)size[0], (long long)size[1],
-                       (long long)size[2], (long long)size_limit);
-    return 0;
+    if (source->size[0] && source->size[1] && source->size[2])
+        return 0;
+    return err_set(ERR_FORMAT, "--data: '%s': dataset '%s' has no pixels: sizes %lld, %lld, %lld",
+                   source->path, source->name, (long long)source->size[0],
+                   (long long)source->size[1], (long long)source->size[2]);
 }
 
 // `count` images from number `first` on.
@@ -178,10 +182,11 @@ static int read_reals(struct image_set *set, const struct source *source)
     return code;
 }
 
-static int take_images(struct image_set *set, hid_t file, const char *path, const char *name)
+static int take_images(struct image_set *set, hid_t file, const char *path, const char *name,
+                       int64_t limit)
 {
     struct source source;
-    int code = open_source(&source, file, path, name);
+    int code = open_source(&source, file, path, name, limit);
     if (code == 0)
         code = check_images(&source);
     if (code == 0) {
@@ -249,10 +254,11 @@ static int read_labels(struct image_set *set, const struct source *source)
     return code;
 }
 
-static int take_labels(struct image_set *set, hid_t file, const char *path, const char *name)
+static int take_labels(struct image_set *set, hid_t file, const char *path, const char *name,
+                       int64_t limit)
 {
     struct source source;
-    int code = open_source(&source, file, path, name);
+    int code = open_source(&source, file, path, name, limit);
     if (code == 0)
         code = check_labels(&source, set->count);
     if (code == 0)
@@ -261,7 +267,8 @@ static int take_labels(struct image_set *set, hid_t file, const char *path, cons
     return code;
 }
 
-int image_set_read_hdf5(struct image_set *set, const char *path, const struct image_names *names)
+int image_set_read_hdf5(struct image_set *set, const char *path, const struct image_names *names,
+                        const struct data_file *whole)
 {
     char cause[H5_CAUSE_MAX];
     if (names->labels_path[0])
@@ -273,9 +280,9 @@ int image_set_read_hdf5(struct image_set *set, const char *path, const struct im
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0)
         return err_set(ERR_FORMAT, "--data: libhdf5 cannot open '%s': %s", path, h5_cause(cause));
-    int code = take_images(set, file, path, names->images_set);
+    int code = take_images(set, file, path, names->images_set, whole->size);
     if (code == 0)
-        code = take_labels(set, file, path, names->labels_set);
+        code = take_labels(set, file, path, names->labels_set, whole->size);
     H5Fclose(file);
     H5Eclear2(H5E_DEFAULT);
     return code;

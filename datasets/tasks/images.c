@@ -141,6 +141,9 @@ static int part_images(const struct dataset *dataset, struct images *images)
 {
     uint64_t stream = rng_stream(0, "data/images/split of an image");
     int64_t count = images->set.count, used = 0;
+    if (count > UINT32_MAX)
+        return err_set(ERR_FILE, "--data: '%s' has more than %u images", dataset->data_path,
+                       UINT32_MAX);
     images->index = malloc((size_t)count * sizeof *images->index);
     if (!images->index)
         return err_set(ERR_MEMORY, "out of memory for the numbers of %lld images",
