@@ -104,7 +104,8 @@ uint64_t data_file_fingerprint(const struct data_file *file, int64_t pages)
 
 uint64_t data_file_join(uint64_t joined, uint64_t fingerprint)
 {
-    uint64_t hash = joined ? add_word(joined, fingerprint) : fingerprint;
+    // The first one is mixed on its own, or the order would not matter.
+    uint64_t hash = joined ? add_word(add_word(joined, 0), fingerprint) : fingerprint;
     return hash ? hash : 1;
 }
 

@@ -87,6 +87,8 @@ static int trace(const struct arguments *arguments)
                ? checkpoint_load_trainer(trainer, arguments->run, arguments->train.settings.threads)
                : trainer_init(trainer, &arguments->train.settings);
     if (code == 0) {
+        if (trainer->dataset.notice[0])
+            fprintf(stderr, "posgrad: %s\n", trainer->dataset.notice);
         code = trace_write(arguments->output, trainer);
         trainer_release(trainer);
     }

@@ -1,9 +1,10 @@
 // HDF5 files of ours: built in memory, sealed with a digest, published by rename.
 //
-// Only h5file*.c include hdf5.h. A file is written as an image in memory (core driver, format
-// V18, contiguous, fixed-length strings, no times), preceded by a 512-byte user block that holds
-// its length and the SHA-256 of everything after; then temporary file, fsync, rename, fsync of the
-// folder. It is read back only after the digest was checked, so damage is found and never believed.
+// Only h5file*.c of this folder include hdf5.h. A file is written as an image in memory (core
+// driver, format V18, contiguous, fixed-length strings, no times), preceded by a 512-byte user
+// block that holds its length and the SHA-256 of everything after; then temporary file, fsync,
+// rename, fsync of the folder. It is read back only after the digest was checked, so damage is
+// found and never believed.
 #ifndef POSGRAD_H5FILE_H
 #define POSGRAD_H5FILE_H
 

@@ -1,21 +1,13 @@
-// What the writer and the reader of HDF5 files share: quiet start-up, error lines, types, paths.
+// What the writer and the reader of HDF5 files share: types, names, paths.
 //
-// Only h5file*.c include this, and through it hdf5.h.
+// Only h5file*.c include this.
 #ifndef POSGRAD_H5FILE_INSIDE_H
 #define POSGRAD_H5FILE_INSIDE_H
 
-#include <hdf5.h>
-
+#include "../../autograd/base/quiet_hdf5.h"
 #include "h5file.h"
 
-enum { H5_PATH_MAX = 1024, H5_CAUSE_MAX = 256, H5_IMAGE_NAME_MAX = 64 };
-
-// Silences libhdf5 and forbids it plugins and work at exit (1.10.8 can crash there after a full
-// disk).
-void h5_start(void);
-
-// libhdf5's reason for the call that just failed, from the place nearest to the cause.
-const char *h5_cause(char cause[H5_CAUSE_MAX]);
+enum { H5_PATH_MAX = 1024, H5_IMAGE_NAME_MAX = 64 };
 
 // A name for the image of `owner`. Nothing on disk has it, but the core driver takes two open
 // images of one name for one file.

@@ -65,7 +65,7 @@ run "$POSGRAD" train --pe none --task text --arch decoder --data text "${small[@
 good "bits per byte" 'bits per byte$' "$POSGRAD" eval text-run --lengths 8,16
 good "another text" ' 8 ' "$POSGRAD" eval text-run --data other
 cp other text
-refused "a text that changed" 1 'not the text' "$POSGRAD" eval text-run
+refused "a text that changed" 1 'not the data' "$POSGRAD" eval text-run
 
 # The picture.
 good "a picture where it is asked for" 'trained, to length 8' "$POSGRAD" eval rope --lengths 8,16 --plot

@@ -70,7 +70,9 @@ refused "missing data" 1 'nowhere.txt' \
 : >empty.txt
 refused "empty data" 1 'empty.txt' \
     "$TRAIN" --pe learned --task text --data empty.txt "${small[@]}" --out-dir new
-refused "data is a folder" 1 'folder' "$TRAIN" --pe learned --task text --data . "${small[@]}" --out-dir new
+mkdir hollow
+refused "data is an empty folder" 1 "the folder 'hollow' has no file" \
+    "$TRAIN" --pe learned --task text --data hollow "${small[@]}" --out-dir new
 
 small_run learned run
 refused "the folder is taken" 1 'run.*--overwrite|--overwrite.*run' \

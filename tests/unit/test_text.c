@@ -194,7 +194,6 @@ static void test_text_refused(void **state)
     check_error(open_path(8, ""), ERR_ARGUMENT, "--data FILE");
     check_error(open_path(8, "/nowhere/at/all"), ERR_FILE,
                 "cannot open '/nowhere/at/all': No such file");
-    check_error(open_path(8, "/tmp"), ERR_FILE, "'/tmp' is a folder");
     check_error(open_path(8, "/dev/null"), ERR_FILE, "not a regular file");
     char path[] = "/tmp/posgrad-pipe-XXXXXX", fifo[64];
     assert_non_null(mkdtemp(path));
@@ -218,6 +217,243 @@ static void test_text_refused(void **state)
     check_error(open_path(8, endless), ERR_ARGUMENT, "--data");
 }
 
-CHECK_MAIN(cmocka_unit_test(test_text), cmocka_unit_test(test_text_chance),
+// --- several files
+
+static char folder[64];
+
+static void make_folder(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/posgrad-texts-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+// A path within the folder; a few stay valid at a time.
+static const char *in_folder(const char *name)
+{
+    static char path[8][128];
+    static int next;
+    char *p = path[next++ % 8];
+    snprintf(p, sizeof path[0], "%s/%s", folder, name);
+    return p;
+}
+
+// `size` bytes that count from `first` on, with a step that makes windows differ.
+static void make_file(const char *name, int64_t size, int first, int step)
+{
+    FILE *stream = fopen(in_folder(name), "wb");
+    assert_non_null(stream);
+    for (int64_t i = 0; i < size; i++)
+        assert_true(fputc((int)((first + i * step) & 255), stream) != EOF);
+    assert_int_equal(fclose(stream), 0);
+}
+
+// Files of one byte each: which file a window is of can be read off it. All windows are equally
+// likely, and none reaches from one file into the next.
+static void test_text_windows_of_several_files(void **state)
+{
+    (void)state;
+    enum { LENGTH = 4, BATCHES = 300 };
+    static const int64_t sizes[3] = {2000, 100, 700};
+    static const char *const names[3] = {"c", "a",
+                                         "b"}; // joined in this order, a folder in its own
+    double windows[DATASET_SPLITS][3], all[DATASET_SPLITS] = {0};
+    make_folder();
+    for (int f = 0; f < 3; f++) {
+        make_file(names[f], sizes[f], f, 0);
+        for (int s = 0; s < DATASET_SPLITS; s++) {
+            windows[s][f] = 0;
+            for (int64_t at = 0; at + LENGTH < sizes[f]; at++) {
+                bool inside = true;
+                for (int i = 0; i <= LENGTH; i++)
+                    inside = inside && (int)split_of_byte(at + i, sizes[f]) == s;
+                windows[s][f] += inside;
+            }
+            all[s] += windows[s][f];
+        }
+    }
+    char joined[512];
+    snprintf(joined, sizeof joined, "%s:%s:%s", in_folder("c"), in_folder("a"), in_folder("b"));
+    for (int way = 0; way < 2; way++) {
+        check_ok(open_path(LENGTH, way ? folder : joined));
+        assert_string_equal(dataset.notice, "");
+        check_close(dataset.chance, 1600.0 / 2240, 1e-12, 0); // training bytes of the first file
+        for (int s = 0; s < DATASET_SPLITS; s++) {
+            double drawn[3] = {0}, rows = BATCHES * 64.0;
+            for (uint64_t step = 0; step < BATCHES; step++) {
+                batch_draw(&dataset, &batch, (enum dataset_split)s, step, 64);
+                for (int64_t i = 0; i < 64 * LENGTH; i++) {
+                    assert_true(batch.tokens[i] == batch.tokens[i / LENGTH * LENGTH]);
+                    assert_true(batch.targets[i] == batch.tokens[i]);
+                }
+                for (int64_t row = 0; row < 64; row++)
+                    drawn[batch.tokens[row * LENGTH]]++;
+            }
+            for (int f = 0; f < 3; f++) {
+                double expected = rows * windows[s][f] / all[s];
+                check_close(drawn[f], expected, 0, 5 * sqrt(expected));
+            }
+        }
+        dataset_close(&dataset);
+    }
+    remove_folder();
+}
+
+// A folder of one file is that file; another order, another byte or another file is other data.
+static void test_text_fingerprints(void **state)
+{
+    (void)state;
+    make_folder();
+    make_file("a", 1000, 1, 7);
+    make_file("b", 1000, 2, 7);
+    char ab[300], ba[300];
+    snprintf(ab, sizeof ab, "%s:%s", in_folder("a"), in_folder("b"));
+    snprintf(ba, sizeof ba, "%s:%s", in_folder("b"), in_folder("a"));
+    const char *paths[] = {in_folder("a"), in_folder("b"), ab, ba};
+    uint64_t prints[5];
+    for (int i = 0; i < 4; i++) {
+        check_ok(open_path(8, paths[i]));
+        prints[i] = dataset.fingerprint;
+        dataset_close(&dataset);
+    }
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < i; k++)
+            assert_true(prints[i] != prints[k]);
+    check_ok(open_path(8, folder));
+    assert_true(dataset.fingerprint == prints[2]);
+    dataset_close(&dataset);
+    // Which files are too short depends on the length; that the data are the same does not.
+    make_file("c", 200, 3, 7);
+    check_ok(open_path(8, folder));
+    prints[4] = dataset.fingerprint;
+    assert_string_equal(dataset.notice, "");
+    dataset_close(&dataset);
+    check_ok(open_path(30, folder));
+    assert_true(dataset.fingerprint == prints[4] && prints[4] != prints[2]);
+    assert_non_null(strstr(dataset.notice, "1 of 3 files skipped"));
+    dataset_close(&dataset);
+    remove_folder();
+}
+
+// A name with ':' that is there is one name.
+static void test_text_name_with_colon(void **state)
+{
+    (void)state;
+    make_folder();
+    make_file("a:b", 1000, 1, 7);
+    check_ok(open_path(8, in_folder("a:b")));
+    dataset_close(&dataset);
+    check_error(open_path(8, in_folder("a:c")), ERR_FILE, "/a': No such file");
+    remove_folder();
+}
+
+static void test_text_skips(void **state)
+{
+    (void)state;
+    make_folder();
+    make_file("good", 1000, 0, 1);
+    make_file("short", 179, 0, 1);
+    make_file("empty", 0, 0, 1);
+    assert_int_equal(mkfifo(in_folder("pipe"), 0600), 0);
+    assert_int_equal(symlink("nowhere", in_folder("gone")), 0);
+    assert_int_equal(mkdir(in_folder("inner"), 0700), 0);
+    check_ok(open_path(8, folder));
+    assert_non_null(strstr(dataset.notice, "--data: 5 of 6 files skipped: '"));
+    assert_non_null(strstr(dataset.notice, "/empty' is empty; '"));
+    assert_non_null(strstr(dataset.notice, "/gone' cannot be opened: No such file"));
+    assert_non_null(strstr(dataset.notice, "/inner' is a folder; and 2 more"));
+    assert_null(strchr(dataset.notice, '\n'));
+    dataset_close(&dataset);
+    char two[300];
+    snprintf(two, sizeof two, "%s:%s", in_folder("good"), in_folder("pipe"));
+    check_ok(open_path(8, two));
+    assert_non_null(strstr(dataset.notice, "/pipe' is not a regular file"));
+    dataset_close(&dataset);
+    snprintf(two, sizeof two, "%s:%s", in_folder("empty"), in_folder("short"));
+    check_error(open_path(8, two), ERR_FILE, "none of 2 files can be used: '");
+    check_error(open_path(8, two), ERR_FILE, "has 179 bytes; windows of length 8 take 180");
+    snprintf(two, sizeof two, "%s:%s", in_folder("good"), in_folder("mistyped"));
+    check_error(open_path(8, two), ERR_FILE, "/mistyped': No such file");
+    snprintf(two, sizeof two, "%s::", in_folder("good"));
+    check_error(open_path(8, two), ERR_FILE, "a name is empty");
+    check_error(open_path(8, in_folder("inner")), ERR_FILE, "has no file");
+    remove_folder();
+}
+
+// Bytes of all kinds, NUL among them, come through, and windows of another length than the model's
+// stay within the same splits.
+static void test_text_any_bytes_at_another_length(void **state)
+{
+    (void)state;
+    static bool used[5000];
+    make_folder();
+    FILE *stream = fopen(in_folder("binary"), "wb");
+    assert_non_null(stream);
+    for (int i = 0; i < 2500; i++)
+        assert_true(fputc(i >> 8, stream) != EOF && fputc(i & 255, stream) != EOF);
+    assert_int_equal(fclose(stream), 0);
+    struct file file = {malloc(5000), 0};
+    assert_non_null(file.bytes);
+    for (int i = 0; i < 2500; i++) {
+        file.bytes[file.size++] = (unsigned char)(i >> 8);
+        file.bytes[file.size++] = (unsigned char)(i & 255);
+    }
+    for (int64_t length = 8; length <= 200; length *= 5) {
+        struct dataset_request request = {
+            .task = "text", .length = length, .train_length = 8, .data_path = in_folder("binary")};
+        check_ok(dataset_open(&dataset, &request));
+        assert_int_equal(dataset.vocab, 256);
+        for (int s = 0; s < DATASET_SPLITS; s++)
+            check_text_split(&file, (enum dataset_split)s, used);
+        dataset_close(&dataset);
+    }
+    free(file.bytes);
+    remove_folder();
+}
+
+// A file larger than memory opens at once: only pages of it are looked at.
+static void test_text_huge_file(void **state)
+{
+    (void)state;
+    static const int64_t size = (int64_t)8 << 30;
+    make_folder();
+    make_file("huge", 4096, 1, 1);
+    if (truncate(in_folder("huge"), size) != 0) {
+        remove_folder();
+        skip();
+    }
+    check_ok(open_path(64, in_folder("huge")));
+    uint64_t before = dataset.fingerprint;
+    check_close(dataset.chance, 1, 2.0 / 1024, 0); // zeros, but for the first of 1024 pages
+    assert_true(dataset.chance < 1);
+    batch_draw(&dataset, &batch, DATASET_TEST, 0, 64);
+    batch_check(&dataset, &batch, 64);
+    dataset_close(&dataset);
+    // What lies in a page that is looked at changes the fingerprint, and so does the size.
+    make_file("huge", 4096, 2, 1);
+    assert_int_equal(truncate(in_folder("huge"), size), 0);
+    check_ok(open_path(64, in_folder("huge")));
+    assert_true(dataset.fingerprint != before);
+    before = dataset.fingerprint;
+    dataset_close(&dataset);
+    assert_int_equal(truncate(in_folder("huge"), size + 1), 0);
+    check_ok(open_path(64, in_folder("huge")));
+    assert_true(dataset.fingerprint != before);
+    dataset_close(&dataset);
+    remove_folder();
+}
+
+CHECK_MAIN(cmocka_unit_test(test_text_windows_of_several_files),
+           cmocka_unit_test(test_text_fingerprints), cmocka_unit_test(test_text_name_with_colon),
+           cmocka_unit_test(test_text_skips),
+           cmocka_unit_test(test_text_any_bytes_at_another_length),
+           cmocka_unit_test(test_text_huge_file), cmocka_unit_test(test_text),
+           cmocka_unit_test(test_text_chance),
            cmocka_unit_test(test_text_held_out_is_the_same_for_all_seeds),
            cmocka_unit_test(test_text_smallest_file), cmocka_unit_test(test_text_refused))

@@ -1,0 +1,75 @@
+# Tasks that read files, through the program: several texts, what is skipped, images with and
+# without a file.
+# shellcheck source=tests/cli/support.sh
+source "$(dirname "$0")/support.sh"
+
+mkdir texts
+seq 1000 >texts/a
+seq 5000 7000 >texts/b
+: >texts/empty
+train() { good "$1" 'accuracy [01]\.[0-9]{3} on validation' "$TRAIN" "${small[@]}" --out-dir run --overwrite "${@:2}"; }
+
+train "images of its own on a grid" --task images --pe rope2d --length 36
+train "images in a decoder" --task images --pe learned2d --length 36 --arch decoder
+refused "images at a length that is no grid" 2 'length 32 is no square; give --length 36' \
+    "$TRAIN" --task images --pe rope2d --out-dir new
+train "masked text" --task masked-text --pe t5 --data texts/a
+train "two texts" --task text --pe rope --arch decoder --data texts/a:texts/b
+refused "masked text in a decoder" 2 'leave out --arch decoder' \
+    "$TRAIN" --task masked-text --pe t5 --data texts/a --arch decoder --out-dir new
+refused "a text that is not there" 1 "cannot open 'texts/c'" \
+    "$TRAIN" --task masked-text --pe t5 --data texts/a:texts/c --out-dir new
+refused "masked text of nothing" 1 "'texts/empty' is empty" \
+    "$TRAIN" --task masked-text --pe t5 --data texts/empty --out-dir new
+refused "images of a text" 1 'neither an IDX file nor HDF5' \
+    "$TRAIN" --task images --pe rope2d --data texts/a --out-dir new
+refused "a patch of nothing" 2 'patch is for images of a file' \
+    "$TRAIN" --task images --pe rope2d --length 36 --task-opt patch=2 --out-dir new
+[ ! -e new ] && ok "no folder is left" || fail "no folder is left" "there is one"
+
+# skips NAME COMMAND...: it succeeds, and says on stderr, in one line, what it left out.
+skips() {
+    run "${@:2}"
+    if [ "$status" -eq 0 ] && [ "$(wc -l <err)" -eq 1 ] && grep -q "1 of 3 files skipped: 'texts/empty' is empty" err; then
+        ok "$1"
+    else
+        fail "$1" "exit $status"
+    fi
+}
+skips "a folder of texts" "$TRAIN" --task text --pe none --arch decoder --data texts "${small[@]}" --out-dir folder
+skips "and its trace" "$POSGRAD" trace folder -o trace.h5
+run "$TRAIN" --resume folder --steps 6 --quiet
+grep -q 'files skipped' err && ok "and once more when it goes on" || fail "and once more when it goes on" "exit $status"
+cat texts/a >>texts/b
+refused "other texts now" 1 'is not the data that the run was started with' "$TRAIN" --resume folder --steps 8 --quiet
+
+# MNIST's format: a hundred images of 4 by 4, of two classes.
+octal() { printf '\\%03o' "$1"; }
+# idx SIZE...: the head of an IDX file of bytes.
+idx() {
+    printf "\\0\\0\\10$(octal $#)"
+    for n in "$@"; do printf "\\0\\0\\0$(octal "$n")"; done
+}
+{ idx 100 4 4 && seq 1000 | head -c 1600; } >train-images-idx3-ubyte
+{ idx 100 && for _ in $(seq 50); do printf '\0\1'; done; } >train-labels-idx1-ubyte
+train "images of a file" --task images --pe rope2d --data train-images-idx3-ubyte --length 4
+grep -q 'chance 0.500' out && ok "two classes" || fail "two classes" "chance is another"
+refused "at another length" 2 '--length may be 16 \(patch 1\), 4 \(patch 2\), 1 \(patch 4\)' \
+    "$TRAIN" --task images --pe rope2d --data train-images-idx3-ubyte --out-dir new
+rm train-labels-idx1-ubyte
+refused "without labels" 1 "labels .*'train-labels-idx1-ubyte' cannot be opened" \
+    "$TRAIN" --task images --pe rope2d --data train-images-idx3-ubyte --out-dir new
+
+"$POSGRAD" list tasks --json >tasks.json
+for word in none optional required; do
+    grep -q "\"data\": \"$word\"" tasks.json && ok "data: $word" || fail "data: $word" "no task has it"
+done
+good "describe says where data comes from" '^data     from a file \(--data\), or made by the task itself' \
+    "$POSGRAD" describe images
+for task in images probe2d; do
+    example=$("$POSGRAD" describe "$task" | sed -n 's/^  train //p')
+    # shellcheck disable=SC2086
+    run "$TRAIN" $example --steps 2 --eval-batches 1 --quiet --out-dir example --overwrite
+    [ "$status" -eq 0 ] && ok "example of $task" || fail "example of $task" "exit $status"
+done
+finish
