@@ -3,11 +3,6 @@
 
 #include <math.h>
 
-static int32_t modulo(int32_t value)
-{
-    return (value % EXPRESSION_MODULUS + EXPRESSION_MODULUS) % EXPRESSION_MODULUS;
-}
-
 // --- drawing
 
 // An expression of up to 4 tokens; returns its value.
@@ -22,7 +17,7 @@ static int32_t draw_digit(struct rng *rng, int32_t *tokens, int32_t n)
     if (n % 2 == 0)
         *tokens++ = EXPRESSION_MINUS;
     *tokens = digit;
-    return n % 2 ? digit : modulo(-digit);
+    return n % 2 ? digit : expression_modulo(-digit);
 }
 
 static int32_t draw_operator(struct rng *rng, bool times)
@@ -33,9 +28,9 @@ static int32_t draw_operator(struct rng *rng, bool times)
 
 static int32_t apply(int32_t op, int32_t left, int32_t right)
 {
-    return modulo(op == EXPRESSION_PLUS    ? left + right
-                  : op == EXPRESSION_MINUS ? left - right
-                                           : left * right);
+    return expression_modulo(op == EXPRESSION_PLUS    ? left + right
+                             : op == EXPRESSION_MINUS ? left - right
+                                                      : left * right);
 }
 
 // At the first token of every expression inside the whole one, `work` has how many tokens it has

@@ -25,6 +25,11 @@ enum {
     EXPRESSION_SYMBOLS = EXPRESSION_TIMES + 1 // with it
 };
 
+static inline int32_t expression_modulo(int32_t value)
+{
+    return (value % EXPRESSION_MODULUS + EXPRESSION_MODULUS) % EXPRESSION_MODULUS;
+}
+
 // Writes an expression into tokens[0..n), whose operators are + and -, and * where `times`; returns
 // its value. `work` has n entries; what it holds afterwards is of no use.
 int32_t expression_draw(struct rng *rng, int32_t *tokens, int32_t *work, int64_t n, bool times);

@@ -11,12 +11,12 @@
 
 #include "dataset.h"
 
-// What a task's rows look like.
+// What a task's rows look like, by the length n of the string.
 struct string_rule {
-    int64_t symbols;            // different tokens of strings and answers; 0: the option `symbols`
-    int64_t shortest, step;     // the lengths n that there are: shortest, shortest + step, ...
-    int64_t (*text)(int64_t n); // tokens before SEP; NULL: n
-    int64_t (*answer)(int64_t n); // blank slots; NULL: n
+    int64_t symbols;        // different tokens of strings and answers; 0: the option `symbols`
+    int64_t shortest, step; // n can be shortest, shortest + step, ...
+    // Tokens before SEP, and blank slots behind it; NULL: n.
+    int64_t (*text)(int64_t n), (*answer)(int64_t n);
 };
 
 int64_t string_one(int64_t n); // an answer of one symbol

@@ -5,14 +5,17 @@
 // less. Products come before sums.
 #include <math.h>
 
+#include "../expressions.h"
 #include "../strings.h"
 
-enum { MODULUS = 5, PLUS = MODULUS, MINUS, TIMES, SYMBOLS, OPERATORS = SYMBOLS - PLUS };
-
-static int32_t modulo(int32_t value)
-{
-    return (value % MODULUS + MODULUS) % MODULUS;
-}
+enum {
+    MODULUS = EXPRESSION_MODULUS,
+    PLUS = MODULUS,
+    MINUS,
+    TIMES,
+    SYMBOLS,
+    OPERATORS = SYMBOLS - PLUS
+};
 
 // P(sum of the terms before, last term), as `joint` says it, after one more operator and digit.
 static void read_on(double joint[MODULUS][MODULUS])
@@ -22,7 +25,7 @@ static void read_on(double joint[MODULUS][MODULUS])
         for (int term = 0; term < MODULUS; term++)
             for (int digit = 0; digit < MODULUS; digit++) {
                 double each = joint[sum][term] / (MODULUS * OPERATORS);
-                next[(sum + term) % MODULUS][digit] += 2 * each; // a digit, or less it: as likely
+                next[(sum + term) % MODULUS][digit] += 2 * each; // + and - are as likely
                 next[sum][term * digit % MODULUS] += each;
             }
     for (int sum = 0; sum < MODULUS; sum++)
@@ -71,10 +74,10 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
         int32_t digit = (int32_t)rng_below(rng, MODULUS);
         row->tokens[i] = op;
         row->tokens[i + 1] = digit;
-        sum = op == TIMES ? sum : modulo(sum + term);
-        term = op == PLUS ? digit : op == MINUS ? -digit : modulo(term * digit);
+        sum = op == TIMES ? sum : expression_modulo(sum + term);
+        term = op == PLUS ? digit : op == MINUS ? -digit : expression_modulo(term * digit);
     }
-    row->targets[n + 1] = modulo(sum + term);
+    row->targets[n + 1] = expression_modulo(sum + term);
 }
 
 const struct task_def task_modular_arithmetic_simple = {
