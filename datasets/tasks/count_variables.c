@@ -124,7 +124,9 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
 const struct task_def task_count_variables = {
     .name = "count-variables",
     .title = "a program that sets, increments and prints variables; each print gives the value",
-    .source = "Golovneva et al. 2024, Contextual Position Encoding, arXiv 2405.18719",
+    .source =
+        "Golovneva et al. 2024, Contextual Position Encoding: Learning to Count What's Important, "
+        "arXiv 2405.18719",
     .scored = "prints",
     .options = options,
     .settings_size = sizeof(struct settings),

@@ -176,7 +176,7 @@ const struct task_def task_counting = {
     .title = "tokens; each names how many there have been",
     .source = "Chang and Bisk 2024, Language Models Need Inductive Biases to Count Inductively, "
               "arXiv 2405.20131",
-    .scored = "every counted token",
+    .scored = "every counted token; different: the sum behind them too",
     .options = options,
     .settings_size = sizeof(struct settings),
     .open = open_counting,

@@ -70,8 +70,9 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
 const struct task_def task_selective_copy = {
     .name = "selective-copy",
     .title = "a string with blanks in it, then the string without them",
-    .source = "Golovneva et al. 2024, Contextual Position Encoding, arXiv 2405.18719; Gu and Dao "
-              "2023, Mamba, arXiv 2312.00752",
+    .source = "Golovneva et al. 2024, Contextual Position Encoding: Learning to Count What's "
+              "Important, arXiv 2405.18719; Gu and Dao 2023, Mamba: Linear-Time Sequence Modeling "
+              "with Selective State Spaces, arXiv 2312.00752",
     .scored = "the answer's tokens; exact match of the whole answer",
     .options = options,
     .settings_size = sizeof(struct settings),

@@ -295,6 +295,32 @@ static void test_refused(void **state)
     answers_check_refused(refused, COUNT(refused));
 }
 
+// A model that was trained on all answers can be scored on the first half alone.
+static void test_even_tokens_first_half(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"score=all", "score=first"};
+    enum { LENGTH = 12 };
+    int32_t tokens[2][LENGTH], targets[2][LENGTH], mask[LENGTH];
+    int64_t vocab[2];
+    for (int k = 0; k < 2; k++) {
+        struct dataset_request request = {
+            .task = "even-tokens", .length = LENGTH, .pair_count = 1, .pairs = &options[k]};
+        struct dataset dataset;
+        check_ok(dataset_open(&dataset, &request));
+        vocab[k] = dataset.vocab;
+        dataset_batch(&dataset, DATASET_TEST, 0, 1, tokens[k], targets[k], mask);
+        dataset_close(&dataset);
+    }
+    assert_int_equal(vocab[0], vocab[1]);
+    check_same_bytes(tokens[0], tokens[1], sizeof tokens[0]);
+    check_same_bytes(targets[0], targets[1], sizeof targets[0] / 2);
+    for (int i = LENGTH / 2; i < LENGTH; i++) {
+        assert_int_equal(targets[0][i], vocab[0] - 1);
+        assert_int_equal(targets[1][i], DATASET_IGNORE);
+    }
+}
+
 // A decoder cannot see what even-tokens asks for; all other tasks here are for both.
 static void test_who_may(void **state)
 {
@@ -312,4 +338,4 @@ static void test_who_may(void **state)
 CHECK_MAIN(cmocka_unit_test(test_answers), cmocka_unit_test(test_chance),
            cmocka_unit_test(test_bits), cmocka_unit_test(test_bytes),
            cmocka_unit_test(test_evaluation), cmocka_unit_test(test_refused),
-           cmocka_unit_test(test_who_may))
+           cmocka_unit_test(test_even_tokens_first_half), cmocka_unit_test(test_who_may))
