@@ -53,6 +53,7 @@ refused "two for stdout" 2 'both want stdout' "$POSGRAD" eval rope --json --csv 
 refused "a RUN that is not there" 1 'nowhere' "$POSGRAD" eval nowhere
 refused "a folder that is no run" 1 'checkpoint.h5' "$POSGRAD" eval "$scratch"
 refused "an elder one that is not there" 1 'checkpoint-3.h5' "$POSGRAD" eval rope --checkpoint 3
+refused "a best one that is not there" 1 'best.h5' "$POSGRAD" eval rope --checkpoint best
 refused "an elder one of a file" 2 'no run folder' "$POSGRAD" eval rope/checkpoint.h5 --checkpoint 2
 refused "no checkpoint of that name" 2 'neither last, best nor a step' "$POSGRAD" eval rope --checkpoint worst
 refused "CSV over the run" 1 'replace a file of the run' "$POSGRAD" eval rope --csv rope/checkpoint.h5
