@@ -122,6 +122,22 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return 0;
 }
 
+static const char help_text[] =
+    "\n\nWhat the encoding did: inside (training met all positions and distances), clipped (far "
+    "ones "
+    "share the last entry), extrapolated (a formula goes on), untrained (entries that still have "
+    "their start), undefined (past the end of a table), or what --extend made of it.\n\n"
+    "Rows fill their length, with symbols and answers as in the training. A length that the task "
+    "or "
+    "the encoding cannot have is a row that says why, and an error (exit 1) where no other is "
+    "scored.\n\n"
+    "Intervals are of 95 %. Exact match: Wilson's score interval over rows. Accuracy: the same "
+    "over n "
+    "= p (1 - p) / v targets, as those of one row are not independent; v = m / (m - 1) sum "
+    "(correct "
+    "- p scored)^2 / N^2 over m rows with N targets. n is at most N, and m where all are right or "
+    "all wrong.\n";
+
 static char *help(int key, const char *text, void *input)
 {
     (void)input;
@@ -135,14 +151,7 @@ static char *help(int key, const char *text, void *input)
     fputs("Ways of --extend:\n ", file);
     for (int i = 0; i < PE_EXTENSIONS; i++)
         fprintf(file, " %s", pe_extension_name[i]);
-    fputs("\n\nRows fill their length, with symbols and answers as in the training. A length that "
-          "the task or the encoding cannot have is a row that says why, and an error (exit 1) "
-          "where no other is scored.\n\n"
-          "Intervals are of 95 %. Exact match: Wilson's score interval over rows. Accuracy: the "
-          "same over n = p (1 - p) / v targets, as those of one row are not independent; v = m / "
-          "(m - 1) sum (correct - p scored)^2 / N^2 over m rows with N targets. n is at most N, "
-          "and m where all are right or all wrong.\n",
-          file);
+    fputs(help_text, file);
     if (fclose(file) == 0)
         return list;
     free(list);
