@@ -57,6 +57,19 @@ ag_t *ag_gather(struct ag_graph *graph, ag_t *table, ag_t *index);
 // out [rows, C...]: row r is the sum of x[i, :] over i with index[i] == r; x is [N, C...].
 ag_t *ag_scatter_add(struct ag_graph *graph, ag_t *x, ag_t *index, int64_t rows);
 
+// --- positions, as an index [B, T]; neither has a gradient
+enum ag_sampling {
+    AG_RANDOM_POSITIONS, // T distinct ones, in order
+    AG_SHIFTED_POSITIONS // o .. o + T - 1, one o a row; 0 .. T - 1 where the run is no training
+};
+// Positions below `range`, new for each step: those of row b are a function of the run's seed and
+// step and of b. Other numbers in training and outside of it.
+ag_t *ag_sample_positions(struct ag_graph *graph, enum ag_sampling kind, int64_t batch,
+                          int64_t length, int64_t range);
+// Index [B, T, T]: the entry of `row` [2R - 1] for the offset p_j - p_i of positions below R, at
+// offset + R - 1.
+ag_t *ag_pair_index(struct ag_graph *graph, ag_t *position, ag_t *row);
+
 // --- products
 // [..., K] times weight [N, K] transposed, plus bias [N] (NULL: none) gives [..., N].
 ag_t *ag_linear(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *bias);

@@ -208,7 +208,8 @@ struct ag_tensor *ag_node(struct ag_graph *graph, const struct ag_op *op, struct
     if (count < 0)
         return ag_fail(graph, "the result of %s cannot have shape %s", op->name,
                        ag_shape_text(shape, text));
-    struct ag_tensor *node = graph_append(graph, name, AG_REAL, shape, count);
+    enum ag_type type = op->flags & AG_MAKES_INDEX ? AG_INT : AG_REAL;
+    struct ag_tensor *node = graph_append(graph, name, type, shape, count);
     if (graph->error)
         return node;
     node->op = op;

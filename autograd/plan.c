@@ -557,8 +557,9 @@ bool ag_locate_nonfinite(struct ag_plan *plan, char *text, size_t size)
         run_one(plan, t);
         if (!now->kernel)
             continue;
-        bool good = forward ? all_finite(now->node->data, now->node->count)
-                            : gradients_finite(now->node);
+        bool good = now->node->type == AG_INT || !forward
+                        ? gradients_finite(now->node)
+                        : all_finite(now->node->data, now->node->count);
         if (!good) {
             snprintf(text, size, "%s %s", now->node->name, forward ? "forward" : "backward");
             return true;

@@ -16,6 +16,7 @@ enum ag_op_flags {
     AG_VIEW = 8,         // no kernel: the output shares its first input's memory
     AG_NO_BACKWARD = 16, // not differentiable, on purpose (argmax, comparisons)
     AG_LINEAR_GRAD = 32, // informative: the derivative is exact under central differences
+    AG_MAKES_INDEX = 64, // the output is an index (AG_INT), not numbers
 };
 
 typedef void ag_kernel(const struct ag_run *run, struct ag_tensor *node);

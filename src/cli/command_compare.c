@@ -8,20 +8,44 @@
 #include "../../autograd/base/err.h"
 #include "../report/compare.h"
 #include "command.h"
+#include "length_list.h"
 #include "output.h"
 
 struct arguments {
     const char *metric, *csv;
     bool json;
+    int split;
+    int64_t samples, threads;
+    struct length_list lengths;
     int runs;
     char **run; // borrowed from argv
 };
 
-enum { KEY_METRIC = 0x3000, KEY_JSON, KEY_CSV };
+#define AT(field) offsetof(struct arguments, field)
+
+// Options with one value each; what they are for is in `options`.
+static const struct option_def values[] = {
+    {"split", OPTION_CHOICE, AT(split), "validation", 0, 0, "validation|test", ""},
+    {"samples", OPTION_INT, AT(samples), "0", 0, 1e9, NULL, ""},
+    {"threads", OPTION_INT, AT(threads), "0", 0, 256, NULL, ""},
+    {0},
+};
+
+enum { KEY_VALUE = 0x3000, KEY_METRIC = 0x3100, KEY_LENGTHS, KEY_JSON, KEY_CSV };
 
 static const struct argp_option options[] = {
     {"metric", KEY_METRIC, "accuracy|exact_match|loss", 0, "what is compared (default accuracy)",
      0},
+    {"lengths", KEY_LENGTHS, "N,N,...", 0,
+     "score every run now on rows of these lengths, a column each (default: what the last "
+     "evaluation gave)",
+     0},
+    {"split", KEY_VALUE + 0, "validation|test", 0,
+     "rows to score; test scores every run now (default validation)", 0},
+    {"samples", KEY_VALUE + 1, "N", 0,
+     "rows a length (default: as many as the training's evaluations have)", 0},
+    {"threads", KEY_VALUE + 2, "N", 0,
+     "threads, which change no bit of the result (default: all processors)", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON object in place of the table", 0},
     {"csv", KEY_CSV, "FILE", 0, "write the cells to FILE, too; '-': to stdout, without the table",
      0},
@@ -31,23 +55,26 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
-    switch (key) {
-    case KEY_METRIC:
+    int code = 0;
+    if (key >= KEY_VALUE && key < KEY_METRIC) {
+        code = options_set(values, arguments, NULL, values[key - KEY_VALUE].key, value);
+    } else if (key == KEY_METRIC) {
         arguments->metric = value;
-        return 0;
-    case KEY_JSON:
+    } else if (key == KEY_LENGTHS) {
+        code = length_list_read(&arguments->lengths, value);
+    } else if (key == KEY_JSON) {
         arguments->json = true;
-        return 0;
-    case KEY_CSV:
+    } else if (key == KEY_CSV) {
         arguments->csv = value;
-        return 0;
-    case ARGP_KEY_ARGS:
+    } else if (key == ARGP_KEY_ARGS) {
         arguments->run = state->argv + state->next;
         arguments->runs = state->argc - state->next;
-        return 0;
-    default:
+    } else {
         return ARGP_ERR_UNKNOWN;
     }
+    if (code < 0)
+        argp_error(state, "%s", err_last());
+    return 0;
 }
 
 static int write_cells(void *context, FILE *file)
@@ -100,13 +127,24 @@ static int run_command(int argc, char **argv)
         NULL};
     struct arguments arguments = {.metric = "accuracy"};
     struct comparison comparison;
+    options_defaults(values, &arguments);
     if (command_parse("compare", &argp, argc, argv, &arguments) != 0)
         return 2;
     if (arguments.runs == 0)
         return command_usage("compare", "RUN is missing: folders of runs, or a folder of folders");
+    if (arguments.samples && !arguments.lengths.count && !arguments.split)
+        return command_usage("compare", "--samples goes with --lengths or --split test");
     if (arguments.json && arguments.csv && strcmp(arguments.csv, "-") == 0)
         return command_usage("compare", "--json and --csv - both want stdout; leave out one");
-    if (comparison_init(&comparison, arguments.metric) < 0)
+    struct comparison_request request = {
+        .metric = arguments.metric,
+        .at = {.split = arguments.split ? DATASET_TEST : DATASET_VALIDATION,
+               .samples = arguments.samples},
+        .lengths = arguments.lengths.count,
+        .length = arguments.lengths.length,
+        .threads = arguments.threads,
+    };
+    if (comparison_init(&comparison, &request) < 0)
         return command_usage("compare", err_last());
     int status = compare(&arguments, &comparison);
     comparison_release(&comparison);

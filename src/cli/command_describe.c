@@ -78,7 +78,9 @@ static void describe_encoding(const struct pe_def *def)
     print_shapes("tables for posgrad export", encoding_exports(def), "axes");
     print_words("claims, which the tests hold it to", encoding_claims(def), "\n  ");
     print_words("stacks with", encoding_partners(def), " ");
-    printf("\nfor example\n  train --pe %s --task %s\n", def->name,
+    char pe[128];
+    pe_smallest_stack(def, pe);
+    printf("\nfor example\n  train --pe %s --task %s\n", pe,
            strcmp(def->family, "grid") == 0 ? "probe2d --length 36" : "probe");
 }
 

@@ -11,9 +11,8 @@
 #include "../report/lengths.h"
 #include "../report/plot.h"
 #include "command.h"
+#include "length_list.h"
 #include "output.h"
-
-enum { MAX_LENGTHS = 256, MAX_LENGTH = 1 << 24 };
 
 struct arguments {
     const char *run, *csv;
@@ -21,8 +20,8 @@ struct arguments {
     int split;
     int64_t samples, threads;
     char checkpoint[OPTION_TEXT], data[OPTION_TEXT];
-    int lengths, ways;
-    int64_t length[MAX_LENGTHS];
+    struct length_list lengths;
+    int ways;
     enum pe_extension way[PE_EXTENSIONS];
 };
 
@@ -62,40 +61,6 @@ static const struct argp_option options[] = {
 };
 
 // --- what was typed
-
-static int add_length(struct arguments *arguments, int64_t length)
-{
-    int at = 0;
-    while (at < arguments->lengths && arguments->length[at] < length)
-        at++;
-    if (at < arguments->lengths && arguments->length[at] == length)
-        return 0;
-    if (arguments->lengths == MAX_LENGTHS)
-        return err_set(ERR_ARGUMENT, "--lengths: more than %d", MAX_LENGTHS);
-    memmove(arguments->length + at + 1, arguments->length + at,
-            (size_t)(arguments->lengths++ - at) * sizeof *arguments->length);
-    arguments->length[at] = length;
-    return 0;
-}
-
-// "32,64,128", in ascending order once each.
-static int read_lengths(struct arguments *arguments, const char *text)
-{
-    for (const char *p = text;; p++) {
-        size_t size = strcspn(p, ",");
-        bool whole = size > 0 && size < 10 && strspn(p, "0123456789") == size;
-        long long length = whole ? strtoll(p, NULL, 10) : 0;
-        if (length < 1 || length > MAX_LENGTH)
-            return err_set(ERR_ARGUMENT,
-                           "--lengths: '%.*s' is no length; whole numbers from 1 to %d are wanted, "
-                           "as in 32,64,128",
-                           (int)(size < 64 ? size : 64), p, MAX_LENGTH);
-        int code = add_length(arguments, length);
-        p += size;
-        if (code < 0 || !*p)
-            return code;
-    }
-}
 
 static int unknown_way(const char *name)
 {
@@ -137,7 +102,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     if (key >= KEY_VALUE && key < KEY_LENGTHS)
         code = options_set(values, arguments, NULL, values[key - KEY_VALUE].key, value);
     else if (key == KEY_LENGTHS)
-        code = read_lengths(arguments, value);
+        code = length_list_read(&arguments->lengths, value);
     else if (key == KEY_EXTEND)
         code = read_ways(arguments, value);
     else if (key == KEY_JSON)
@@ -157,6 +122,22 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return 0;
 }
 
+static const char help_text[] =
+    "\n\nWhat the encoding did: inside (training met all positions and distances), clipped (far "
+    "ones "
+    "share the last entry), extrapolated (a formula goes on), untrained (entries that still have "
+    "their start), undefined (past the end of a table), or what --extend made of it.\n\n"
+    "Rows fill their length, with symbols and answers as in the training. A length that the task "
+    "or "
+    "the encoding cannot have is a row that says why, and an error (exit 1) where no other is "
+    "scored.\n\n"
+    "Intervals are of 95 %. Exact match: Wilson's score interval over rows. Accuracy: the same "
+    "over n "
+    "= p (1 - p) / v targets, as those of one row are not independent; v = m / (m - 1) sum "
+    "(correct "
+    "- p scored)^2 / N^2 over m rows with N targets. n is at most N, and m where all are right or "
+    "all wrong.\n";
+
 static char *help(int key, const char *text, void *input)
 {
     (void)input;
@@ -170,14 +151,7 @@ static char *help(int key, const char *text, void *input)
     fputs("Ways of --extend:\n ", file);
     for (int i = 0; i < PE_EXTENSIONS; i++)
         fprintf(file, " %s", pe_extension_name[i]);
-    fputs("\n\nRows fill their length, with symbols and answers as in the training. A length that "
-          "the task or the encoding cannot have is a row that says why, and an error (exit 1) "
-          "where no other is scored.\n\n"
-          "Intervals are of 95 %. Exact match: Wilson's score interval over rows. Accuracy: the "
-          "same over n = p (1 - p) / v targets, as those of one row are not independent; v = m / "
-          "(m - 1) sum (correct - p scored)^2 / N^2 over m rows with N targets. n is at most N, "
-          "and m where all are right or all wrong.\n",
-          file);
+    fputs(help_text, file);
     if (fclose(file) == 0)
         return list;
     free(list);
@@ -214,31 +188,6 @@ static int checkpoint_path(const struct arguments *arguments, char *path, size_t
                : err_set(ERR_ARGUMENT, "the name of the run is too long");
 }
 
-static int load(const struct arguments *arguments, const char *path, struct trainer *trainer)
-{
-    struct checkpoint *checkpoint = malloc(sizeof *checkpoint);
-    if (!checkpoint)
-        return err_set(ERR_MEMORY, "out of memory for the settings of %s", path);
-    int code = checkpoint_open(checkpoint, path);
-    if (code == 0) {
-        struct train_settings *settings = &checkpoint->settings;
-        settings->threads = arguments->threads;
-        if (arguments->data[0])
-            memcpy(settings->data, arguments->data, sizeof settings->data);
-        code = trainer_init(trainer, settings);
-        if (code == 0) {
-            code = arguments->data[0] ? 0 : checkpoint_check_data(checkpoint, trainer);
-            if (code == 0)
-                code = checkpoint_read_params(checkpoint, trainer);
-            if (code < 0)
-                trainer_release(trainer);
-        }
-        checkpoint_close(checkpoint);
-    }
-    free(checkpoint);
-    return code;
-}
-
 static int write_rows(void *context, FILE *file)
 {
     return lengths_csv(context, file);
@@ -265,13 +214,13 @@ static int evaluate(const struct arguments *arguments, struct trainer *trainer)
     struct length_request request = {.split = arguments->split ? DATASET_TEST : DATASET_VALIDATION,
                                      .samples = arguments->samples};
     int ways = arguments->ways ? arguments->ways : 1;
-    int lengths = arguments->lengths ? arguments->lengths : 1, count = lengths * ways;
+    int lengths = arguments->lengths.count ? arguments->lengths.count : 1, count = lengths * ways;
     struct length_score *score = calloc((size_t)count, sizeof *score);
     if (!score)
         return err_set(ERR_MEMORY, "out of memory for the scores");
     for (int i = 0; i < count; i++) {
-        score[i].length = arguments->lengths ? arguments->length[i / ways]
-                                             : trainer->settings.length;
+        score[i].length = arguments->lengths.count ? arguments->lengths.length[i / ways]
+                                                   : trainer->settings.length;
         score[i].extension = arguments->ways ? arguments->way[i % ways] : PE_EXTEND_NONE;
     }
     struct length_report report = {arguments->run, trainer, request.split, count, score, ways};
@@ -293,7 +242,8 @@ static int eval(const struct arguments *arguments)
     if (code == 0 && arguments->csv)
         code = command_output(arguments->csv, NULL);
     if (code == 0)
-        code = load(arguments, path, trainer);
+        code = checkpoint_load_trainer_on(trainer, path, arguments->threads,
+                                          arguments->data[0] ? arguments->data : NULL);
     if (code == 0) {
         code = evaluate(arguments, trainer);
         trainer_release(trainer);

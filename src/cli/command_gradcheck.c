@@ -164,8 +164,11 @@ static int check_encodings(struct tally *tally, const struct arguments *argument
     if (arguments->pe && strcmp(arguments->pe, "all") != 0)
         return check_pe(tally, arguments, arguments->pe);
     int code = 0;
-    for (int i = 0; i < pe_count && code == 0; i++)
-        code = check_pe(tally, arguments, pe_list[i]->name);
+    for (int i = 0; i < pe_count && code == 0; i++) {
+        char pe[128];
+        pe_smallest_stack(pe_list[i], pe);
+        code = check_pe(tally, arguments, pe);
+    }
     return code;
 }
 

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
-#include "pe.h"
+#include "common/build.h"
 
 #define HIDDEN 1e30 // subtracted from the score of a hidden key; its exponential is exactly 0
 
@@ -64,12 +64,12 @@ static ag_t *for_tokens(const struct pe_context *context, bool phase)
 static ag_t *positions(const struct pe_context *context)
 {
     struct ag_graph *graph = context->graph;
-    int64_t count = context->position ? context->train_length : context->length;
+    int64_t count = context->position ? context->position_count : context->length;
     real *number = arena_alloc(&graph->arena, (size_t)count * sizeof *number);
     if (!number)
         return ag_fail(graph, "%s", err_last());
     for (int64_t i = 0; i < count; i++)
-        number[i] = (real)i;
+        number[i] = (real)pe_place(context, i);
     ag_t *all = ag_constant(graph, ag_shape2(count, 1), number);
     return context->position ? ag_gather(graph, all, context->position) : all;
 }
@@ -241,4 +241,6 @@ const struct pe_def pe_complex = {
     .attention = attention,
     .output = output,
     .tables = tables,
+    .reads = PE_READS_POSITIONS,
+    .extends = PE_EXTENDS_POSITIONS,
 };

@@ -17,4 +17,7 @@ const struct pe_def pe_deberta = {
     .check = deberta_check,
     .attention = deberta_attention,
     .tables = deberta_tables,
+    .reads = PE_READS_OFFSETS,
+    .extends = PE_EXTENDS_OFFSETS,
+    .clips_at = deberta_clips_at,
 };

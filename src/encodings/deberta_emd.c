@@ -14,7 +14,7 @@
 static const struct option_def options[] = {
     DEBERTA_OPTIONS,
     {"max_length", OPTION_INT, offsetof(struct deberta_settings, max_length), "0", 0, 1 << 24, NULL,
-     "rows of the absolute table (0: the training length)"},
+     "rows of the absolute table (0: the positions that training meets)"},
     {0},
 };
 
@@ -47,7 +47,7 @@ static ag_t *query_input(const struct pe_context *context, ag_t *x)
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     deberta_tables(context, tables);
-    pe_export_positions(tables, absolute(context), context->train_length);
+    pe_export_positions(tables, absolute(context), context->position_count);
 }
 
 const struct pe_def pe_deberta_emd = {
@@ -64,4 +64,7 @@ const struct pe_def pe_deberta_emd = {
     .attention = deberta_attention,
     .tables = tables,
     .max_length = max_length,
+    .reads = PE_READS_OFFSETS,
+    .extends = PE_EXTENDS_TABLE,
+    .clips_at = deberta_clips_at,
 };

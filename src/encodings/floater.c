@@ -78,7 +78,7 @@ static ag_t *solution(const struct pe_context *context, int64_t count)
         return *context->memo;
     struct ag_neural_ode ode = {.start = start_of(context),
                                 .dt = settings->step > 0 ? settings->step
-                                                         : 1 / (double)context->train_length,
+                                                         : 1 / (double)context->position_count,
                                 .substeps = settings->substeps,
                                 .length = count};
     ode.up_weight = map_weight(context, "pe.floater.up.weight");
@@ -127,10 +127,10 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
     static const char *const names[STREAMS] = {"query_path", "key_path", "value_path"};
     const struct settings *settings = context->settings;
     struct ag_graph *graph = context->graph;
-    int64_t n = context->length, layers = context->layers;
+    int64_t n = pe_row_count(context), layers = context->layers;
     ag_t *path = solution(context, n);
     if (settings->where == INPUT) {
-        pe_export_positions(tables, path, context->train_length);
+        pe_export_positions(tables, path, context->position_count);
         return;
     }
     for (int i = 0; i < STREAMS; i++) {
@@ -140,7 +140,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
             .name = names[i],
             .axis = {"layer", "position", "channel"},
             .tensor = ag_keep(ag_transpose(graph, one, 0, 1)),
-            .trained_rows = context->train_length,
+            .trained_rows = context->position_count,
         };
     }
 }
@@ -159,4 +159,6 @@ const struct pe_def pe_floater = {
     .input = input,
     .attention = attention,
     .tables = tables,
+    .reads = PE_READS_POSITIONS,
+    .extends = PE_EXTENDS_POSITIONS,
 };

@@ -17,7 +17,7 @@ struct settings {
 
 static const struct option_def options[] = {
     {"rows", OPTION_INT, offsetof(struct settings, rows), "0", 0, 1 << 15, NULL,
-     "rows n of the table, which make n^2 positions (0: the training length)"},
+     "rows n of the table, which make n^2 positions (0: the positions that training meets)"},
     {"alpha", OPTION_REAL, offsetof(struct settings, alpha), "0.4", 0.001, 0.999, NULL,
      "weight of the upper digit of a position, not 0.5"},
     {0},
@@ -26,7 +26,7 @@ static const struct option_def options[] = {
 static int64_t table_rows(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return settings->rows ? settings->rows : context->train_length;
+    return settings->rows ? settings->rows : context->position_count;
 }
 
 static int64_t max_length(const struct pe_context *context)
@@ -40,12 +40,12 @@ static int check(const struct pe_context *context)
     if (settings->alpha == 0.5)
         return err_set(ERR_ARGUMENT, "hierarchical: alpha 0.5 makes positions i n + j and j n + i "
                                      "equal; take another, such as 0.4");
-    if (max_length(context) < context->train_length)
+    if (max_length(context) < context->position_count)
         return err_set(ERR_ARGUMENT,
-                       "hierarchical: %lld rows make %lld positions, fewer than --length %lld; "
-                       "raise rows",
+                       "hierarchical: %lld rows make %lld positions, fewer than the %lld that "
+                       "training meets; raise rows",
                        (long long)table_rows(context), (long long)max_length(context),
-                       (long long)context->train_length);
+                       (long long)context->position_count);
     return 0;
 }
 
@@ -54,40 +54,11 @@ static ag_t *weight(const struct pe_context *context)
     return pe_shared(context, "weight", ag_shape2(table_rows(context), context->dim), 0, 0.02);
 }
 
-// Row n.. of the extended table, `count` of them, from P [n, C].
-static ag_t *extension(const struct pe_context *context, ag_t *table, int64_t count)
-{
-    const struct settings *settings = context->settings;
-    struct ag_graph *graph = context->graph;
-    double a = settings->alpha;
-    int64_t n = table->shape.size[0];
-    int32_t *digit = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *digit);
-    if (!digit)
-        return ag_fail(graph, "%s", err_last());
-    for (int64_t t = 0; t < count; t++) {
-        digit[t] = (int32_t)((n + t) / n);
-        digit[count + t] = (int32_t)((n + t) % n);
-    }
-    ag_t *first = ag_affine(graph, ag_slice(graph, table, 0, 0, 1), a, 0);
-    ag_t *base = ag_affine(graph, ag_sub(graph, table, first), 1 / (1 - a), 0);
-    ag_t *upper = ag_gather(graph, base, ag_constant_index(graph, ag_shape1(count), digit));
-    ag_t *lower = ag_gather(graph, base, ag_constant_index(graph, ag_shape1(count), digit + count));
-    return ag_add(graph, ag_affine(graph, upper, a, 0), ag_affine(graph, lower, 1 - a, 0));
-}
-
 // The first `count` positions or more.
 static ag_t *position_table(const struct pe_context *context, int64_t count)
 {
-    ag_t *table = weight(context);
-    int64_t n = table_rows(context);
-    if (count > max_length(context))
-        return ag_fail(context->graph,
-                       "hierarchical positions end at %lld, and length %lld was asked for",
-                       (long long)max_length(context), (long long)count);
-    if (count <= n)
-        return table;
-    ag_t *rest = extension(context, table, count - n);
-    return ag_concat(context->graph, 2, (ag_t *const[]){table, rest}, 0);
+    const struct settings *settings = context->settings;
+    return pe_hierarchy(context, weight(context), settings->alpha, count);
 }
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
@@ -98,7 +69,7 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    int64_t n = table_rows(context), length = context->train_length;
+    int64_t n = table_rows(context), length = context->position_count;
     tables->table[tables->count++] = (struct pe_table){
         .name = "weight",
         .axis = {"row", "channel"},
@@ -106,7 +77,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
         .shared_layers = true,
         .trained_rows = length < n ? length : n,
     };
-    pe_export_positions(tables, position_table(context, context->length), length);
+    pe_export_positions(tables, position_table(context, pe_row_count(context)), length);
 }
 
 const struct pe_def pe_hierarchical = {
@@ -123,4 +94,6 @@ const struct pe_def pe_hierarchical = {
     .input = input,
     .tables = tables,
     .max_length = max_length,
+    .reads = PE_READS_POSITIONS,
+    .extends = PE_EXTENDS_POSITIONS,
 };

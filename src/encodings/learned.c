@@ -43,7 +43,7 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    pe_export_positions(tables, table(context), context->train_length);
+    pe_export_positions(tables, table(context), context->position_count);
 }
 
 const struct pe_def pe_learned = {
@@ -61,4 +61,6 @@ const struct pe_def pe_learned = {
     .input = input,
     .tables = tables,
     .max_length = max_length,
+    .reads = PE_READS_POSITIONS,
+    .extends = PE_EXTENDS_TABLE,
 };

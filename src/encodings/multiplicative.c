@@ -59,7 +59,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
         .axis = {"position", "channel"},
         .tensor = ag_keep(factor(context, weight(context))),
         .shared_layers = true,
-        .trained_rows = context->train_length,
+        .trained_rows = context->position_count,
     };
 }
 
@@ -77,4 +77,6 @@ const struct pe_def pe_multiplicative = {
     .input = input,
     .tables = tables,
     .max_length = max_length,
+    .reads = PE_READS_POSITIONS,
+    .extends = PE_EXTENDS_TABLE,
 };

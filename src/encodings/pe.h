@@ -49,22 +49,57 @@ enum pe_claims {
     PE_MARKS_BORDERS = 1024,     // equal tokens near the row's ends become unequal, and no others
 };
 
-// Ways of using a trained encoding past the lengths that it was made for.
-enum pe_extension { PE_EXTEND_NONE, PE_EXTENSIONS };
-extern const char *const pe_extension_name[PE_EXTENSIONS]; // "none"
+// What an encoding knows of places. One that reads nothing is not changed by positions that another
+// gives, nor by a way to stretch them.
+enum pe_reads {
+    PE_READS_NOTHING,
+    PE_READS_POSITIONS, // of each token: context->position, through pe_rows
+    PE_READS_OFFSETS,   // of pairs, through pe_relative; where it reads positions too, these
+};
+
+// Ways past the positions that training met, of a model that is trained already (`posgrad eval
+// --extend`). With N positions met and a row of L > N tokens:
+enum pe_extension {
+    PE_EXTEND_NONE,
+    PE_EXTEND_CLIP, // position min(i, N - 1); of offsets, those of N - 1 for all beyond
+    PE_EXTEND_WRAP, // position i mod N
+    // Position i (N - 1) / (L - 1), between two rows of a table their mean by distance (Chen et al.
+    // 2023, arXiv 2306.15595, for rotations).
+    PE_EXTEND_INTERPOLATE,
+    PE_EXTEND_HIERARCHICAL, // N rows make N^2 positions (Su 2020, article 7947), with a = 0.4
+    PE_EXTEND_NTK,          // rotary base times (L / N)^(r / (r - 2)) (bloc97 2023)
+    PE_EXTEND_YARN,         // slow rotations interpolated (Peng et al. 2023, arXiv 2309.00071)
+    PE_EXTEND_LOGN, // logits times max(1, log n / log N) of n keys (Su 2021, article 8823), any
+    PE_EXTENSIONS
+};
+// "none", "clip", ... as --extend takes them.
+extern const char *const pe_extension_name[PE_EXTENSIONS];
+// Bits of pe_def's `extends`.
+#define PE_EXTENDS(way) (1u << (way))
+#define PE_EXTENDS_OFFSETS (PE_EXTENDS(PE_EXTEND_CLIP) | PE_EXTENDS(PE_EXTEND_INTERPOLATE))
+#define PE_EXTENDS_POSITIONS (PE_EXTENDS_OFFSETS | PE_EXTENDS(PE_EXTEND_WRAP))
+#define PE_EXTENDS_TABLE (PE_EXTENDS_POSITIONS | PE_EXTENDS(PE_EXTEND_HIERARCHICAL))
+#define PE_EXTENDS_ROTARY                                                                          \
+    (PE_EXTENDS(PE_EXTEND_INTERPOLATE) | PE_EXTENDS(PE_EXTEND_NTK) | PE_EXTENDS(PE_EXTEND_YARN))
 
 // What every hook may know. The model fills it; hooks only write through what they are given.
 struct pe_context {
     struct ag_graph *graph;
     int64_t batch, length; // B, T of this graph
-    int64_t train_length;  // --length: tables are as long as this
+    int64_t train_length;  // --length
+    // Training meets positions below this, and tables are as long: the training length, or what an
+    // encoding of the stack draws positions from.
+    int64_t position_count;
+    // What this encoding does past position_count: PE_EXTEND_NONE within it, and where it has no
+    // meaning for the encoding.
+    enum pe_extension extension;
     int64_t dim, heads, head_dim, layers, vocab;
     bool causal;
     enum ag_normaliser attention;    // --attention
     int64_t grid_height, grid_width; // of the task, row-major; 0 where it has no grid
     int64_t layer;                   // -1 outside of layers
     ag_t *tokens;                    // index [B, T]
-    ag_t *position;                  // index [T] or [B, T]; NULL means 0..T-1
+    ag_t *position;                  // index [T] or [B, T], below position_count; NULL: 0..T-1
     ag_t **memo;          // [PE_MEMOS]: places for what is built once for all layers; NULL at first
     const void *settings; // the encoding's own struct
     const char *name;     // the encoding's canonical name
@@ -127,16 +162,30 @@ struct pe_def {
     ag_t *(*attention_output)(const struct pe_context *context, ag_t *output);
     // After the last layer: whatever the stream has become, back to [B, T, C].
     ag_t *(*output)(const struct pe_context *context, ag_t *x);
-    void (*positions)(struct pe_context *context);
+    // The positions of the graph's tokens, index [B, T]; all of these hooks run before all others.
+    ag_t *(*positions)(const struct pe_context *context);
+    // What `positions` stay below: what position_count will be.
+    int64_t (*position_range)(const struct pe_context *context);
     void (*tables)(const struct pe_context *context, struct pe_tables *tables);
     // How many positions the encoding is defined for; NULL means any.
     int64_t (*max_length)(const struct pe_context *context);
+    enum pe_reads reads;
+    unsigned extends; // PE_EXTENDS bits: which ways past the training length have a meaning for it
+    // Offsets from here on share an entry; NULL or 0: none do.
+    int64_t (*clips_at)(const struct pe_context *context);
 };
 
 extern const struct pe_def *const pe_list[];
 extern const int pe_count;
 // By name or alias; NULL, and err_set with the nearest name.
 const struct pe_def *pe_find(const char *name);
+
+// The smallest stack that `def` has a meaning in, for what walks the list: its own name, or, of one
+// that gives positions, with the first encoding that reads them.
+void pe_smallest_stack(const struct pe_def *def, char text[128]);
+// Whether positions that `sampler` gives can change what `def` does. Moving all of a row alike
+// changes nothing that only reads offsets.
+bool pe_reads_from(const struct pe_def *def, unsigned claims, const struct pe_def *sampler);
 
 // An ordered stack, parsed from "a+b".
 struct pe_stack {

@@ -56,7 +56,8 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    pe_export_positions(tables, trajectory(context, context->length), context->train_length);
+    pe_export_positions(tables, trajectory(context, pe_row_count(context)),
+                        context->position_count);
     tables->table[tables->count++] = (struct pe_table){
         .name = "weight",
         .axis = {"channel", "from_channel"},
@@ -77,4 +78,6 @@ const struct pe_def pe_recursive = {
     .claims = PE_EXTRAPOLATES | PE_PROBE_ENCODER | PE_PROBE_DECODER | PE_IDENTITY_AT_ZERO,
     .input = input,
     .tables = tables,
+    .reads = PE_READS_POSITIONS,
+    .extends = PE_EXTENDS_POSITIONS,
 };

@@ -1,4 +1,5 @@
 // The list of encodings, look-up by name, and stacks such as "rope+urpe".
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,25 @@ const struct pe_def *const pe_list[] = {
 #undef PE
 const int pe_count = (int)(sizeof pe_list / sizeof pe_list[0]);
 
-const char *const pe_extension_name[PE_EXTENSIONS] = {"none"};
+const char *const pe_extension_name[PE_EXTENSIONS] = {"none",         "clip", "wrap", "interpolate",
+                                                      "hierarchical", "ntk",  "yarn", "logn"};
+
+bool pe_reads_from(const struct pe_def *def, unsigned claims, const struct pe_def *sampler)
+{
+    bool moves_only = sampler->claims & PE_SHIFT_INVARIANT;
+    return def->reads != PE_READS_NOTHING && !(moves_only && (claims & PE_SHIFT_INVARIANT));
+}
+
+void pe_smallest_stack(const struct pe_def *def, char text[128])
+{
+    snprintf(text, 128, "%s", def->name);
+    for (int i = 0; def->positions && i < pe_count; i++) {
+        if (!pe_reads_from(pe_list[i], pe_list[i]->claims, def))
+            continue;
+        snprintf(text, 128, "%s+%s", def->name, pe_list[i]->name);
+        return;
+    }
+}
 
 static bool has_word(const char *words, const char *name)
 {

@@ -11,7 +11,6 @@
 // sum_j A_ij R_{j-i} v_j, which is relative again; either solves the probe. Frequencies can be
 // trained, each head's and layer's, as theta exp(shift): they start as they are and stay positive.
 // Under --attention linear the numerator alone is turned.
-#include <math.h>
 #include <string.h>
 
 #include "../../autograd/base/err.h"
@@ -66,12 +65,12 @@ static int check(const struct pe_context *context)
 static double frequency(const struct pe_context *context, int64_t pair)
 {
     const struct settings *settings = context->settings;
-    return pow(settings->base, -(double)pair / (double)pairs(context));
+    return pe_frequency(context, settings->base, pairs(context), pair);
 }
 
 static double angle(const struct pe_context *context, int64_t position, int64_t pair)
 {
-    return (double)position * frequency(context, pair);
+    return pe_place(context, position) * frequency(context, pair);
 }
 
 // exp(shift) of the layer, [1, H, P].
@@ -83,11 +82,12 @@ static ag_t *stretch(const struct pe_context *context)
                       ag_shape3(1, context->heads, pairs(context)));
 }
 
-// The layer's trained angles, [T, H, P].
+// The layer's trained angles by position, [T, H, P].
 static ag_t *trained_angles(const struct pe_context *context)
 {
-    ag_t *angles = ag_reshape(context->graph, pe_angles(context, pairs(context), angle),
-                              ag_shape3(context->length, 1, pairs(context)));
+    ag_t *angles = pe_angles(context, pairs(context), angle);
+    angles =
+        ag_reshape(context->graph, angles, ag_shape3(angles->shape.size[0], 1, pairs(context)));
     return ag_mul(context->graph, angles, stretch(context));
 }
 
@@ -96,7 +96,7 @@ static void prepare(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
     if (settings->trainable) {
-        ag_t *angles = trained_angles(context);
+        ag_t *angles = pe_by_place(context, trained_angles(context));
         context->memo[COSINE] = ag_cos(context->graph, angles);
         context->memo[SINE] = ag_sin(context->graph, angles);
     } else if (!context->memo[COSINE]) {
@@ -111,6 +111,7 @@ static void attention(const struct pe_context *context, struct pe_attention *att
     prepare(context);
     ag_t *cosine = context->memo[COSINE], *sine = context->memo[SINE];
     pe_turn(context, attention, cosine, sine, layout);
+    attention->op.scale *= pe_temperature(context);
     if (settings->values != NONE)
         attention->op.value = ag_rotate(context->graph, attention->op.value, cosine, sine,
                                         context->heads, layout, false);
@@ -159,7 +160,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
     struct pe_table angles = {.name = "rotation_angles",
                               .axis = {"position", "pair"},
                               .shared_layers = true,
-                              .trained_rows = context->train_length};
+                              .trained_rows = context->position_count};
     struct pe_table theta = {.name = "frequencies",
                              .axis = {"pair"},
                              .shared_layers = true,
@@ -194,4 +195,6 @@ const struct pe_def pe_rope = {
     .attention = attention,
     .attention_output = attention_output,
     .tables = tables,
+    .reads = PE_READS_OFFSETS,
+    .extends = PE_EXTENDS_ROTARY,
 };

@@ -71,12 +71,9 @@ static ag_t *value_table(const struct pe_context *context)
 static void attention(const struct pe_context *context, struct pe_attention *attention)
 {
     const struct settings *settings = context->settings;
-    ag_t *index = pe_offset_index(context, row);
-    attention->op.query_relative =
-        (struct ag_relative){.table = key_table(context), .index = index};
+    attention->op.query_relative = pe_relative(context, 0, key_table(context), row);
     if (settings->values)
-        attention->op.value_relative =
-            (struct ag_relative){.table = value_table(context), .index = index};
+        attention->op.value_relative = pe_relative(context, 0, value_table(context), row);
 }
 
 // --- exports: a row an offset
@@ -99,7 +96,7 @@ static void add_table(const struct pe_context *context, struct pe_tables *tables
         .axis = {"layer", "offset", "channel"},
         .tensor = ag_keep(pe_all_layers(context, make)),
         .distance_sign = "key-query",
-        .trained_rows = context->train_length,
+        .trained_rows = context->position_count,
     };
 }
 
@@ -109,6 +106,12 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
     add_table(context, tables, "relative_key", keys_by_offset);
     if (settings->values)
         add_table(context, tables, "relative_value", values_by_offset);
+}
+
+static int64_t clips_at(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    return settings->max_distance;
 }
 
 static unsigned claims_with(const void *of)
@@ -136,4 +139,7 @@ const struct pe_def pe_shaw = {
     .check = check,
     .attention = attention,
     .tables = tables,
+    .reads = PE_READS_OFFSETS,
+    .extends = PE_EXTENDS_OFFSETS,
+    .clips_at = clips_at,
 };

@@ -70,7 +70,8 @@ static ag_t *trainable_table(const struct pe_context *context, int64_t n)
         return ag_fail(graph, "%s", err_last());
     for (int64_t k = 0; k < n; k++)
         for (int64_t c = 0; c < half; c++)
-            angle[k * half + c] = (real)((double)k * frequency(context->settings, context->dim, c));
+            angle[k * half + c] =
+                (real)(pe_place(context, k) * frequency(context->settings, context->dim, c));
     ag_t *delta = pe_shared(context, "log_frequency_shift", ag_shape1(half), 0, 0);
     ag_t *angles =
         ag_mul(graph, ag_constant(graph, ag_shape2(n, half), angle), ag_exp(graph, delta));
@@ -86,7 +87,7 @@ static ag_t *fixed_table(const struct pe_context *context, int64_t n)
         return ag_fail(context->graph, "%s", err_last());
     for (int64_t k = 0; k < n; k++) {
         for (int64_t c = 0; c < half; c++) {
-            double angle = (double)k * frequency(settings, dim, c);
+            double angle = pe_place(context, k) * frequency(settings, dim, c);
             bool interleaved = settings->layout == INTERLEAVED;
             table[k * dim + (interleaved ? 2 * c : c)] = (real)sin(angle);
             table[k * dim + (interleaved ? 2 * c + 1 : half + c)] = (real)cos(angle);
@@ -102,14 +103,19 @@ static ag_t *table(const struct pe_context *context, int64_t n)
     return settings->scale == 1 ? rows : ag_affine(context->graph, rows, settings->scale, 0);
 }
 
+// Interpolated places have angles of their own, and need no rows between others.
 static ag_t *input(const struct pe_context *context, ag_t *x)
 {
-    return ag_add(context->graph, x, pe_rows(context, table(context, pe_row_count(context))));
+    ag_t *rows = context->extension == PE_EXTEND_INTERPOLATE
+                     ? table(context, context->length)
+                     : pe_rows(context, table(context, pe_row_count(context)));
+    return ag_add(context->graph, x, rows);
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    pe_export_positions(tables, table(context, context->length), context->length);
+    int64_t count = pe_row_count(context);
+    pe_export_positions(tables, table(context, count), count);
 }
 
 const struct pe_def pe_sinusoidal = {
@@ -127,4 +133,6 @@ const struct pe_def pe_sinusoidal = {
     .check = check,
     .input = input,
     .tables = tables,
+    .reads = PE_READS_POSITIONS,
+    .extends = PE_EXTENDS_POSITIONS,
 };

@@ -78,25 +78,33 @@ static int check(const struct pe_context *context)
     return 0;
 }
 
-static struct ag_relative bias(const struct pe_context *context)
+static ag_t *table(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return (struct ag_relative){.table = pe_shared(context, "weight",
-                                                   ag_shape2(settings->buckets, context->heads), 0,
-                                                   settings->init_std),
-                                .index = pe_offset_index(context, bucket)};
+    return pe_shared(context, "weight", ag_shape2(settings->buckets, context->heads), 0,
+                     settings->init_std);
 }
 
 static void attention(const struct pe_context *context, struct pe_attention *attention)
 {
-    pe_add_bias(context, attention, bias(context));
+    pe_add_bias(context, attention, pe_relative(context, 0, table(context), bucket));
+}
+
+// The distance that the last bucket begins at.
+static int64_t clips_at(const struct pe_context *context)
+{
+    const struct settings *settings = context->settings;
+    int64_t last = bucket(context, -settings->max_distance), distance = settings->max_distance;
+    while (distance > 0 && bucket(context, 1 - distance) == last)
+        distance--;
+    return distance;
 }
 
 // Buckets from 0 on that some distance of the training length falls into.
 static int64_t trained_buckets(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    int64_t length = context->train_length, row = 0;
+    int64_t length = context->position_count, row = 0;
     for (bool reached = true; reached && row < settings->buckets; row += reached) {
         reached = false;
         for (int64_t offset = 1 - length; offset < (context->causal ? 1 : length); offset++)
@@ -107,14 +115,15 @@ static int64_t trained_buckets(const struct pe_context *context)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    struct ag_relative relative = bias(context);
+    struct ag_relative relative = {.table = table(context),
+                                   .index = pe_offset_index(context, bucket)};
     tables->table[tables->count++] = (struct pe_table){
         .name = "relative_bias",
         .axis = {"head", "offset"},
         .tensor = ag_keep(pe_by_offset(context, relative)),
         .distance_sign = "key-query",
         .shared_layers = true,
-        .trained_rows = context->train_length,
+        .trained_rows = context->position_count,
     };
     tables->table[tables->count++] = (struct pe_table){
         .name = "bucket_bias",
@@ -138,4 +147,7 @@ const struct pe_def pe_t5 = {
     .check = check,
     .attention = attention,
     .tables = tables,
+    .reads = PE_READS_OFFSETS,
+    .extends = PE_EXTENDS_OFFSETS,
+    .clips_at = clips_at,
 };

@@ -27,4 +27,7 @@ const struct pe_def pe_transformer_xl = {
     .check = transformer_xl_check,
     .attention = attention,
     .tables = tables,
+    .reads = PE_READS_OFFSETS,
+    .extends = PE_EXTENDS_OFFSETS,
+    .clips_at = transformer_xl_clips_at,
 };

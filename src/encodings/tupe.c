@@ -35,7 +35,7 @@ static int check(const struct pe_context *context)
     return pe_check_table_length(context, settings->max_length);
 }
 
-// LayerNorm of the first T rows, [T, C].
+// LayerNorm of the rows of the positions, [T, C], or [B, T, C] of those that are drawn.
 static ag_t *positions(const struct pe_context *context)
 {
     int64_t c = context->dim;
@@ -46,12 +46,13 @@ static ag_t *positions(const struct pe_context *context)
                          pe_shared(context, "norm.bias", ag_shape1(c), 0, 0), 1e-5);
 }
 
-// [T, C] to [H, T, D].
+// [..., T, C] to [..., H, T, D].
 static ag_t *by_head(const struct pe_context *context, ag_t *x)
 {
-    ag_t *split = ag_reshape(context->graph, x,
-                             ag_shape3(context->length, context->heads, context->head_dim));
-    return ag_transpose(context->graph, split, 0, 1);
+    struct ag_shape shape = x->shape;
+    shape.size[shape.dims - 1] = context->heads;
+    shape.size[shape.dims++] = context->head_dim;
+    return ag_transpose(context->graph, ag_reshape(context->graph, x, shape), -3, -2);
 }
 
 // A constant [T, T] that is 1 in row 0 (`column` false), or in column 0 of the other rows.
@@ -82,7 +83,7 @@ static ag_t *untie_first(const struct pe_context *context, ag_t *bias)
     return ag_add(graph, ag_mul(graph, bias, rest), ag_add(graph, part[0], part[1]));
 }
 
-// [H, T, T].
+// [H, T, T], or [B, H, T, T].
 static ag_t *position_bias(const struct pe_context *context)
 {
     struct ag_graph *graph = context->graph;
@@ -107,12 +108,15 @@ static void attention(const struct pe_context *context, struct pe_attention *att
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
+    struct pe_context plain = *context;
+    plain.position = NULL; // of positions that are drawn, the first ones
     tables->table[tables->count++] = (struct pe_table){
         .name = "position_bias",
         .axis = {"head", "query", "key"},
-        .tensor = ag_keep(position_bias(context)),
+        .tensor = ag_keep(position_bias(&plain)),
         .shared_layers = true,
-        .trained_rows = context->train_length,
+        .trained_rows = context->position_count < context->length ? context->position_count
+                                                                  : context->length,
     };
 }
 
@@ -129,4 +133,6 @@ const struct pe_def pe_tupe = {
     .attention = attention,
     .tables = tables,
     .max_length = max_length,
+    .reads = PE_READS_POSITIONS,
+    .extends = PE_EXTENDS_TABLE,
 };

@@ -17,7 +17,7 @@ struct settings {
 
 static const struct option_def options[] = {
     {"max_length", OPTION_INT, offsetof(struct settings, max_length), "0", 0, 1 << 24, NULL,
-     "offsets below it have an entry each (0: the training length)"},
+     "offsets below it have an entry each (0: the positions that training meets)"},
     {"init_std", OPTION_REAL, offsetof(struct settings, init_std), "0", 0, 100, NULL,
      "standard deviation of the start around 1"},
     {0},
@@ -26,7 +26,7 @@ static const struct option_def options[] = {
 static int64_t reach(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
-    return (settings->max_length ? settings->max_length : context->train_length) - 1;
+    return (settings->max_length ? settings->max_length : context->position_count) - 1;
 }
 
 static int64_t row(const struct pe_context *context, int64_t offset)
@@ -34,28 +34,28 @@ static int64_t row(const struct pe_context *context, int64_t offset)
     return pe_clip(offset, reach(context)) + reach(context);
 }
 
-static struct ag_relative factor(const struct pe_context *context)
+static ag_t *table(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
     struct ag_shape shape = ag_shape2(2 * reach(context) + 1, context->heads);
-    return (struct ag_relative){.table = pe_shared(context, "factor", shape, 1, settings->init_std),
-                                .index = pe_offset_index(context, row)};
+    return pe_shared(context, "factor", shape, 1, settings->init_std);
 }
 
 static void attention(const struct pe_context *context, struct pe_attention *attention)
 {
-    attention->op.factor = factor(context);
+    attention->op.factor = pe_relative(context, 0, table(context), row);
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
+    struct ag_relative factor = {.table = table(context), .index = pe_offset_index(context, row)};
     tables->table[tables->count++] = (struct pe_table){
         .name = "post_softmax_factor",
         .axis = {"head", "offset"},
-        .tensor = ag_keep(pe_by_offset(context, factor(context))),
+        .tensor = ag_keep(pe_by_offset(context, factor)),
         .distance_sign = "key-query",
         .shared_layers = true,
-        .trained_rows = context->train_length,
+        .trained_rows = context->position_count,
     };
 }
 
@@ -71,4 +71,7 @@ const struct pe_def pe_urpe = {
               PE_PROBE_DECODER | PE_NEEDS_LOGITS,
     .attention = attention,
     .tables = tables,
+    .reads = PE_READS_OFFSETS,
+    .extends = PE_EXTENDS_OFFSETS,
+    .clips_at = reach,
 };

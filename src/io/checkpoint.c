@@ -412,7 +412,26 @@ int checkpoint_read_history(struct checkpoint *checkpoint, struct history *histo
     return code < 0 ? err_prefix(code, "%s", checkpoint->path) : 0;
 }
 
-int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t threads)
+static int load_trainer(struct trainer *trainer, struct checkpoint *checkpoint, const char *data)
+{
+    struct train_settings *settings = &checkpoint->settings;
+    if (data && strlen(data) >= sizeof settings->data)
+        return err_set(ERR_ARGUMENT, "--data: the path is too long");
+    if (data)
+        strcpy(settings->data, data);
+    int code = trainer_init(trainer, settings);
+    if (code < 0)
+        return code;
+    code = data ? 0 : checkpoint_check_data(checkpoint, trainer);
+    if (code == 0)
+        code = checkpoint_read_params(checkpoint, trainer);
+    if (code < 0)
+        trainer_release(trainer);
+    return code;
+}
+
+int checkpoint_load_trainer_on(struct trainer *trainer, const char *run, int64_t threads,
+                               const char *data)
 {
     struct checkpoint *checkpoint = malloc(sizeof *checkpoint);
     if (!checkpoint)
@@ -420,14 +439,14 @@ int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t th
     int code = checkpoint_open(checkpoint, run);
     if (code == 0) {
         checkpoint->settings.threads = threads;
-        code = trainer_init(trainer, &checkpoint->settings);
-        if (code == 0) {
-            code = checkpoint_read_params(checkpoint, trainer);
-            if (code < 0)
-                trainer_release(trainer);
-        }
+        code = load_trainer(trainer, checkpoint, data);
         checkpoint_close(checkpoint);
     }
     free(checkpoint);
     return code;
+}
+
+int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t threads)
+{
+    return checkpoint_load_trainer_on(trainer, run, threads, NULL);
 }

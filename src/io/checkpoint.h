@@ -39,6 +39,10 @@ int checkpoint_read_history(struct checkpoint *checkpoint, struct history *histo
 // Opens RUN, makes its trainer (threads: 0 for all) and reads the parameters: for eval, export and
 // trace.
 int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t threads);
+// The same on another file for the task to read; NULL: the run's own, which must have the bytes
+// that it had.
+int checkpoint_load_trainer_on(struct trainer *trainer, const char *run, int64_t threads,
+                               const char *data);
 
 // Writes all state to `path`, atomically. On failure the file that was there stays.
 int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history);

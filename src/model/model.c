@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../encodings/common/logn.h"
+#include "../encodings/common/theorem.h"
 
 #define INIT_STD 0.02
 #define LAYER_NORM_EPSILON 1e-5
@@ -14,25 +16,85 @@ struct builder {
     struct ag_graph *graph;
     const struct model_config *config;
     struct pe_context context;
-    ag_t *memo[PE_MAX_STACK][PE_MEMOS];
+    ag_t *memo[PE_MAX_STACK + 1][PE_MEMOS]; // the last is the model's own
+    ag_t *drawn, *changed; // positions: given by an encoding; clipped or wrapped by an extension
 };
 
-static struct pe_context context_of(const struct model_config *config, int64_t batch,
-                                    int64_t length)
+// The encoding of the stack that gives positions, or -1.
+static int sampler_of(const struct pe_stack *pe)
 {
-    return (struct pe_context){.batch = batch,
-                               .length = length,
-                               .train_length = config->train_length,
-                               .dim = config->dim,
-                               .heads = config->heads,
-                               .head_dim = config->dim / config->heads,
-                               .layers = config->layers,
-                               .vocab = config->vocab,
-                               .causal = config->causal,
-                               .attention = config->attention,
-                               .grid_height = config->grid_height,
-                               .grid_width = config->grid_width,
-                               .layer = -1};
+    for (int i = 0; i < pe->count; i++)
+        if (pe->def[i]->positions)
+            return i;
+    return -1;
+}
+
+static bool reads_drawn(const struct pe_stack *pe, int i)
+{
+    int sampler = sampler_of(pe);
+    return sampler >= 0 && pe_reads_from(pe->def[i], pe_stack_claims(pe, i), pe->def[sampler]);
+}
+
+struct pe_context model_context(const struct model_config *config, int i, int64_t batch,
+                                int64_t length)
+{
+    const struct pe_stack *pe = &config->pe;
+    const struct pe_def *def = pe->def[i];
+    struct pe_context context = {.batch = batch,
+                                 .length = length,
+                                 .train_length = config->train_length,
+                                 .position_count = config->train_length,
+                                 .dim = config->dim,
+                                 .heads = config->heads,
+                                 .head_dim = config->dim / config->heads,
+                                 .layers = config->layers,
+                                 .vocab = config->vocab,
+                                 .causal = config->causal,
+                                 .attention = config->attention,
+                                 .grid_height = config->grid_height,
+                                 .grid_width = config->grid_width,
+                                 .layer = -1};
+    int sampler = sampler_of(pe);
+    if (i == sampler || reads_drawn(pe, i)) {
+        context.settings = pe->settings[sampler];
+        context.position_count = pe->def[sampler]->position_range(&context);
+    }
+    context.settings = pe->settings[i];
+    context.name = def->name;
+    if (length > context.position_count && (def->extends & PE_EXTENDS(config->extension)))
+        context.extension = config->extension;
+    return context;
+}
+
+// Positions that are given need one encoding that gives them, and after it one that reads them.
+static int check_positions(const struct pe_stack *pe)
+{
+    const struct pe_def *sampler = NULL;
+    bool is_read = false;
+    for (int i = 0; i < pe->count; i++) {
+        const struct pe_def *def = pe->def[i];
+        if (def->positions && sampler)
+            return err_set(ERR_ARGUMENT, "%s and %s both give positions; leave one out",
+                           sampler->name, def->name);
+        if (def->positions && i > 0 && pe->def[i - 1]->reads != PE_READS_NOTHING)
+            return err_set(ERR_ARGUMENT,
+                           "%s gives the positions that %s reads; put it first, as %s+%s",
+                           def->name, pe->def[i - 1]->name, def->name, pe->def[i - 1]->name);
+        sampler = def->positions ? def : sampler;
+        is_read |= sampler && pe_reads_from(def, pe_stack_claims(pe, i), sampler);
+    }
+    if (!sampler || is_read)
+        return 0;
+    if (sampler->claims & PE_SHIFT_INVARIANT)
+        return err_set(
+            ERR_ARGUMENT,
+            "%s moves all positions of a row alike, and nothing after it reads more than "
+            "their distances; add an absolute encoding, as %s+learned",
+            sampler->name, sampler->name);
+    return err_set(ERR_ARGUMENT,
+                   "%s gives positions, and nothing after it reads any; add an encoding that does, "
+                   "as %s+rope",
+                   sampler->name, sampler->name);
 }
 
 int model_check(const struct model_config *config)
@@ -41,11 +103,12 @@ int model_check(const struct model_config *config)
         return err_set(ERR_ARGUMENT,
                        "--dim %lld is not divisible by --heads %lld; each head takes an equal part",
                        (long long)config->dim, (long long)config->heads);
-    struct pe_context context = context_of(config, 1, config->train_length);
+    int positions = check_positions(&config->pe);
+    if (positions < 0)
+        return positions;
     for (int i = 0; i < config->pe.count; i++) {
         const struct pe_def *def = config->pe.def[i];
-        context.settings = config->pe.settings[i];
-        context.name = def->name;
+        struct pe_context context = model_context(config, i, 1, config->train_length);
         if (config->attention == AG_LINEAR && (def->claims & PE_NEEDS_LOGITS))
             return err_set(ERR_ARGUMENT,
                            "%s changes logits or weights, and linear attention has none; leave out "
@@ -61,34 +124,37 @@ int model_check(const struct model_config *config)
     return 0;
 }
 
-int model_check_length(const struct model_config *config, int64_t length)
+// Positions past those that training met, brought back among them: a constant index [T].
+static ag_t *changed_positions(struct builder *b, const struct pe_context *context)
 {
-    struct pe_context context = context_of(config, 1, length);
-    for (int i = 0; i < config->pe.count; i++) {
-        const struct pe_def *def = config->pe.def[i];
-        context.settings = config->pe.settings[i];
-        context.name = def->name;
-        int64_t most = def->max_length ? def->max_length(&context) : length;
-        if (length > most)
-            return err_set(ERR_ARGUMENT, "%s positions end at %lld, and length %lld was asked for",
-                           def->name, (long long)most, (long long)length);
-    }
-    return 0;
-}
-
-const char *model_reach(const struct model_config *config, int64_t length)
-{
-    if (model_check_length(config, length) < 0)
-        return "undefined";
-    return length <= config->train_length ? "inside" : "extrapolated";
+    int64_t length = context->length, met = context->position_count;
+    if (b->changed)
+        return b->changed;
+    int32_t *index = arena_alloc(&b->graph->arena, (size_t)length * sizeof *index);
+    if (!index)
+        return ag_fail(b->graph, "%s", err_last());
+    for (int64_t i = 0; i < length; i++)
+        index[i] = (int32_t)(i < met                                ? i
+                             : context->extension == PE_EXTEND_CLIP ? met - 1
+                                                                    : i % met);
+    return b->changed = ag_constant_index(b->graph, ag_shape1(length), index);
 }
 
 // The context as encoding `i` of the stack sees it.
 static const struct pe_context *context_for(struct builder *b, int i)
 {
-    b->context.settings = b->config->pe.settings[i];
-    b->context.name = b->config->pe.def[i]->name;
-    b->context.memo = b->memo[i];
+    const struct pe_def *def = b->config->pe.def[i];
+    struct pe_context context = model_context(b->config, i, b->context.batch, b->context.length);
+    context.graph = b->graph;
+    context.tokens = b->context.tokens;
+    context.layer = b->context.layer;
+    context.memo = b->memo[i];
+    if (context.extension == PE_EXTEND_NONE && reads_drawn(&b->config->pe, i))
+        context.position = b->drawn;
+    if ((context.extension == PE_EXTEND_CLIP || context.extension == PE_EXTEND_WRAP) &&
+        (def->extends & PE_EXTENDS(PE_EXTEND_WRAP)))
+        context.position = changed_positions(b, &context);
+    b->context = context;
     return &b->context;
 }
 
@@ -247,6 +313,10 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
     a.query = a.op.query;
     a.key = a.op.key;
     run_attention_hooks(b, &a);
+    if (config->extension == PE_EXTEND_LOGN && b->context.length > config->train_length) {
+        b->context.memo = b->memo[PE_MAX_STACK];
+        pe_scale_by_logn(&b->context, &a, (double)config->train_length, true);
+    }
     // Relative tables are read with what was projected, whatever turned it since.
     if (a.op.query_relative.table && !a.op.relative_query && a.op.query != a.query)
         a.op.relative_query = a.query;
@@ -297,17 +367,24 @@ static ag_t *block(struct builder *b, ag_t *x, ag_t *key_mask)
     return through(b, offsetof(struct pe_def, layer_output), x);
 }
 
-static ag_t *embed(struct builder *b, ag_t *table, ag_t *tokens)
+// Where an encoding gives positions, unless the graph is stretched past all that can be drawn.
+static void draw_positions(struct builder *b)
 {
     const struct pe_stack *pe = &b->config->pe;
+    int sampler = sampler_of(pe);
+    if (sampler < 0)
+        return;
+    const struct pe_context *context = context_for(b, sampler);
+    ag_scope(b->graph, "pe.%s", pe->def[sampler]->name);
+    if (context->length <= context->position_count || b->config->extension == PE_EXTEND_NONE)
+        b->drawn = pe->def[sampler]->positions(context);
+}
+
+static ag_t *embed(struct builder *b, ag_t *table, ag_t *tokens)
+{
     ag_scope(b->graph, "emb");
     ag_t *x = ag_gather(b->graph, table, tokens);
-    for (int i = 0; i < pe->count; i++) {
-        ag_scope(b->graph, "pe.%s", pe->def[i]->name);
-        context_for(b, i);
-        if (pe->def[i]->positions)
-            pe->def[i]->positions(&b->context);
-    }
+    draw_positions(b);
     x = through(b, offsetof(struct pe_def, input), x);
     ag_scope(b->graph, "emb");
     return ag_dropout(b->graph, x, b->config->dropout);
@@ -353,8 +430,9 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
     ag_graph_init(&model->graph, params);
     model->batch = batch;
     model->length = length;
-    struct builder b = {
-        .graph = &model->graph, .config = config, .context = context_of(config, batch, length)};
+    struct builder b = {.graph = &model->graph,
+                        .config = config,
+                        .context = model_context(config, 0, batch, length)};
     model->tokens = ag_input_index(&model->graph, "tokens", ag_shape2(batch, length));
     model->targets = ag_input_index(&model->graph, "targets", ag_shape2(batch, length));
     model->mask = ag_input_index(&model->graph, "mask", ag_shape2(batch, length));

@@ -17,6 +17,8 @@ struct model_config {
     enum ag_normaliser attention;
     int64_t grid_height, grid_width; // of the task's rows; 0 where they are no grid
     struct pe_stack pe;
+    // Of graphs longer than what training met: what is done past it. Such a graph has the same
+    // parameters.
     enum pe_extension extension;
 };
 
@@ -33,10 +35,23 @@ struct model_graph {
 // Refuses a config that has no meaning (dim not divisible by heads, an encoding's own check).
 int model_check(const struct model_config *config);
 
-// Refuses a length that the encodings are not defined for: ERR_ARGUMENT with the reason.
-int model_check_length(const struct model_config *config, int64_t length);
-// What the encodings do at `length`, one word: "inside", "undefined", "extrapolated".
+// The context of encoding `i` of the stack outside of layers, for a graph of this size before it is
+// there: what it reads of positions that training met, and what is done past them.
+struct pe_context model_context(const struct model_config *config, int i, int64_t batch,
+                                int64_t length);
+
+// What the stack does in rows of `length` tokens under config->extension, in one word; of several
+// encodings the one that goes furthest from what was trained, in this order:
+//   inside        all positions and distances were met in training
+//   hierarchical, interpolated, rescaled (ntk, yarn), wrapped: as the extension says
+//   clipped       distances beyond the farthest entry share it, and training reached it
+//   extrapolated  a formula goes on
+//   untrained     rows of a table that still have their start
+//   undefined     past a table that ends
 const char *model_reach(const struct model_config *config, int64_t length);
+// ERR_ARGUMENT with one line where the stack is undefined at this length, or where the extension
+// has no meaning for any of its encodings. Lengths that training met are never refused.
+int model_check_length(const struct model_config *config, int64_t length);
 
 // Captures and plans. Parameters are registered in `params` by the first call and shared by later
 // ones; ag_params_allocate must be called between the first model_graph_capture and

@@ -16,7 +16,7 @@
 #include "../train/statistics.h"
 #include "table.h"
 
-enum { MAX_DEPTH = 16, PATH_SIZE = 4096 };
+enum { MAX_DEPTH = 16, PATH_SIZE = 4096, LABEL_SIZE = 4096 };
 
 static int no_memory(void)
 {
@@ -33,11 +33,11 @@ static bool is_share(const char *metric)
     return strcmp(metric, "loss") != 0;
 }
 
-int comparison_init(struct comparison *comparison, const char *metric)
+int comparison_init(struct comparison *comparison, const struct comparison_request *request)
 {
-    *comparison = (struct comparison){0};
+    *comparison = (struct comparison){.request = *request};
+    const char *metric = request->metric, *near = name_nearest(metrics, METRICS, metric);
     int found = name_index(metrics, METRICS, metric);
-    const char *near = name_nearest(metrics, METRICS, metric);
     if (found < 0 && near)
         return err_set(ERR_ARGUMENT, "--metric: none is called '%s'; did you mean '%s'?", metric,
                        near);
@@ -45,10 +45,16 @@ int comparison_init(struct comparison *comparison, const char *metric)
         return err_set(ERR_ARGUMENT,
                        "--metric: none is called '%s'; there are accuracy, exact_match and loss",
                        metric);
-    comparison->metric = metrics[found];
+    comparison->request.metric = metrics[found];
     comparison->runs = json_array();
     comparison->notes = json_array();
     return comparison->runs && comparison->notes ? 0 : no_memory();
+}
+
+// Whether the model is run, or its last evaluation looked up.
+static bool is_run(const struct comparison_request *request)
+{
+    return request->lengths > 0 || request->at.split != DATASET_VALIDATION;
 }
 
 void comparison_release(struct comparison *comparison)
@@ -71,18 +77,16 @@ __attribute__((format(printf, 2, 3))) static int note(struct comparison *compari
 
 // --- a run
 
-// "rope theta=500": a name with the options that were given to it.
-static json_t *label(const json_t *config, const char *name, const char *pairs)
+// "rope base=500": a name with the options that were given to it.
+static void label(const json_t *config, const char *name, const char *pairs, char text[LABEL_SIZE])
 {
-    char text[PATH_SIZE];
     const json_t *pair;
     size_t i;
-    snprintf(text, sizeof text, "%s", json_string_value(json_object_get(config, name)));
+    snprintf(text, LABEL_SIZE, "%s", json_string_value(json_object_get(config, name)));
     json_array_foreach (json_object_get(config, pairs), i, pair) {
         size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, " %s", json_string_value(pair));
+        snprintf(text + used, LABEL_SIZE - used, " %s", json_string_value(pair));
     }
-    return json_string(text);
 }
 
 // What is left of the settings when those are taken out that never make two runs incomparable.
@@ -97,9 +101,8 @@ static json_t *other_options(const json_t *config)
     return options;
 }
 
-// The last value of the metric, and the step that it is of. ERR_ARGUMENT where there is none.
-static int last_value(struct checkpoint *checkpoint, const char *metric, double *value,
-                      int64_t *step)
+// The last value of the metric. ERR_ARGUMENT where there is none.
+static int last_value(struct checkpoint *checkpoint, const char *metric, double *value)
 {
     struct history history;
     const struct history_layout *layout = &history_layouts[HISTORY_VALIDATION];
@@ -111,8 +114,6 @@ static int last_value(struct checkpoint *checkpoint, const char *metric, double 
     for (int c = 0; c < layout->columns && code == 0; c++)
         if (strcmp(layout->column[c], metric) == 0)
             *value = series->column[c][series->rows - 1];
-    if (code == 0)
-        *step = series->step[series->rows - 1];
     history_release(&history);
     return code;
 }
@@ -126,27 +127,91 @@ static json_t *config_of(const struct checkpoint *checkpoint)
     return config;
 }
 
+// One row of `runs`; `length` is named where it is one of several that may be.
+static int add_value(struct comparison *comparison, const struct checkpoint *checkpoint,
+                     const char *path, int64_t length, double value)
+{
+    char encoding[LABEL_SIZE], task[LABEL_SIZE];
+    json_t *config = config_of(checkpoint);
+    if (!config)
+        return no_memory();
+    label(config, "pe", "pe_opt", encoding);
+    label(config, "task", "task_opt", task);
+    if (comparison->request.lengths)
+        snprintf(task + strlen(task), sizeof task - strlen(task), " at %lld", (long long)length);
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "path", path, "encoding", encoding,
+                            "task", task, "seed", (json_int_t)checkpoint->settings.seed, "options",
+                            other_options(config), "value",
+                            isnan(value) ? json_null() : json_real(value));
+    json_decref(config);
+    return !row || json_array_append_new(comparison->runs, row) < 0 ? no_memory() : 0;
+}
+
+static double value_of(const struct length_score *score, const char *metric)
+{
+    const struct evaluation *result = &score->result;
+    if (!score->scored)
+        return (double)NAN;
+    return strcmp(metric, "loss") == 0       ? result->loss
+           : strcmp(metric, "accuracy") == 0 ? result->accuracy
+                                             : result->exact_match;
+}
+
+// Adds what the run scores at each length. Why one is undefined is a note.
+static int add_scores(struct comparison *comparison, const struct checkpoint *checkpoint,
+                      const char *path, struct trainer *trainer)
+{
+    const struct comparison_request *request = &comparison->request;
+    int count = request->lengths ? request->lengths : 1;
+    struct length_score *score = calloc((size_t)count, sizeof *score);
+    int code = score ? 0 : no_memory();
+    for (int i = 0; i < count && code == 0; i++)
+        score[i].length = request->lengths ? request->length[i] : trainer->settings.length;
+    if (code == 0)
+        code = evaluate_lengths(trainer, &request->at, count, score);
+    code = code == ERR_ARGUMENT ? 0 : code; // none is scored, and each says why
+    for (int i = 0; i < count && code == 0; i++) {
+        double value = value_of(&score[i], request->metric);
+        code = add_value(comparison, checkpoint, path, score[i].length,
+                         isfinite(value) ? value : (double)NAN);
+        if (code == 0 && !isfinite(value))
+            code = note(comparison, "%s at %lld: %s", path, (long long)score[i].length,
+                        score[i].scored ? "its loss is not finite" : score[i].reason);
+    }
+    free(score);
+    return code;
+}
+
+static int run_model(struct comparison *comparison, const struct checkpoint *checkpoint,
+                     const char *path)
+{
+    struct trainer *trainer = malloc(sizeof *trainer);
+    int code = trainer ? checkpoint_load_trainer(trainer, path, comparison->request.threads)
+                       : no_memory();
+    if (code == 0) {
+        code = add_scores(comparison, checkpoint, path, trainer);
+        trainer_release(trainer);
+    }
+    free(trainer);
+    return code;
+}
+
 static int describe(struct comparison *comparison, struct checkpoint *checkpoint, const char *path)
 {
     double value = 0;
-    int64_t step = 0;
-    int code = last_value(checkpoint, comparison->metric, &value, &step);
-    if (code == 0 && !isfinite(value))
-        code = err_set(ERR_NUMBER, "%s: its last %s is not finite", path, comparison->metric);
-    if (code < 0)
+    const char *metric = comparison->request.metric;
+    int code;
+    if (is_run(&comparison->request)) {
+        code = run_model(comparison, checkpoint, path);
+    } else {
+        code = last_value(checkpoint, metric, &value);
+        if (code == 0 && !isfinite(value))
+            code = err_set(ERR_NUMBER, "%s: its last %s is not finite", path, metric);
+        if (code == 0)
+            code = add_value(comparison, checkpoint, path, 0, value);
+    }
+    if (code < 0 || checkpoint->step >= checkpoint->settings.steps)
         return code;
-    json_t *config = config_of(checkpoint);
-    json_t *row =
-        config ? json_pack("{s:s, s:o, s:o, s:I, s:o, s:f, s:I}", "path", path, "encoding",
-                           label(config, "pe", "pe_opt"), "task", label(config, "task", "task_opt"),
-                           "seed", (json_int_t)checkpoint->settings.seed, "options",
-                           other_options(config), "value", value, "step", (json_int_t)step)
-               : NULL;
-    json_decref(config);
-    if (!row || json_array_append_new(comparison->runs, row) < 0)
-        return no_memory();
-    if (checkpoint->step >= checkpoint->settings.steps)
-        return 0;
     return note(comparison, "%s stands at step %lld of %lld", path, (long long)checkpoint->step,
                 (long long)checkpoint->settings.steps);
 }
@@ -272,6 +337,8 @@ static int add_to_cell(struct comparison *comparison, json_t *cell, const json_t
 {
     json_t *seeds = json_object_get(cell, "seeds"), *seed = json_object_get(run, "seed"), *other;
     size_t i;
+    if (json_is_null(json_object_get(run, "value")))
+        return 0;
     json_array_foreach (seeds, i, other)
         if (json_equal(seed, other))
             return note(comparison, "left out: %s has the encoding, task and seed of %s",
@@ -309,12 +376,13 @@ static int summarise(const struct comparison *comparison, json_t *cell)
         value[i] = json_real_value(json_array_get(values, i));
     struct interval interval = interval_mean((int)count, value, &mean);
     free(value);
-    if (is_share(comparison->metric)) {
+    if (is_share(comparison->request.metric)) {
         interval.low = interval.low > 0 ? interval.low : 0;
         interval.high = interval.high < 1 ? interval.high : 1;
     }
     json_object_set_new(cell, "n", json_integer((json_int_t)count));
-    json_object_set_new(cell, "mean", json_real(mean));
+    if (count > 0)
+        json_object_set_new(cell, "mean", json_real(mean));
     if (count < 2)
         return 0;
     json_object_set_new(cell, "low", json_real(interval.low));
@@ -379,6 +447,8 @@ static void put_cell(struct table *table, const json_t *cell)
 {
     if (!cell)
         table_cell(table, "-");
+    else if (number_of(cell, "n") < 1)
+        table_cell(table, "undefined");
     else if (json_is_null(json_object_get(cell, "low")))
         table_cell(table, "%.3f (n 1)", number_of(cell, "mean"));
     else
@@ -436,11 +506,13 @@ static int print_cells(const json_t *cells, FILE *file)
 
 int comparison_text(const struct comparison *comparison, const json_t *tables, FILE *file)
 {
+    const struct comparison_request *request = &comparison->request;
     const json_t *table, *line;
     size_t i;
     int code = 0;
-    fprintf(file, "%s on validation, when last evaluated: mean, and 95 %% interval over seeds\n",
-            strcmp(comparison->metric, "exact_match") == 0 ? "exact match" : comparison->metric);
+    fprintf(file, "%s on %s%s: mean, and 95 %% interval over seeds\n",
+            strcmp(request->metric, "exact_match") == 0 ? "exact match" : request->metric,
+            dataset_split_name[request->at.split], is_run(request) ? "" : ", when last evaluated");
     json_array_foreach (tables, i, table) {
         if (json_array_size(tables) > 1) {
             putc('\n', file);
@@ -506,8 +578,9 @@ int comparison_csv(const json_t *tables, FILE *file)
 
 json_t *comparison_json(const struct comparison *comparison, json_t *tables)
 {
-    json_t *object = json_pack("{s:s, s:s, s:O, s:O}", "metric", comparison->metric, "split",
-                               "validation", "tables", tables, "notes", comparison->notes);
+    json_t *object = json_pack("{s:s, s:s, s:O, s:O}", "metric", comparison->request.metric,
+                               "split", dataset_split_name[comparison->request.at.split], "tables",
+                               tables, "notes", comparison->notes);
     if (!object)
         no_memory();
     return object;

@@ -84,26 +84,40 @@ static void connect(struct canvas *canvas, const double *y, int i, int what)
     }
 }
 
-static void draw_line(struct canvas *canvas, const double *y, int way, int point)
+static void connect_all(struct canvas *canvas, const double *y, int what)
 {
-    int count = canvas->plot->points;
-    for (int i = 0; i + 1 < count; i++)
+    for (int i = 0; i + 1 < canvas->plot->points; i++)
         if (!isnan(y[i]) && !isnan(y[i + 1]))
-            connect(canvas, y, i, way);
-    for (int i = 0; i < count; i++)
-        if (!isnan(y[i]))
-            put(canvas, row_of(y[i]), column_of(canvas, canvas->plot->x[i]), point);
+            connect(canvas, y, i, what);
 }
 
-// Chance lies below all lines, and the first series above them.
+// Points that fall on one another stand side by side, as far as there is room.
+static void put_point(struct canvas *canvas, int row, int column, int what)
+{
+    static const int aside[] = {0, 1, -1, 2, -2};
+    for (size_t i = 0; i < sizeof aside / sizeof aside[0]; i++) {
+        int at = column + aside[i];
+        if (at < 0 || at >= canvas->width || canvas->cell[row][at] >= POINT)
+            continue;
+        put(canvas, row, at, what);
+        return;
+    }
+}
+
+// Chance lies below all lines, and points above them.
 static void draw(struct canvas *canvas)
 {
     const struct plot *plot = canvas->plot;
-    draw_line(canvas, plot->chance, CHANCE, CHANCE);
+    connect_all(canvas, plot->chance, CHANCE);
     if (plot->points == 1 && !isnan(plot->chance[0]))
         memset(canvas->cell[row_of(plot->chance[0])], CHANCE, (size_t)canvas->width);
     for (int s = plot->series - 1; s >= 0; s--)
-        draw_line(canvas, plot->line[s].y, WAY + s % PLOT_MAX_SERIES, POINT + s % PLOT_MAX_SERIES);
+        connect_all(canvas, plot->line[s].y, WAY + s % PLOT_MAX_SERIES);
+    for (int s = 0; s < plot->series; s++)
+        for (int i = 0; i < plot->points; i++)
+            if (!isnan(plot->line[s].y[i]))
+                put_point(canvas, row_of(plot->line[s].y[i]), column_of(canvas, plot->x[i]),
+                          POINT + s % PLOT_MAX_SERIES);
 }
 
 // --- how they look

@@ -219,7 +219,7 @@ static void run_evaluation(struct trainer *trainer, enum dataset_split split, in
     struct ag_run *run = ag_plan_run(model->plan);
     load_batch(trainer, model, split, batch);
     run->seed = (uint64_t)trainer->settings.seed;
-    run->step = 0;
+    run->step = (uint64_t)batch; // what positions that are drawn depend on
     run->training = false;
     ag_forward(model->plan);
 }

@@ -39,6 +39,19 @@ good "CSV to a file" '^encoding ' "$POSGRAD" compare grid --csv cells.csv
 same "its rows" "$(wc -l <cells.csv)" 5
 good "another metric" '^exact match on validation' "$POSGRAD" compare grid --metric exact-match
 
+# At other lengths every run is scored anew; at the training's it gives what it gave.
+good "at several lengths" '^encoding +copy at 9 +copy at 17 +probe at 9' "$POSGRAD" compare grid --lengths 17,9
+"$POSGRAD" compare grid/copy --csv - --metric loss | cut -d , -f 4- >then
+"$POSGRAD" compare grid/copy --csv - --metric loss --lengths 9 --threads 2 | cut -d , -f 4- >now
+if cmp -s then now; then ok "at the training's length they are what they were"; else fail "at the training's length" "they differ"; fi
+run "$POSGRAD" train --task copy "${small[@]}" --length 9 --pe learned --out-dir table
+good "undefined in a cell" '^learned +0\.[0-9]{3} \(n 1\) +undefined$' "$POSGRAD" compare table --lengths 9,17
+has "with the reason" '^table at 17: '
+good "undefined in CSV" '^"?[^,]*,learned,copy at 17,0,,,,$' "$POSGRAD" compare table --lengths 17 --csv -
+good "the test split" '^accuracy on test: ' "$POSGRAD" compare grid/copy --split test --samples 8
+refused "samples of what was scored before" 2 'goes with' "$POSGRAD" compare grid --samples 8
+refused "no length" 2 'is no length' "$POSGRAD" compare grid --lengths 9,x
+
 grid other/long --pe none --seed 1 --steps 6
 good "what differs is kept apart" '^steps 6$' "$POSGRAD" compare grid
 has "and named in both" '^steps 4$'

@@ -40,11 +40,22 @@ refused "undefined alone" 1 '.' "$POSGRAD" eval learned --lengths 16
 refused "no such row" 1 'copy' "$POSGRAD" eval rope --lengths 2 --csv half.csv
 if [ -e half.csv ]; then fail "nothing is half written" "half.csv"; else ok "nothing is half written"; fi
 
+# Ways past the end, in one table.
+good "ways beside each other" '^length +extend +encoding +accuracy' \
+    "$POSGRAD" eval learned --lengths 4,8 --extend none,clip,wrap,clip
+same "their rows" "$(awk '/^ *[0-9]/ {print $1, $2, $3}' out | tr '\n' ' ')" \
+    "4 none inside 4 clip inside 4 wrap inside 8 none inside 8 clip inside 8 wrap inside "
+run "$POSGRAD" train --pe learned --task copy "${small[@]}" --length 9 --out-dir table
+run "$POSGRAD" eval table --lengths 17 --extend none,clip,interpolate --csv -
+same "past the end" "$(cut -d , -f 1-3 out | tr '\n' ' ')" \
+    "length,extend,encoding 17,none,undefined 17,clip,clipped 17,interpolate,interpolated "
+refused "a way without a meaning" 1 'has no meaning for rope' "$POSGRAD" eval rope --lengths 40 --extend wrap,clip
+
 for text in 0 -8 8, ,8 8,,16 eight 8x 1e3 99999999999 ' 8' ''; do
     refused "--lengths '$text'" 2 "is no length" "$POSGRAD" eval rope "--lengths=$text"
 done
 refused "unknown way" 2 "no way is called 'nonne'; did you mean 'none'" "$POSGRAD" eval rope --extend nonne
-refused "another unknown way" 2 "there are none" "$POSGRAD" eval rope --extend none,xyzzy1234
+refused "another unknown way" 2 "there are none, clip" "$POSGRAD" eval rope --extend none,xyzzy1234
 refused "unknown split" 2 'validation' "$POSGRAD" eval rope --split training
 refused "no samples" 2 "samples" "$POSGRAD" eval rope --samples many
 refused "no RUN" 2 'RUN is missing' "$POSGRAD" eval
@@ -53,6 +64,7 @@ refused "two for stdout" 2 'both want stdout' "$POSGRAD" eval rope --json --csv 
 refused "a RUN that is not there" 1 'nowhere' "$POSGRAD" eval nowhere
 refused "a folder that is no run" 1 'checkpoint.h5' "$POSGRAD" eval "$scratch"
 refused "an elder one that is not there" 1 'checkpoint-3.h5' "$POSGRAD" eval rope --checkpoint 3
+refused "a best one that is not there" 1 'best.h5' "$POSGRAD" eval rope --checkpoint best
 refused "an elder one of a file" 2 'no run folder' "$POSGRAD" eval rope/checkpoint.h5 --checkpoint 2
 refused "no checkpoint of that name" 2 'neither last, best nor a step' "$POSGRAD" eval rope --checkpoint worst
 refused "CSV over the run" 1 'replace a file of the run' "$POSGRAD" eval rope --csv rope/checkpoint.h5

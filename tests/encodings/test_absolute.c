@@ -54,20 +54,22 @@ static const struct pe_def *open(struct fixture *f, const struct trial *t)
     ag_graph_init(&f->graph, &f->params);
     check_ok(pe_stack_init(&f->stack, t->pe, t->pairs, t->pair));
     const struct pe_def *def = f->stack.def[0];
-    f->context = (struct pe_context){.graph = &f->graph,
-                                     .batch = t->batch,
-                                     .length = t->length,
-                                     .train_length = t->train_length ? t->train_length : t->length,
-                                     .dim = t->dim,
-                                     .heads = 1,
-                                     .head_dim = t->dim,
-                                     .layers = 1,
-                                     .vocab = 3,
-                                     .causal = t->causal,
-                                     .layer = -1,
-                                     .memo = f->memo,
-                                     .settings = f->stack.settings[0],
-                                     .name = def->name};
+    f->context =
+        (struct pe_context){.graph = &f->graph,
+                            .batch = t->batch,
+                            .length = t->length,
+                            .train_length = t->train_length ? t->train_length : t->length,
+                            .position_count = t->train_length ? t->train_length : t->length,
+                            .dim = t->dim,
+                            .heads = 1,
+                            .head_dim = t->dim,
+                            .layers = 1,
+                            .vocab = 3,
+                            .causal = t->causal,
+                            .layer = -1,
+                            .memo = f->memo,
+                            .settings = f->stack.settings[0],
+                            .name = def->name};
     f->context.tokens = ag_input_index(&f->graph, "tokens", ag_shape2(t->batch, t->length));
     if (t->position)
         f->context.position = ag_constant_index(&f->graph, ag_shape1(t->length), t->position);

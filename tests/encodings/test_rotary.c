@@ -45,6 +45,7 @@ static void describe(struct fixture *f, const char *pe, const char *options, str
                                      .batch = 1,
                                      .length = shape.length,
                                      .train_length = shape.length,
+                                     .position_count = shape.length,
                                      .dim = shape.dim,
                                      .heads = 1,
                                      .head_dim = shape.dim,

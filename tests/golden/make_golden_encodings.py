@@ -10,6 +10,7 @@ numbers known from elsewhere, and the model against that of make_golden.py.
 Names: CASE/{config,batch,params,grads,outputs}/... as in model_*.bin, and
     config/{pe_opts,attention}             text: "KEY=VALUE,KEY=VALUE" and the --attention
     config/{grid_height,grid_width}        int32, of the task; 0 where there is none
+    config/extension                       text, of files that have it: what --extend would take
 What a case does not have is in shared/: the usual configuration, and the parameters of the
 Transformer itself, the same for all cases of the file that have the usual shape. To keep the files
 small, parameters are float32 (they are exact in it), and the gradients of the Transformer's own
@@ -203,6 +204,23 @@ def check_numbers():
     near(reference.normalise("softmax1", scores, allowed), [0.082594539, 0.224515236, 0.610295685],
          1e-9)
 
+    slopes = {1: [-8], 2: [-4, -8], 3: [-4, -8, -2], 4: [-2, -4, -6, -8],
+              6: [-2, -4, -6, -8, -1, -3],
+              12: [-1, -2, -3, -4, -5, -6, -7, -8, -0.5, -1.5, -2.5, -3.5]}
+    for heads, powers in slopes.items():
+        near(reference.alibi_slopes(heads), [2.0 ** power for power in powers], 1e-15)
+
+    # Known answers of Philox 4x32-10, in the tests of its authors' Random123.
+    assert reference.philox([0] * 4, [0] * 2) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+
+    def rope(dim, train_length, length, how):
+        c = dict(USUAL, dim=dim, heads=1, train_length=train_length, extension=how)
+        return reference.Rope(c, {}).frequencies(length)
+
+    near(rope(16, 64, 256, "yarn"), [1, 0.237170825, 0.05, 0.007905694, 0.0025, 0.000790569,
+                                     0.00025, 0.000079057], 1e-9)
+    near(rope(16, 64, 256, "ntk")[1], 48760.546168 ** -0.125, 1e-9)
+
     y, x = reference.grid_positions(dict(USUAL, length=6), dict(grid_height=2))
     assert reference.swin_rows(y, x, 2, 3)[0].tolist() == [7, 6, 5, 2, 1, 0]
 
@@ -231,6 +249,8 @@ SEEDS = {
     "rope2d_task_encoder": 1, "bias2d_encoder": 5, "conv2d_reflect_encoder": 1,
     "conv2d_after1_encoder": 1, "t5+urpe_decoder": 1, "learned+rope_encoder": 2,
     "conv+rope_decoder": 3, "linear_encoder": 15, "linear_learned+rope_decoder": 1,
+    "alibi_offset_encoder": 1, "random+t5+alibi_decoder": 1, "random+deberta-emd_encoder": 2,
+    "tupe_clip_decoder": 1, "alibi_clip_encoder": 1,
 }
 
 # Padding at the end and a row without any key, for encoders of three rows; and a decoder whose
@@ -410,6 +430,53 @@ def make_attention():
     g.write()
 
 
+def make_positions():
+    """Biases by distance, scales by length, positions that are drawn."""
+    g = Golden("positions", 8, dim=4)
+    g.encoder("alibi", "alibi", layers=2, **PADDED)
+    g.decoder("alibi", "alibi", "trainable=yes", heads=1, length=7, **START_HIDDEN)
+    g.encoder("alibi_offset", "alibi", "sides=offset,trainable=yes", dim=6, heads=3, length=6)
+    g.encoder("logn+rope", "logn+rope", layers=2, train_length=3, **PADDED)
+    g.decoder("rope+logn", "rope+logn", "logn.base=3", length=6, **START_HIDDEN)
+    g.decoder("shaw+logn", "shaw+logn", "max_distance=2,at_least_one=yes", length=7, train_length=3)
+    drawn = "random-positions.max_length=9"
+    g.encoder("random+learned", "random-positions+learned", drawn, **PADDED)
+    g.decoder("random+sinusoidal", "random-positions+sinusoidal", "", length=6, **START_HIDDEN)
+    g.encoder("random+rope", "random-positions+rope", drawn + ",trainable=yes", hidden=[(0, 2)])
+    g.decoder("random+rope_v", "random-positions+rope", "values=vo,layout=half", length=6)
+    g.encoder("random+shaw", "random-positions+shaw", drawn + ",max_distance=3", **PADDED)
+    g.decoder("random+t5+alibi", "random-positions+t5+alibi", "buckets=8,max_distance=200")
+    g.encoder("random+transformer-xl", "random-positions+transformer-xl", drawn, length=6)
+    g.encoder("random+deberta-emd", "random-positions+deberta-emd", drawn, layers=2)
+    g.encoder("random+tupe+urpe", "random-positions+tupe+urpe", drawn, length=6)
+    g.encoder("shift+learned", "shift-positions+learned", "shift-positions.max_length=8")
+    g.write()
+
+
+def make_extension():
+    """Models of 4 tokens at 7."""
+    g = Golden("extension", 9, extension="none")
+    long = dict(length=7, train_length=4)
+    for how in ("clip", "wrap", "interpolate", "hierarchical"):
+        g.encoder("learned_" + how, "learned", "max_length=5", extension=how, **long)
+        g.decoder("tupe_" + how, "tupe", extension=how, **long)
+    g.decoder("sinusoidal_interpolate", "sinusoidal", "trainable=yes,base=20",
+              extension="interpolate", **long)
+    for how in ("interpolate", "ntk", "yarn"):
+        g.encoder("rope_" + how, "rope", "base=30", dim=16, extension=how, **long)
+    # Long enough that yarn leaves some pairs, slows others and blends between.
+    g.decoder("rope_yarn_long", "rope", "base=4", heads=1, dim=16, extension="yarn", length=24,
+              train_length=18)
+    for how in ("clip", "interpolate"):
+        g.encoder("alibi_" + how, "alibi", "trainable=yes", extension=how, **long)
+        g.encoder("shaw_" + how, "shaw", "max_distance=5", extension=how, **long)
+        g.encoder("t5_" + how, "t5", "buckets=8,max_distance=6", extension=how, **long)
+    g.encoder("urpe_interpolate", "urpe", extension="interpolate", **long)
+    g.decoder("transformer-xl_interpolate", "transformer-xl", extension="interpolate", **long)
+    g.encoder("rope_logn", "rope", extension="logn", hidden=[(0, 6)], **long)
+    g.write()
+
+
 if __name__ == "__main__":
     check_buckets()
     check_numbers()
@@ -420,3 +487,5 @@ if __name__ == "__main__":
     make_grid()
     make_stacks()
     make_attention()
+    make_positions()
+    make_extension()

@@ -23,9 +23,56 @@ def arange(size):
     return torch.arange(size, dtype=torch.float64)
 
 
+# Where the tokens of the row that is computed stand, while a stack draws positions; see transformer.
+DRAWN = []
+
+
+def standing(length):
+    """The position of each token, a whole number."""
+    return torch.tensor(DRAWN[-1]) if DRAWN else torch.arange(length)
+
+
 def offsets(length):
     """j - i of every pair."""
-    return torch.arange(length)[None, :] - torch.arange(length)[:, None]
+    return standing(length)[None, :] - standing(length)[:, None]
+
+
+def extension(c, length):
+    return c.get("extension", "none") if length > c["train_length"] else "none"
+
+
+def places(c, length):
+    """The position of each token as a number, past the training length as the extension says."""
+    place, n, how = standing(length).double(), c["train_length"], extension(c, length)
+    return {"clip": place.clamp(max=n - 1), "wrap": place % n,
+            "interpolate": place * (n - 1) / (length - 1)}.get(how, place)
+
+
+def blend(row_of, at):
+    """Between two whole numbers the mean of their rows by distance."""
+    below = torch.floor(at + 1e-9)
+    part = constant((at - below).clamp(min=0))[..., None]
+    below = below.long()
+    return (1 - part) * row_of(below) + part * row_of(torch.where(part[..., 0] > 0, below + 1, below))
+
+
+def rows_at(c, weight, length):
+    """Rows of a table of positions for the tokens of a row."""
+    if extension(c, length) == "hierarchical":
+        p, a = weight[:c["train_length"]], 0.4
+        u, t = (p - a * p[0]) / (1 - a), torch.arange(length)
+        return a * u[t // len(p)] + (1 - a) * u[t % len(p)]
+    return blend(lambda at: weight[at], places(c, length))
+
+
+def by_offset(c, table, row, length):
+    """table[row(j - i)] of all pairs, past the training length as the extension says."""
+    at, n, how = offsets(length).double(), c["train_length"], extension(c, length)
+    if how == "clip":
+        at = at.clamp(1 - n, n - 1)
+    if how == "interpolate":
+        at = at * (n - 1) / (length - 1)
+    return blend(lambda k: table[k.clone().apply_(row)], at)
 
 
 def frequencies(pairs, width, base=10000.0):
@@ -80,7 +127,11 @@ class Encoding:
         return {self.layer(n, name): (shape, mean) for n in range(self.c["layers"])}
 
     def or_train_length(self, key):
-        return self.o[key] or self.c["train_length"]
+        """The option, or the number of positions that training meets."""
+        names, options = split(self.c)
+        drawn = [int(value) for at, value in options.items()
+                 if at == "random-positions.max_length" or at == "shift-positions.max_length"]
+        return self.o[key] or (drawn or [self.c["train_length"]])[0]
 
     def parameters(self):
         """Name -> (shape, what the draws are centred on)."""
@@ -128,7 +179,7 @@ class Learned(Encoding):
         return {self.shared("weight"): ((self.or_train_length("max_length"), self.c["dim"]), 0)}
 
     def input(self, p, tokens, x):
-        return x + p[self.shared("weight")][:x.shape[2]]
+        return x + rows_at(self.c, p[self.shared("weight")], x.shape[2])
 
 
 class Hierarchical(Encoding):
@@ -161,7 +212,7 @@ class Sinusoidal(Encoding):
         w = frequencies(width // 2, width, self.o["base"])
         if self.o["layout"] == "tensor2tensor":
             w = self.o["base"] ** (-arange(width // 2) / (width // 2 - 1))
-        angle = arange(length)[:, None] * w
+        angle = places(self.c, length)[:, None] * w
         if self.o["trainable"] == "yes":
             angle = constant(angle) * torch.exp(p[self.shared("log_frequency_shift")])
         parts = [torch.sin(angle), torch.cos(angle)]
@@ -261,7 +312,7 @@ class Multiplicative(Encoding):
         return {self.shared("weight"): (shape, 0.0 if self.o["form"] == "plus_one" else 1.0)}
 
     def input(self, p, tokens, x):
-        rows = p[self.shared("weight")][:x.shape[2]]
+        rows = rows_at(self.c, p[self.shared("weight")], x.shape[2])
         return x * (1 + rows if self.o["form"] == "plus_one" else rows)
 
 
@@ -283,7 +334,7 @@ class Complex(Encoding):
 
     def input(self, p, tokens, x):
         rows = torch.zeros_like(tokens) if self.o["share"] == "words" else tokens
-        position = constant(arange(x.shape[2]))[:, None]
+        position = constant(places(self.c, x.shape[2]))[:, None]
         phi = p[self.shared("frequency")][rows] * position + p[self.shared("phase")][rows]
         return torch.cat([x * torch.cos(phi), x * torch.sin(phi)])
 
@@ -374,14 +425,17 @@ class Shaw(Encoding):
 
     def attention(self, p, n, a):
         k, (length, width) = self.o["max_distance"], a.q.shape[-2:]
-        rows = offsets(length).clamp(-k, k) + k
+
+        def rows(table):
+            return by_offset(self.c, table, lambda r: max(-k, min(k, r)) + k, length)
+
         if self.o["table"] == "sinusoid":
             keys = values = constant(interleaved(arange(2 * k + 1), width))
         else:
             keys, values = p[self.layer(n, "key")], p.get(self.layer(n, "value"))
-        a.terms = a.terms + torch.einsum("sbhid,ijd->sbhij", a.q, keys[rows])
+        a.terms = a.terms + torch.einsum("sbhid,ijd->sbhij", a.q, rows(keys))
         if self.o["values"] == "yes":
-            a.value_tables.append(values[rows])
+            a.value_tables.append(rows(values))
 
 
 class TransformerXL(Encoding):
@@ -398,9 +452,11 @@ class TransformerXL(Encoding):
 
     def attention(self, p, n, a):
         length, size = a.q.shape[-2:]
-        clamp = self.o["clamp_length"] or length
+        clamp = self.o["clamp_length"] or 10**9
         u, v = (p[names[n]][:, None, :] for names in self.uv())
         distance = -offsets(length).clamp(-clamp, clamp).double()
+        if extension(self.c, length) == "interpolate":
+            distance = distance * (self.c["train_length"] - 1) / (length - 1)
         angle = distance[..., None] * frequencies(self.c["dim"] // 2, self.c["dim"])
         r = constant(torch.cat([torch.sin(angle), torch.cos(angle)], -1))
         r = linear(r, p[self.layer(n, "position.weight")]).unflatten(-1, (-1, size))
@@ -439,9 +495,11 @@ class T5(Encoding):
     def attention(self, p, n, a):
         causal = {"auto": self.c["causal"], "causal": True,
                   "bidirectional": False}[self.o["bucketing"]]
-        rows = offsets(a.q.shape[-2]).clone().apply_(
-            lambda r: t5_bucket(r, causal, self.o["buckets"], self.o["max_distance"]))
-        a.bias = a.bias + p[self.shared("weight")][rows].permute(2, 0, 1)
+        rows = by_offset(
+            self.c, p[self.shared("weight")],
+            lambda r: t5_bucket(r, causal, self.o["buckets"], self.o["max_distance"]),
+            a.q.shape[-2])
+        a.bias = a.bias + rows.permute(2, 0, 1)
 
 
 def deberta_log_bucket(distance, bucket_size, max_distance):
@@ -517,7 +575,7 @@ class DebertaEmd(Deberta):
     def queries_from(self, p, n, x):
         if n != self.c["layers"] - 1:
             return x
-        return x + p[self.shared("absolute.weight")][:x.shape[2]]
+        return x + rows_at(self.c, p[self.shared("absolute.weight")], x.shape[2])
 
 
 class Tupe(Encoding):
@@ -541,8 +599,8 @@ class Tupe(Encoding):
 
     def attention(self, p, n, a):
         length, size = a.q.shape[-2:]
-        rows = layer_norm(p[self.shared("weight")][:length], p[self.shared("norm.weight")],
-                          p[self.shared("norm.bias")])
+        rows = layer_norm(rows_at(self.c, p[self.shared("weight")], length),
+                          p[self.shared("norm.weight")], p[self.shared("norm.bias")])
 
         def project(part):
             y = linear(rows, p[self.shared(part + ".weight")], p[self.shared(part + ".bias")])
@@ -566,8 +624,112 @@ class Urpe(Encoding):
 
     def attention(self, p, n, a):
         last = self.or_train_length("max_length") - 1
-        rows = offsets(a.q.shape[-2]).clamp(-last, last) + last
-        a.factor = a.factor * p[self.shared("factor")][rows].permute(2, 0, 1)
+        rows = by_offset(self.c, p[self.shared("factor")],
+                         lambda r: max(-last, min(last, r)) + last, a.q.shape[-2])
+        a.factor = a.factor * rows.permute(2, 0, 1)
+
+
+def alibi_slopes(heads):
+    """get_slopes of attention_with_linear_biases."""
+    if math.log2(heads).is_integer():
+        start = 2 ** (-2 ** -(math.log2(heads) - 3))
+        return [start ** (h + 1) for h in range(heads)]
+    closest = 2 ** math.floor(math.log2(heads))
+    return alibi_slopes(closest) + alibi_slopes(2 * closest)[0::2][:heads - closest]
+
+
+class Alibi(Encoding):
+    name, defaults = "alibi", dict(sides="equal", trainable="no")
+
+    def parameters(self):
+        if self.o["trainable"] == "no":
+            return {}
+        return {self.shared("log_slope_shift"): ((self.c["heads"],), 0)}
+
+    def attention(self, p, n, a):
+        length, met = a.q.shape[-2], self.c["train_length"]
+        relative = offsets(length).double()
+        distance = {"clip": relative.abs().clamp(max=met - 1),
+                    "interpolate": relative.abs() * (met - 1) / (length - 1)}.get(
+                        extension(self.c, length), relative.abs())
+        value = torch.where((relative < 0) & (self.o["sides"] == "offset"), 0.5, 0.0) - distance
+        slopes = constant(alibi_slopes(self.c["heads"]))
+        if self.o["trainable"] == "yes":
+            slopes = slopes * torch.exp(p[self.shared("log_slope_shift")])
+        a.bias = a.bias + slopes[:, None, None] * constant(value)
+
+
+def log_n(c, a, mask, base, at_least_one):
+    """Queries, and what they read, times log n / log base for the n keys that each may see."""
+    length = a.q.shape[-2]
+    seen = (mask != 0)[:, None, :].expand(-1, length, -1)
+    if c["causal"]:
+        seen = seen & (torch.arange(length)[None, :] <= torch.arange(length)[:, None])
+    factor = torch.log(seen.sum(-1).clamp(min=1).double()) / math.log(base)
+    if at_least_one:
+        factor = factor.clamp(min=1)
+    factor = constant(factor)[None, :, None, :, None]
+    a.q, a.turned_q = a.q * factor, a.turned_q * factor
+    a.terms = a.terms * factor  # of tables that queries have read already
+
+
+class LogN(Encoding):
+    name, defaults = "logn", dict(base=0.0, at_least_one="no")
+
+    def attention(self, p, n, a):
+        base = self.o["base"] or self.c["train_length"]
+        log_n(self.c, a, a.mask, base, self.o["at_least_one"] == "yes")
+
+
+# --- where tokens stand
+
+def philox(counter, key):
+    """Philox 4x32-10 (Salmon et al. 2011): 128 bits of counter and 64 of key to 128 bits."""
+    low = 0xFFFFFFFF
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        one, two = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(two >> 32) ^ c[1] ^ k[0], two & low, (one >> 32) ^ c[3] ^ k[1], one & low]
+        k = [(k[0] + 0x9E3779B9) & low, (k[1] + 0xBB67AE85) & low]
+    return c
+
+
+def draws(seed, name, step, row):
+    """32-bit numbers without end, of the stream of that name."""
+    low, digest = 0xFFFFFFFF, 0xCBF29CE484222325
+    for byte in name.encode():
+        digest = ((digest ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    key = philox([digest & low, digest >> 32, 0x706F7367, 0x72616421], [seed & low, seed >> 32])[:2]
+    block = 0
+    while True:
+        yield from philox([block, row, step & low, step >> 32], key)
+        block += 1
+
+
+def below(numbers, n):
+    while True:
+        product = next(numbers) * n
+        if product & 0xFFFFFFFF >= -n % 2**32 % n:
+            return product >> 32
+
+
+class RandomPositions(Encoding):
+    name, defaults = "random-positions", dict(max_length=2048)
+
+    def positions(self, row, length):
+        """Distinct and in order (Floyd's method), as an evaluation with seed 0 and step 0 draws."""
+        numbers, taken = draws(0, "positions/evaluation", 0, row), set()
+        for last in range(self.o["max_length"] - length, self.o["max_length"]):
+            one = below(numbers, last + 1)
+            taken.add(last if one in taken else one)
+        return sorted(taken)
+
+
+class ShiftPositions(Encoding):
+    name, defaults = "shift-positions", dict(max_length=0)
+
+    def positions(self, row, length):
+        return list(range(length))
 
 
 # --- rotary
@@ -603,15 +765,34 @@ class Rope(Encoding):
             return {}
         return self.each_layer("log_frequency_shift", (self.c["heads"], self.pairs))
 
+    def frequencies(self, length):
+        d, base, n = 2 * self.pairs, self.o["base"], self.c["train_length"]
+        factor, how = length / n, extension(self.c, length)
+        if how == "ntk":
+            base = base * factor ** (d / (d - 2))
+        theta = frequencies(self.pairs, d, base)
+        if how != "yarn":
+            return theta
+
+        def pair_that_turns(times):
+            return d * math.log(n / (times * 2 * math.pi)) / (2 * math.log(base))
+
+        low = max(math.floor(pair_that_turns(32)), 0)
+        high = min(math.ceil(pair_that_turns(1)), d - 1)
+        ramp = ((arange(self.pairs) - low) / max(high - low, 0.001)).clamp(0, 1)
+        return theta * (1 - ramp) + theta / factor * ramp
+
     def angle(self, p, n, length):
-        angle = constant(arange(length)[:, None] *
-                         frequencies(self.pairs, 2 * self.pairs, self.o["base"]))
+        angle = constant(places(self.c, length)[:, None] * self.frequencies(length))
         if self.o["trainable"] == "yes":
             angle = angle * torch.exp(p[self.layer(n, "log_frequency_shift")])[:, None, :]
         return angle
 
     def attention(self, p, n, a):
-        angle = self.angle(p, n, a.q.shape[-2])
+        length = a.q.shape[-2]
+        angle = self.angle(p, n, length)
+        if extension(self.c, length) == "yarn":
+            a.scale = a.scale * (0.1 * math.log(length / self.c["train_length"]) + 1) ** 2
         a.turned_q = rotate(a.turned_q, angle, self.o["layout"])
         a.turned_k = rotate(a.turned_k, angle, self.o["layout"])
         if self.o["values"] != "none":
@@ -703,12 +884,15 @@ class Bias2d(Encoding):
 CLASSES = {e.name: e for e in (
     Nothing, Learned, Hierarchical, Sinusoidal, Rnn, Recursive, Floater, Multiplicative, Complex,
     Conv, Shaw, TransformerXL, XLNet, T5, Deberta, DebertaEmd, Tupe, Urpe, Rope, Rope2d, Learned2d,
-    Sinusoidal2d, Bias2d)}
+    Sinusoidal2d, Bias2d, Alibi, LogN, RandomPositions, ShiftPositions)}
+
+
+def split(c):
+    return c["pe"].split("+"), dict(pair.split("=") for pair in c["pe_opts"].split(",") if pair)
 
 
 def make_stack(c):
-    names = c["pe"].split("+")
-    options = dict(pair.split("=") for pair in c["pe_opts"].split(",") if pair)
+    names, options = split(c)
     for key in options:
         assert any(key.rpartition(".")[2] in CLASSES[name].defaults for name in names), key
     return [CLASSES[name](c, options) for name in names]
@@ -737,7 +921,7 @@ def weights(c, a, mask):
     length = a.q.shape[-2]
     allowed = (mask != 0)[None, :, None, None, :].expand(1, -1, 1, length, -1)
     if c["causal"]:
-        allowed = allowed & (offsets(length) <= 0)
+        allowed = allowed & torch.ones(length, length, dtype=torch.bool).tril()
     if c["attention"] == "linear":
         top = (a.turned_q @ a.turned_k.transpose(-1, -2)) * allowed
         total = ((a.q @ a.k.transpose(-1, -2)) * allowed).sum(-1, keepdim=True)
@@ -760,8 +944,11 @@ def attention(p, c, stack, n, queries, keys, mask):
     if c["attention"] == "linear":
         q, k = (torch.where(x > 0, x, torch.expm1(x.clamp(max=0))) + 1 for x in (q, k))
     a = Attention(*(x.unflatten(-1, (c["heads"], -1)).transpose(2, 3) for x in (q, k, v)))
+    a.mask = mask
     for e in stack:
         e.attention(p, n, a)
+    if extension(c, mask.shape[-1]) == "logn":
+        log_n(c, a, mask, c["train_length"], True)
     share = weights(c, a, mask)
     out = share @ a.v
     for table in a.value_tables:
@@ -772,7 +959,19 @@ def attention(p, c, stack, n, queries, keys, mask):
 
 
 def transformer(p, c, tokens, mask):
-    """Logits [B, T, V]."""
+    """Logits [B, T, V]; row by row where each stands at positions of its own."""
+    sampler = [e for e in make_stack(c) if hasattr(e, "positions")]
+    if not sampler:
+        return forward(p, c, tokens, mask)
+    rows = []
+    for row in range(len(tokens)):
+        DRAWN.append(sampler[0].positions(row, tokens.shape[1]))
+        rows.append(forward(p, c, tokens[row:row + 1], mask[row:row + 1]))
+        DRAWN.pop()
+    return torch.cat(rows)
+
+
+def forward(p, c, tokens, mask):
     stack = make_stack(c)
     x = p["tok_emb.weight"][tokens][None]
     for e in stack:

@@ -11,8 +11,8 @@
 #include "../support/golden_model.h"
 
 // The files that must be there; others may join them.
-static const char *const files[] = {"absolute", "attention", "grid",
-                                    "relative", "rotary",    "stacks"};
+static const char *const files[] = {"absolute",  "attention", "extension", "grid",
+                                    "positions", "relative",  "rotary",    "stacks"};
 enum { FILES = sizeof files / sizeof files[0] };
 
 // Encodings whose golden data is elsewhere or not yet made.

@@ -107,6 +107,15 @@ static bool is_in_stack(const struct encoding_model *m, const struct pe_table *t
     return false;
 }
 
+// Positions that the table's encoding meets in training: the length, or those that are drawn from.
+static int64_t met_by_owner(const struct encoding_model *m, const struct pe_table *table)
+{
+    for (int i = 0; i < m->config.pe.count; i++)
+        if (strcmp(m->config.pe.def[i]->name, table->encoding) == 0)
+            return encoding_context(m, i).position_count;
+    return m->length;
+}
+
 static bool tables_are_right(const struct encoding_case *what)
 {
     struct encoding_model m;
@@ -119,8 +128,9 @@ static bool tables_are_right(const struct encoding_case *what)
             good = false;
             continue;
         }
-        good &= is_of_the_model(what, &m, table, m.length);
-        good &= has_trained_rows(what, table, m.length);
+        int64_t met = met_by_owner(&m, table);
+        good &= is_of_the_model(what, &m, table, met);
+        good &= has_trained_rows(what, table, met);
         if (!is_in_stack(&m, table))
             good = wrong(what, table, "belongs to %s", table->encoding);
         for (int k = 0; k < i; k++)

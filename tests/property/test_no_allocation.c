@@ -107,15 +107,16 @@ static void no_step_allocates(const char *threads)
 {
     for (int p = 0; p < pe_count; p++) {
         struct trainer trainer;
-        small_run(pe_list[p]->name, threads);
+        char pe[128];
+        pe_smallest_stack(pe_list[p], pe);
+        small_run(pe, threads);
         if (trainer_init(&trainer, &settings) < 0)
-            fail_msg("%s: %s", pe_list[p]->name, err_last());
+            fail_msg("%s: %s", pe, err_last());
         count_steps(&trainer, 2); // threads start, kernels are chosen
         long counted = count_steps(&trainer, 20);
         trainer_release(&trainer);
         if (counted)
-            fail_msg("--pe %s --threads %s: %ld allocations in 20 steps", pe_list[p]->name, threads,
-                     counted);
+            fail_msg("--pe %s --threads %s: %ld allocations in 20 steps", pe, threads, counted);
     }
 }
 

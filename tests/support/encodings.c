@@ -154,22 +154,7 @@ bool encoding_owns(const char *name)
 
 struct pe_context encoding_context(const struct encoding_model *m, int i)
 {
-    const struct model_config *config = &m->config;
-    return (struct pe_context){.batch = m->graph.batch,
-                               .length = m->length,
-                               .train_length = config->train_length,
-                               .dim = config->dim,
-                               .heads = config->heads,
-                               .head_dim = config->dim / config->heads,
-                               .layers = config->layers,
-                               .vocab = config->vocab,
-                               .causal = config->causal,
-                               .attention = config->attention,
-                               .grid_height = config->grid_height,
-                               .grid_width = config->grid_width,
-                               .layer = -1,
-                               .settings = config->pe.settings[i],
-                               .name = config->pe.def[i]->name};
+    return model_context(&m->config, i, m->graph.batch, m->length);
 }
 
 double encoding_distance(const real *a, const real *b, int64_t count)
@@ -269,10 +254,24 @@ static void turn_small(struct walk *walk, const struct encoding_case *base,
         try_case(walk, &all);
 }
 
+// The row alone, or, of one that gives positions, with one that reads them; positions are drawn
+// from few, but as many as the longest row of a test.
+static struct encoding_case case_of(const struct pe_def *def)
+{
+    struct encoding_case what = {.pairs = 0};
+    char pe[128];
+    pe_smallest_stack(def, pe);
+    snprintf(what.pe, sizeof what.pe, "%.63s", pe);
+    if (def->positions) {
+        snprintf(pe, sizeof pe, "%.60s.max_length", def->name);
+        add_pair(&what, pe, strlen(pe), "60", 2);
+    }
+    return what;
+}
+
 static void turn_options(struct walk *walk, const struct pe_def *def)
 {
-    struct encoding_case base = {.pairs = 0};
-    snprintf(base.pe, sizeof base.pe, "%s", def->name);
+    struct encoding_case base = case_of(def);
     if (!def->options)
         return;
     for (const struct option_def *o = def->options; o->key; o++) {
@@ -288,8 +287,7 @@ int encoding_walk(unsigned kinds, encoding_visit *visit)
 {
     struct walk walk = {.visit = visit};
     for (int i = 0; i < pe_count; i++) {
-        struct encoding_case what = {.pairs = 0};
-        snprintf(what.pe, sizeof what.pe, "%s", pe_list[i]->name);
+        struct encoding_case what = case_of(pe_list[i]);
         if (!try_case(&walk, &what))
             fail_msg("%s is refused: %s", what.pe, err_last());
         if (kinds & ENCODING_OPTIONS)

@@ -100,6 +100,13 @@ static int read_config(struct golden_model *m)
         m->config.grid_height = config_int(m, "grid_height");
         m->config.grid_width = config_int(m, "grid_width");
     }
+    if (find(m, "config", "extension")) {
+        char text[TEXT];
+        config_text(m, "extension", text);
+        int found = name_index(pe_extension_name, PE_EXTENSIONS, text);
+        assert_true(found >= 0);
+        m->config.extension = (enum pe_extension)found;
+    }
     int code = read_stack(m);
     return code < 0 ? code : model_check(&m->config);
 }

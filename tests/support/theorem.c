@@ -27,6 +27,10 @@ static const struct theorem_row beside[] = {
     {"sinusoidal+t5", NULL, "softmax", false},
     {"learned+rope", NULL, "softmax", false},
     {"conv+t5", NULL, "softmax", false},
+    {"rope+logn", NULL, "softmax", false},
+    {"alibi", "sides=offset", "softmax", false},
+    {"alibi", NULL, "l2", false},
+    {"alibi", "sides=offset", "l2", false},
     {"none", NULL, "l2", false},
     {"t5", NULL, "l2", false},
     {"rope", NULL, "l2", false},
@@ -41,18 +45,35 @@ static const struct theorem_row beside[] = {
     {"learned", NULL, "linear", false},
 };
 
+// Encodings that give positions to others have no row of their own.
+static const struct pe_def *listed(int row)
+{
+    for (int i = 0; i < pe_count; i++)
+        if (!pe_list[i]->positions && row-- == 0)
+            return pe_list[i];
+    return NULL;
+}
+
+static int listed_rows(void)
+{
+    int rows = 0;
+    while (listed(rows))
+        rows++;
+    return rows;
+}
+
 int theorem_rows(void)
 {
-    return pe_count + (int)(sizeof beside / sizeof beside[0]);
+    return listed_rows() + (int)(sizeof beside / sizeof beside[0]);
 }
 
 struct theorem_row theorem_row(int i)
 {
-    if (i < pe_count)
-        return (struct theorem_row){.pe = pe_list[i]->name,
-                                    .attention = "softmax",
-                                    .on_grid = strcmp(pe_list[i]->family, "grid") == 0};
-    return beside[i - pe_count];
+    const struct pe_def *def = listed(i);
+    if (def)
+        return (struct theorem_row){
+            .pe = def->name, .attention = "softmax", .on_grid = strcmp(def->family, "grid") == 0};
+    return beside[i - listed_rows()];
 }
 
 const char *theorem_row_text(const struct theorem_row *row, char text[96])

@@ -59,9 +59,10 @@ static void in_ascii(void **state)
     struct plot_style style = {.width = 36};
     FILE *file = begin();
     plot_print(&plot, &style, file);
-    // Lengths stand at columns 2, 11, 19 and 28 of 31; 64 is defined by no series.
+    // Lengths stand at columns 2, 11, 19 and 28 of 31; 64 is defined by no series; at 8 and 16 the
+    // second mark stands beside the first.
     expect(file, "accuracy\n"
-                 "1.0 +  o........o.\n"
+                 "1.0 +  ox.......ox\n"
                  "    |            ....\n"
                  "    |              ....\n"
                  "    |                . .x\n"

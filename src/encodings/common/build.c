@@ -1,6 +1,7 @@
 // Parameters by name, and tables of all layers.
 #include "build.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "../../../autograd/base/err.h"
@@ -47,7 +48,83 @@ ag_t *pe_linear(const struct pe_context *context, bool shared, const char *suffi
 
 int64_t pe_row_count(const struct pe_context *context)
 {
-    return context->position ? context->train_length : context->length;
+    bool given = context->position || context->extension == PE_EXTEND_INTERPOLATE ||
+                 context->extension == PE_EXTEND_HIERARCHICAL;
+    return given ? context->position_count : context->length;
+}
+
+double pe_place(const struct pe_context *context, int64_t i)
+{
+    if (context->extension != PE_EXTEND_INTERPOLATE)
+        return (double)i;
+    return (double)i * (double)(context->position_count - 1) / (double)(context->length - 1);
+}
+
+ag_t *pe_between_rows(const struct pe_context *context, ag_t *table, int64_t count, double first,
+                      double step, int64_t (*row)(const struct pe_context *context, int64_t number))
+{
+    struct ag_graph *graph = context->graph;
+    int32_t *index = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *index);
+    real *part = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *part);
+    if (!index || !part)
+        return ag_fail(graph, "%s", err_last());
+    for (int64_t k = 0; k < count; k++) {
+        double at = first + step * (double)k, nearest = round(at);
+        at = fabs(at - nearest) < 1e-9 ? nearest : at; // rounding of step times k
+        int64_t below = (int64_t)floor(at), above = (int64_t)ceil(at);
+        index[k] = (int32_t)(row ? row(context, below) : below);
+        index[count + k] = (int32_t)(row ? row(context, above) : above);
+        part[k] = (real)(1 - (at - (double)below));
+        part[count + k] = (real)(at - (double)below);
+    }
+    ag_t *half[2];
+    for (int64_t i = 0; i < 2; i++) {
+        ag_t *rows =
+            ag_gather(graph, table, ag_constant_index(graph, ag_shape1(count), index + i * count));
+        half[i] = ag_mul(graph, rows, ag_constant(graph, ag_shape2(count, 1), part + i * count));
+    }
+    return ag_add(graph, half[0], half[1]);
+}
+
+// Row n.. of the extended table, `count` of them, from P [n, C].
+static ag_t *upper_hierarchy(struct ag_graph *graph, ag_t *table, double a, int64_t count)
+{
+    int64_t n = table->shape.size[0];
+    int32_t *digit = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *digit);
+    if (!digit)
+        return ag_fail(graph, "%s", err_last());
+    for (int64_t t = 0; t < count; t++) {
+        digit[t] = (int32_t)((n + t) / n);
+        digit[count + t] = (int32_t)((n + t) % n);
+    }
+    ag_t *first = ag_affine(graph, ag_slice(graph, table, 0, 0, 1), a, 0);
+    ag_t *base = ag_affine(graph, ag_sub(graph, table, first), 1 / (1 - a), 0);
+    ag_t *upper = ag_gather(graph, base, ag_constant_index(graph, ag_shape1(count), digit));
+    ag_t *lower = ag_gather(graph, base, ag_constant_index(graph, ag_shape1(count), digit + count));
+    return ag_add(graph, ag_affine(graph, upper, a, 0), ag_affine(graph, lower, 1 - a, 0));
+}
+
+ag_t *pe_hierarchy(const struct pe_context *context, ag_t *table, double alpha, int64_t count)
+{
+    int64_t n = table->shape.size[0];
+    if (count > n * n)
+        return ag_fail(context->graph, "%s positions end at %lld, and length %lld was asked for",
+                       context->name, (long long)(n * n), (long long)count);
+    if (count <= n)
+        return table;
+    ag_t *rest = upper_hierarchy(context->graph, table, alpha, count - n);
+    return ag_concat(context->graph, 2, (ag_t *const[]){table, rest}, 0);
+}
+
+// Past the positions that training met, from the rows of those.
+static ag_t *extended_rows(const struct pe_context *context, ag_t *table)
+{
+    int64_t met = context->position_count, length = context->length;
+    if (context->extension == PE_EXTEND_INTERPOLATE)
+        return pe_between_rows(context, table, length, 0, pe_place(context, 1), NULL);
+    if (table->shape.size[0] > met)
+        table = ag_slice(context->graph, table, 0, 0, met);
+    return pe_hierarchy(context, table, 0.4, length);
 }
 
 ag_t *pe_rows(const struct pe_context *context, ag_t *table)
@@ -55,6 +132,8 @@ ag_t *pe_rows(const struct pe_context *context, ag_t *table)
     int64_t rows = table->shape.size[0];
     if (context->position)
         return ag_gather(context->graph, table, context->position);
+    if (context->extension == PE_EXTEND_INTERPOLATE || context->extension == PE_EXTEND_HIERARCHICAL)
+        return extended_rows(context, table);
     if (context->length > rows)
         return ag_fail(context->graph, "%s positions end at %lld, and length %lld was asked for",
                        context->name, (long long)rows, (long long)context->length);
@@ -63,7 +142,7 @@ ag_t *pe_rows(const struct pe_context *context, ag_t *table)
 
 int64_t pe_table_length(const struct pe_context *context, int64_t max_length)
 {
-    return max_length ? max_length : context->train_length;
+    return max_length ? max_length : context->position_count;
 }
 
 int pe_check_table_length(const struct pe_context *context, int64_t max_length)
@@ -72,6 +151,11 @@ int pe_check_table_length(const struct pe_context *context, int64_t max_length)
     if (rows < context->train_length)
         return err_set(ERR_ARGUMENT, "%s: max_length %lld is shorter than --length %lld; raise it",
                        context->name, (long long)rows, (long long)context->train_length);
+    if (rows < context->position_count)
+        return err_set(ERR_ARGUMENT,
+                       "%s: max_length %lld is shorter than the %lld positions that are drawn "
+                       "from; raise it, or leave it out",
+                       context->name, (long long)rows, (long long)context->position_count);
     return 0;
 }
 

@@ -18,19 +18,33 @@ ag_t *pe_linear(const struct pe_context *context, bool shared, const char *suffi
                 int64_t out);
 
 // How many rows a table that is computed must have: the graph's length, or, where positions are
-// given, those of the training length.
+// given or rows are made of those that training met, position_count.
 int64_t pe_row_count(const struct pe_context *context);
 
 // The rows of `table` [N, C] for positions 0..T-1 [T, C], or for context->position [..., C].
-// Lengths past N fail with a line that names the encoding.
+// Past position_count they are made as the extension says; without one, lengths past N fail with a
+// line that names the encoding.
 ag_t *pe_rows(const struct pe_context *context, ag_t *table);
 
+// Where token i stands, as a number: i, or interpolated between those that training met.
+double pe_place(const struct pe_context *context, int64_t i);
+
+// Rows [count, C...] of `table` at first + step k, k = 0..count-1: between two rows their mean by
+// distance. `row` (NULL: itself) maps whole numbers to rows of the table.
+ag_t *pe_between_rows(const struct pe_context *context, ag_t *table, int64_t count, double first,
+                      double step,
+                      int64_t (*row)(const struct pe_context *context, int64_t number));
+
+// The first `count` of the n^2 positions that a table [n, C] makes (Su 2020, article 7947), or all
+// of the table where it has more.
+ag_t *pe_hierarchy(const struct pe_context *context, ag_t *table, double alpha, int64_t count);
+
 // The row of an option table for the length of a trained table, and what follows from it: its rows,
-// which are the training length where `max_length` is 0, and the refusal of fewer than those.
+// which are position_count where `max_length` is 0, and the refusal of fewer than those.
 #define PE_MAX_LENGTH_OPTION(settings)                                                             \
     {                                                                                              \
         "max_length", OPTION_INT, offsetof(settings, max_length), "0", 0, 1 << 24, NULL,           \
-            "rows of the table (0: the training length)"                                           \
+            "rows of the table (0: the positions that training meets)"                             \
     }
 int64_t pe_table_length(const struct pe_context *context, int64_t max_length);
 int pe_check_table_length(const struct pe_context *context, int64_t max_length);

@@ -23,7 +23,7 @@ enum p2c { CODE, PAPER };
 static int64_t farthest(const struct pe_context *context)
 {
     const struct deberta_settings *settings = context->settings;
-    return settings->max_distance ? settings->max_distance : context->train_length;
+    return settings->max_distance ? settings->max_distance : context->position_count;
 }
 
 // k: half of the table.
@@ -73,11 +73,6 @@ static int64_t delta_ij(const struct pe_context *context, int64_t offset)
     return delta(context, -offset);
 }
 
-static int64_t delta_ji(const struct pe_context *context, int64_t offset)
-{
-    return delta(context, offset);
-}
-
 // P, [2k, C].
 static ag_t *positions(const struct pe_context *context)
 {
@@ -106,18 +101,18 @@ static ag_t *projected(const struct pe_context *context, const char *suffix, con
     return ag_linear(context->graph, positions(context), weight, bias);
 }
 
-static struct ag_relative content_to_position(const struct pe_context *context)
-{
-    return (struct ag_relative){.table = projected(context, "key", "k"),
-                                .index = pe_offset_index(context, delta_ij)};
-}
-
-static struct ag_relative position_to_content(const struct pe_context *context)
+// The row of an offset for the term that keys are read in.
+static int64_t key_row(const struct pe_context *context, int64_t offset)
 {
     const struct deberta_settings *settings = context->settings;
-    return (struct ag_relative){
-        .table = projected(context, "query", "q"),
-        .index = pe_offset_index(context, settings->p2c == CODE ? delta_ij : delta_ji)};
+    return delta(context, settings->p2c == CODE ? -offset : offset);
+}
+
+// Distances from here on share a row, the past's one sooner than the future's.
+int64_t deberta_clips_at(const struct pe_context *context)
+{
+    const struct deberta_settings *settings = context->settings;
+    return settings->buckets || context->causal ? farthest(context) - 1 : farthest(context);
 }
 
 void deberta_attention(const struct pe_context *context, struct pe_attention *attention)
@@ -126,23 +121,25 @@ void deberta_attention(const struct pe_context *context, struct pe_attention *at
     double terms = settings->terms == BOTH ? 2 : 1;
     attention->op.scale /= sqrt(1 + terms);
     if (settings->terms != P2C)
-        attention->op.query_relative = content_to_position(context);
+        attention->op.query_relative =
+            pe_relative(context, 0, projected(context, "key", "k"), delta_ij);
     if (settings->terms != C2P)
-        attention->op.key_relative = position_to_content(context);
+        attention->op.key_relative =
+            pe_relative(context, 1, projected(context, "query", "q"), key_row);
 }
 
 // --- exports: a row an offset
 
 static ag_t *keys_by_offset(const struct pe_context *context)
 {
-    struct ag_relative relative = content_to_position(context);
-    return ag_gather(context->graph, relative.table, relative.index);
+    return ag_gather(context->graph, projected(context, "key", "k"),
+                     pe_offset_index(context, delta_ij));
 }
 
 static ag_t *queries_by_offset(const struct pe_context *context)
 {
-    struct ag_relative relative = position_to_content(context);
-    return ag_gather(context->graph, relative.table, relative.index);
+    return ag_gather(context->graph, projected(context, "query", "q"),
+                     pe_offset_index(context, key_row));
 }
 
 static void add_table(const struct pe_context *context, struct pe_tables *tables, const char *name,
@@ -153,7 +150,7 @@ static void add_table(const struct pe_context *context, struct pe_tables *tables
         .axis = {"layer", "offset", "channel"},
         .tensor = ag_keep(pe_all_layers(context, make)),
         .distance_sign = "key-query",
-        .trained_rows = context->train_length,
+        .trained_rows = context->position_count,
     };
 }
 

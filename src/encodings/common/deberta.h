@@ -21,7 +21,7 @@ struct deberta_settings {
      0,                                                                                            \
      1 << 24,                                                                                      \
      NULL,                                                                                         \
-     "k: distances beyond it are clipped (0: the training length)"},                               \
+     "k: distances beyond it are clipped (0: the positions that training meets)"},                 \
         {"terms", OPTION_CHOICE,  offsetof(struct deberta_settings, terms),  "both", 0,            \
          0,       "both|c2p|p2c", "content to position, position to content"},                     \
         {"p2c",                                                                                    \
@@ -49,6 +49,7 @@ struct deberta_settings {
 
 int deberta_check(const struct pe_context *context);
 void deberta_attention(const struct pe_context *context, struct pe_attention *attention);
+int64_t deberta_clips_at(const struct pe_context *context);
 void deberta_tables(const struct pe_context *context, struct pe_tables *tables);
 
 #endif

@@ -4,17 +4,50 @@
 #include <math.h>
 
 #include "../../../autograd/base/err.h"
+#include "build.h"
+
+bool pe_has_positions(const struct pe_context *context)
+{
+    return context->position && context->extension == PE_EXTEND_NONE;
+}
+
+int64_t pe_offset_count(const struct pe_context *context)
+{
+    return pe_has_positions(context) ? context->position_count : context->length;
+}
 
 ag_t *pe_offset_index(const struct pe_context *context,
                       int64_t (*row)(const struct pe_context *context, int64_t offset))
 {
-    int64_t length = context->length, count = 2 * length - 1;
+    int64_t reach = pe_offset_count(context) - 1, count = 2 * reach + 1;
     int32_t *index = arena_alloc(&context->graph->arena, (size_t)count * sizeof *index);
     if (!index)
         return ag_fail(context->graph, "%s", err_last());
-    for (int64_t k = 0; k < count; k++)
-        index[k] = (int32_t)row(context, k - (length - 1));
+    bool clipped = context->extension == PE_EXTEND_CLIP;
+    for (int64_t k = 0; k < count; k++) {
+        int64_t offset = clipped ? pe_clip(k - reach, context->position_count - 1) : k - reach;
+        index[k] = (int32_t)row(context, offset);
+    }
     return ag_constant_index(context->graph, ag_shape1(count), index);
+}
+
+struct ag_relative pe_relative(const struct pe_context *context, int slot, ag_t *table,
+                               int64_t (*row)(const struct pe_context *context, int64_t offset))
+{
+    int64_t length = context->length;
+    if (context->extension == PE_EXTEND_INTERPOLATE) {
+        double step = pe_place(context, 1);
+        return (struct ag_relative){.table = pe_between_rows(context, table, 2 * length - 1,
+                                                             -step * (double)(length - 1), step,
+                                                             row)};
+    }
+    if (!context->memo[slot]) {
+        ag_t *index = pe_offset_index(context, row);
+        if (pe_has_positions(context))
+            index = ag_pair_index(context->graph, context->position, index);
+        context->memo[slot] = index;
+    }
+    return (struct ag_relative){.table = table, .index = context->memo[slot]};
 }
 
 int64_t pe_clip(int64_t offset, int64_t limit)
@@ -32,7 +65,7 @@ static ag_t *rows_of(struct ag_graph *graph, struct ag_relative bias)
     return bias.index ? ag_gather(graph, bias.table, bias.index) : bias.table;
 }
 
-// The table's row of each pair, [T, T].
+// The table's row of each pair, [T, T] or [B, T, T].
 static ag_t *pair_rows(const struct pe_context *context, struct ag_relative bias)
 {
     int64_t n = context->length, w = bias.grid_width;
@@ -62,11 +95,11 @@ void pe_add_bias(const struct pe_context *context, struct pe_attention *attentio
     } else if (is_by_offset(bias) && is_by_offset(op->bias)) {
         op->bias.table = ag_add(graph, rows_of(graph, op->bias), rows_of(graph, bias));
         op->bias.index = NULL;
-    } else { // one of them goes by pairs: [T, T, H] to [H, T, T]
+    } else { // one of them goes by pairs: [..., T, T, H] to [..., H, T, T]
         struct ag_relative pairs = is_by_offset(bias) ? op->bias : bias;
         op->bias = is_by_offset(bias) ? bias : op->bias;
         ag_t *dense = ag_gather(graph, pairs.table, pair_rows(context, pairs));
-        dense = ag_transpose(graph, ag_transpose(graph, dense, 0, 2), 1, 2);
+        dense = ag_transpose(graph, ag_transpose(graph, dense, -3, -1), -2, -1);
         op->dense_bias = op->dense_bias ? ag_add(graph, op->dense_bias, dense) : dense;
     }
 }

@@ -8,9 +8,20 @@
 #include "../pe.h"
 
 // A constant index [2T - 1]: the row of each offset, as `row` says, which gets the encoding's
-// settings in its context.
+// settings in its context. Where positions are given T is position_count. What exports read.
 ag_t *pe_offset_index(const struct pe_context *context,
                       int64_t (*row)(const struct pe_context *context, int64_t offset));
+
+// What looks `table` up by the offsets of the graph: by `row`, at given positions or not, and past
+// the offsets that training met as the extension says. The index is kept in context->memo[slot],
+// for all layers.
+struct ag_relative pe_relative(const struct pe_context *context, int slot, ag_t *table,
+                               int64_t (*row)(const struct pe_context *context, int64_t offset));
+
+// Whether positions are drawn, so that offsets differ from sample to sample.
+bool pe_has_positions(const struct pe_context *context);
+// One more than the largest offset that a table must have: T, or, of given positions, their count.
+int64_t pe_offset_count(const struct pe_context *context);
 
 // `offset` within [-limit, limit].
 int64_t pe_clip(int64_t offset, int64_t limit);

@@ -4,12 +4,24 @@
 
 #include "../pe.h"
 
-// Constants [T, pairs] of the cosines and sines of angle(context, position, pair), made in double.
+// The frequency of a pair, base^(-pair / pairs), or what the context's extension makes of it: ntk
+// (bloc97 2023) enlarges the base, so that the slowest pair turns as interpolated and the fastest
+// as before; yarn (Peng et al. 2023, arXiv 2309.00071) interpolates the slow pairs alone.
+double pe_frequency(const struct pe_context *context, double base, int64_t pairs, int64_t pair);
+// What yarn multiplies logits by, (0.1 ln(L / N) + 1)^2; else 1.
+double pe_temperature(const struct pe_context *context);
+
+// Cosines and sines of angle(context, position, pair), made in double: constants [T, pairs], or, at
+// given positions, [B, T, 1, pairs].
 void pe_rotation(const struct pe_context *context, int64_t pairs,
                  double (*angle)(const struct pe_context *context, int64_t position, int64_t pair),
                  ag_t **cosine, ag_t **sine);
 
-// The angles themselves, [T, pairs].
+// Rows [..., pairs] of `table` at the given positions, [B, T, H or 1, pairs]; without any the
+// table.
+ag_t *pe_by_place(const struct pe_context *context, ag_t *table);
+
+// The angles themselves, a row for each place or position: [T, pairs].
 ag_t *pe_angles(const struct pe_context *context, int64_t pairs,
                 double (*angle)(const struct pe_context *context, int64_t position, int64_t pair));
 

@@ -33,8 +33,16 @@ int transformer_xl_check(const struct pe_context *context)
 static int64_t reach(const struct pe_context *context)
 {
     const struct transformer_xl_settings *settings = context->settings;
-    int64_t farthest = context->length - 1, clamp = settings->clamp_length;
+    int64_t farthest = pe_offset_count(context) - 1, clamp = settings->clamp_length;
+    if (clamp) // in steps of the graph's places, which interpolation makes smaller
+        clamp = (int64_t)((double)clamp / fmax(pe_place(context, 1), 1e-9));
     return clamp && clamp < farthest ? clamp : farthest;
+}
+
+int64_t transformer_xl_clips_at(const struct pe_context *context)
+{
+    const struct transformer_xl_settings *settings = context->settings;
+    return settings->clamp_length;
 }
 
 static int64_t row(const struct pe_context *context, int64_t offset)
@@ -46,8 +54,9 @@ static int64_t row(const struct pe_context *context, int64_t offset)
 static ag_t *position_keys(const struct pe_context *context)
 {
     int64_t far = reach(context), c = context->dim;
-    ag_t *sinusoids =
-        pe_sinusoids(context, 2 * far + 1, (double)far, -1, c, 10000, false); // n = i - j
+    double step = pe_place(context, 1);
+    ag_t *sinusoids = pe_sinusoids(context, 2 * far + 1, step * (double)far, -step, c, 10000,
+                                   false); // n = i - j
     char name[AG_NAME_SIZE];
     snprintf(name, sizeof name, "layers.%lld.pe.%s.position.weight", (long long)context->layer,
              context->name);
@@ -64,6 +73,15 @@ static ag_t *query_bias(const struct pe_context *context, const char *suffix, bo
     return ag_reshape(context->graph, bias, ag_shape1(context->dim));
 }
 
+// As pe_relative's; of interpolated places each offset has a row of its own.
+static ag_t *row_index(const struct pe_context *context)
+{
+    struct pe_context whole = *context;
+    if (whole.extension == PE_EXTEND_INTERPOLATE)
+        whole.extension = PE_EXTEND_NONE;
+    return pe_relative(&whole, 0, NULL, row).index;
+}
+
 void transformer_xl_attention(const struct pe_context *context, struct pe_attention *attention,
                               bool shared)
 {
@@ -73,8 +91,9 @@ void transformer_xl_attention(const struct pe_context *context, struct pe_attent
     op->query = ag_add(graph, op->query, attention->turn);
     op->relative_query = ag_add(graph, attention->query, query_bias(context, "v", shared));
     op->query_relative.table = position_keys(context);
-    if (reach(context) < context->length - 1)
-        op->query_relative.index = pe_offset_index(context, row);
+    if (context->position || context->extension == PE_EXTEND_CLIP ||
+        reach(context) < context->length - 1)
+        op->query_relative.index = row_index(context);
 }
 
 // --- exports
@@ -89,7 +108,7 @@ static ag_t *keys_by_offset(const struct pe_context *context)
 static ag_t *content_free(const struct pe_context *context, bool shared)
 {
     struct ag_graph *graph = context->graph;
-    int64_t rows = 2 * context->length - 1, d = context->head_dim;
+    int64_t rows = 2 * pe_offset_count(context) - 1, d = context->head_dim;
     ag_t *products = ag_mul(graph, keys_by_offset(context), query_bias(context, "v", shared));
     products = ag_reshape(graph, products, ag_shape3(rows, context->heads, d));
     ag_t *sums = ag_reshape(graph, ag_sum(graph, products, 2), ag_shape2(rows, context->heads));
@@ -113,7 +132,7 @@ void transformer_xl_tables(const struct pe_context *context, struct pe_tables *t
         .axis = {"layer", "offset", "channel"},
         .tensor = ag_keep(pe_all_layers(context, keys_by_offset)),
         .distance_sign = "key-query",
-        .trained_rows = context->train_length,
+        .trained_rows = context->position_count,
     };
     tables->table[tables->count++] = (struct pe_table){
         .name = "relative_bias",
@@ -121,6 +140,6 @@ void transformer_xl_tables(const struct pe_context *context, struct pe_tables *t
         .tensor =
             ag_keep(pe_all_layers(context, shared ? content_free_shared : content_free_of_layer)),
         .distance_sign = "key-query",
-        .trained_rows = context->train_length,
+        .trained_rows = context->position_count,
     };
 }
