@@ -1,7 +1,8 @@
 // Inverted dropout (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, JMLR 15).
 //
 // The mask is not kept: element e is dropped or not by counter e / 4 of the stream "dropout/NODE"
-// at the run's step, so backward, another thread count and a resumed run make the same one.
+// at the run's step, so backward, another thread count and a resumed run make the same one. The
+// elements of a part of a batch are counted as those of the whole.
 #include <string.h>
 
 #include "../ag_ops.h"
@@ -13,6 +14,7 @@ enum { GRAIN = 1 << 12 };
 struct job {
     const struct ag_run *run;
     struct ag_tensor *node;
+    int64_t first;          // place of the first element in the whole batch's tensor
     int64_t blocks, pieces; // blocks of four elements
     uint64_t stream;
     bool backward;
@@ -37,11 +39,13 @@ static void run_piece(void *context, int64_t piece, int thread)
     const struct job *job = context;
     struct ag_tensor *node = job->node, *x = node->input[0];
     int64_t end = par_begin(job->blocks, job->pieces, piece + 1);
+    int64_t shift = job->first % 4; // elements of the first block that are another part's
     for (int64_t block = par_begin(job->blocks, job->pieces, piece); block < end; block++) {
         real factor[4] = {1, 1, 1, 1};
         if (job->run->training)
-            mask_block(job, block, factor);
-        for (int64_t e = 4 * block, k = 0; k < 4 && e < node->count; e++, k++) {
+            mask_block(job, job->first / 4 + block, factor);
+        int64_t k = block ? 0 : shift;
+        for (int64_t e = 4 * block - shift + k; k < 4 && e < node->count; e++, k++) {
             if (job->backward)
                 x->grad[e] += factor[k] * node->grad[e];
             else
@@ -56,9 +60,10 @@ static void run_all(const struct ag_run *run, struct ag_tensor *node, bool backw
     strncat(name, node->name, sizeof name - 16);
     struct job job = {.run = run,
                       .node = node,
-                      .blocks = (node->count + 3) / 4,
+                      .first = run->batch && node->varies ? run->batch->part * node->count : 0,
                       .stream = rng_stream(run->seed, name),
                       .backward = backward};
+    job.blocks = (job.first % 4 + node->count + 3) / 4;
     job.pieces = par_pieces(job.blocks, GRAIN);
     par_run(job.pieces, run_piece, &job);
 }
