@@ -86,7 +86,7 @@ struct dataset_request {
     int pair_count;
     const char *const *pairs; // "KEY=VALUE"
 };
-// On failure nothing is left open.
+// On failure nothing is left open. A curriculum is refused where no row gets shorter by it.
 int dataset_open(struct dataset *dataset, const struct dataset_request *request);
 void dataset_close(struct dataset *dataset);
 
@@ -107,6 +107,8 @@ void dataset_batch_rng(struct rng *shared, const struct rng *row);
 struct dataset_score {
     int64_t correct, scored;    // targets that are not ignored
     int64_t rows_correct, rows; // rows with all their scored targets right; rows with any
+    // Sums over rows of correct^2, correct * scored and scored^2: how far rows differ.
+    int64_t correct2, correct_scored, scored2;
 };
 void dataset_score(struct dataset_score *score, int64_t batch_size, int64_t length,
                    const int32_t *predictions, const int32_t *targets);
