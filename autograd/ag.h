@@ -106,9 +106,10 @@ struct ag_graph {
     struct ag_params *params;
     struct ag_tensor *first, *last;
     int tensors;
-    // Above 1: a replay is one of so many equal parts of a batch, whose rows are the first
-    // dimension of all that varies. Set before anything is captured.
-    int64_t parts;
+    // Above 1: a replay is one of so many equal parts of a batch, of `rows` sequences each. What
+    // varies has them as its first dimension, once or several times over (one stream after the
+    // other). Set before anything is captured.
+    int64_t parts, rows;
     int error; // the first error wins; its line is in message
     char message[512];
     char scope[AG_NAME_SIZE];     // put before the names of new nodes
@@ -155,12 +156,15 @@ struct ag_tensor *ag_leaf(struct ag_graph *graph, const char *name, struct ag_sh
 // The data of `tensor` stays readable after a replay. Returns `tensor`.
 struct ag_tensor *ag_keep(struct ag_tensor *tensor);
 
-// What a replay may know beside the tensors: captured graphs bake nothing in that changes by step.
+// One batch as several replays: what they share.
 struct ag_batch {
     int64_t part, parts; // which replay this is, from 0 on, of how many; the caller sets it
+    int64_t rows;        // sequences of a part
     int64_t targets;     // that are scored in the whole batch: what losses are divided by
     double loss;         // the sum of losses of the parts so far: 0 before the first
 };
+
+// What a replay may know beside the tensors: captured graphs bake nothing in that changes by step.
 struct ag_run {
     struct ag_batch *batch; // NULL: a replay is a whole batch
     uint64_t seed, step;    // dropout masks are a function of these and the node's name

@@ -152,11 +152,12 @@ static bool shares_input(const struct ag_tensor *node, int input)
     return false;
 }
 
-// Who writes the gradients that last. One writer adds part after part as it would row after row; of
-// two that vary the parts are interleaved.
+// Who writes the gradients that last. The streams of parts are interleaved. One writer adds part
+// after part as it would row after row; of two that vary the parts are interleaved.
 static void count_writers(struct ag_plan *plan, struct note *note, const struct ag_tensor *node)
 {
-    bool same = node->op->same_sums && node->op->same_sums(node, plan->graph->parts);
+    bool same = node->shape.dims > 0 && node->shape.size[0] == plan->graph->rows &&
+                node->op->same_sums && node->op->same_sums(node, plan->graph->parts);
     for (int k = 0; k < node->inputs; k++) {
         struct ag_tensor *base = node->input[k] ? root(node->input[k]) : NULL;
         if (!base || !note[node->input[k]->id].on_path || !lasts(plan, base))

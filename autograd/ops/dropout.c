@@ -11,11 +11,13 @@
 
 enum { GRAIN = 1 << 12 };
 
+// A run of elements that lie together here and in the whole batch's tensor.
 struct job {
     const struct ag_run *run;
     struct ag_tensor *node;
-    int64_t first;          // place of the first element in the whole batch's tensor
-    int64_t blocks, pieces; // blocks of four elements
+    int64_t begin, end;     // elements here
+    int64_t whole;          // place of the first in the whole batch's tensor
+    int64_t blocks, pieces; // blocks of four elements of that
     uint64_t stream;
     bool backward;
 };
@@ -39,13 +41,13 @@ static void run_piece(void *context, int64_t piece, int thread)
     const struct job *job = context;
     struct ag_tensor *node = job->node, *x = node->input[0];
     int64_t end = par_begin(job->blocks, job->pieces, piece + 1);
-    int64_t shift = job->first % 4; // elements of the first block that are another part's
+    int64_t shift = job->whole % 4; // elements of the first block that are another part's
     for (int64_t block = par_begin(job->blocks, job->pieces, piece); block < end; block++) {
         real factor[4] = {1, 1, 1, 1};
         if (job->run->training)
-            mask_block(job, job->first / 4 + block, factor);
+            mask_block(job, job->whole / 4 + block, factor);
         int64_t k = block ? 0 : shift;
-        for (int64_t e = 4 * block - shift + k; k < 4 && e < node->count; e++, k++) {
+        for (int64_t e = job->begin + 4 * block - shift + k; k < 4 && e < job->end; e++, k++) {
             if (job->backward)
                 x->grad[e] += factor[k] * node->grad[e];
             else
@@ -54,18 +56,24 @@ static void run_piece(void *context, int64_t piece, int thread)
     }
 }
 
+// All of it at once, or, of a part of a batch, stream by stream.
 static void run_all(const struct ag_run *run, struct ag_tensor *node, bool backward)
 {
     char name[2 * AG_NAME_SIZE + 16] = "dropout/";
     strncat(name, node->name, sizeof name - 16);
-    struct job job = {.run = run,
-                      .node = node,
-                      .first = run->batch && node->varies ? run->batch->part * node->count : 0,
-                      .stream = rng_stream(run->seed, name),
-                      .backward = backward};
-    job.blocks = (job.first % 4 + node->count + 3) / 4;
-    job.pieces = par_pieces(job.blocks, GRAIN);
-    par_run(job.pieces, run_piece, &job);
+    bool in_parts = run->batch && node->varies;
+    int64_t rows = in_parts ? run->batch->rows : 1;
+    int64_t count = in_parts ? node->count / node->shape.size[0] * rows : node->count;
+    struct job job = {
+        .run = run, .node = node, .stream = rng_stream(run->seed, name), .backward = backward};
+    for (int64_t begin = 0; begin < node->count; begin += count) {
+        job.begin = begin;
+        job.end = begin + count;
+        job.whole = in_parts ? ag_whole_row(run, begin / count * rows) * (count / rows) : 0;
+        job.blocks = (job.whole % 4 + count + 3) / 4;
+        job.pieces = par_pieces(job.blocks, GRAIN);
+        par_run(job.pieces, run_piece, &job);
+    }
 }
 
 static void forward(const struct ag_run *run, struct ag_tensor *node)

@@ -78,6 +78,15 @@ static inline int64_t ag_whole(int64_t rows, int64_t parts)
     return parts > 1 ? rows * parts : rows;
 }
 
+// The place in the whole batch of row `row` of the first dimension in this replay.
+static inline int64_t ag_whole_row(const struct ag_run *run, int64_t row)
+{
+    const struct ag_batch *batch = run->batch;
+    return batch
+               ? (row / batch->rows * batch->parts + batch->part) * batch->rows + row % batch->rows
+               : row;
+}
+
 // The list of all ops, in order of name.
 extern const struct ag_op *const ag_ops[];
 extern const int ag_op_count;

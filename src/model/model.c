@@ -331,6 +331,7 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
     memset(model, 0, sizeof *model);
     ag_graph_init(&model->graph, params);
     model->graph.parts = config->parts;
+    model->graph.rows = batch;
     model->batch = batch;
     model->length = length;
     struct builder b = {

@@ -100,6 +100,7 @@ static int make_batches(struct trainer *trainer)
     const struct train_settings *s = &trainer->settings;
     size_t count = (size_t)s->batch_size * (size_t)s->length;
     trainer->part.parts = s->accumulate;
+    trainer->part.rows = s->batch_size / s->accumulate;
     trainer->predictions = calloc(count / (size_t)s->accumulate, sizeof *trainer->predictions);
     if (s->accumulate > 1)
         trainer->whole = calloc(3 * count, sizeof *trainer->whole);
