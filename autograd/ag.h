@@ -39,6 +39,7 @@ struct ag_tensor {
     int32_t *index; // AG_INT
     real *grad;     // same shape as data; NULL when no gradient is needed
     bool needs_grad;
+    bool varies; // depends on an input: differs from replay to replay, whatever the parameters
 
     const struct ag_op *op; // NULL for leaves: inputs, constants, parameters
     int inputs;
@@ -105,6 +106,10 @@ struct ag_graph {
     struct ag_params *params;
     struct ag_tensor *first, *last;
     int tensors;
+    // Above 1: a replay is one of so many equal parts of a batch, of `rows` sequences each. What
+    // varies has them as its first dimension, once or several times over (one stream after the
+    // other). Set before anything is captured.
+    int64_t parts, rows;
     int error; // the first error wins; its line is in message
     char message[512];
     char scope[AG_NAME_SIZE];     // put before the names of new nodes
@@ -151,11 +156,20 @@ struct ag_tensor *ag_leaf(struct ag_graph *graph, const char *name, struct ag_sh
 // The data of `tensor` stays readable after a replay. Returns `tensor`.
 struct ag_tensor *ag_keep(struct ag_tensor *tensor);
 
+// One batch as several replays: what they share.
+struct ag_batch {
+    int64_t part, parts; // which replay this is, from 0 on, of how many; the caller sets it
+    int64_t rows;        // sequences of a part
+    int64_t targets;     // that are scored in the whole batch: what losses are divided by
+    double loss;         // the sum of losses of the parts so far: 0 before the first
+};
+
 // What a replay may know beside the tensors: captured graphs bake nothing in that changes by step.
 struct ag_run {
-    uint64_t seed, step; // dropout masks are a function of these and the node's name
-    bool training;       // dropout is the identity when false
-    char *scratch;       // [threads][scratch_stride]
+    struct ag_batch *batch; // NULL: a replay is a whole batch
+    uint64_t seed, step;    // dropout masks are a function of these and the node's name
+    bool training;          // dropout is the identity when false
+    char *scratch;          // [threads][scratch_stride]
     size_t scratch_stride;
     void *shared; // as large as the largest shared_size
 };
@@ -171,6 +185,11 @@ void ag_plan_free(struct ag_plan *plan);
 struct ag_run *ag_plan_run(struct ag_plan *plan);
 
 void ag_forward(struct ag_plan *plan);
+// In a graph of parts, which needs ag_plan_run(plan)->batch, gradients of what does not vary are
+// added up over the replays from part 0 on, and those of the parameters are complete after the last
+// part. The loss and every gradient then have the bits of the whole batch where ag_plan_rounded
+// says NULL.
+//
 // Overwrites the gradients of the parameters that the plan reaches (and of leaves); gradients of
 // parameters that it does not reach are left alone. `cotangent` has the output's shape; NULL is
 // all ones.
@@ -180,6 +199,10 @@ void ag_backward(struct ag_plan *plan, const real *cotangent);
 // inputs' gradients) are not finite is named in `text` ("layers.0.attn/attention forward").
 // Returns false when all is finite. Slow; for the message after a bad step.
 bool ag_locate_nonfinite(struct ag_plan *plan, char *text, size_t size);
+
+// In a plan of parts: what is the first whose sum over rows is cut elsewhere than in the whole
+// batch, and so rounded in another way ("layers.0.attn/linear"); NULL where nothing is.
+const char *ag_plan_rounded(const struct ag_plan *plan);
 
 struct ag_plan_stats {
     int instructions; // forward and backward

@@ -108,8 +108,10 @@ ag_t *ag_softmax(struct ag_graph *graph, ag_t *x); // over the last dimension
 // is recomputed by backward (Srivastava et al. 2014). Rate 0 returns x itself.
 ag_t *ag_dropout(struct ag_graph *graph, ag_t *x, double rate);
 // Mean of -log softmax(logits)[target] over the rows whose target is >= 0: logits [..., V], target
-// index [...]. Rows with a negative target are ignored; when all are, the loss is 0.
-ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target);
+// index [...]. Rows with a negative target are ignored; when all are, the loss is 0. `smoothing` e
+// in [0, 1) takes 1 - e of the target and e / V of every class for it (Szegedy et al. 2016, arXiv
+// 1512.00567).
+ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target, double smoothing);
 
 // Which two channels of a head are pair c, of P pairs.
 enum ag_layout {

@@ -143,14 +143,22 @@ static struct ag_tensor *leaf_new(struct ag_graph *graph, const char *name, enum
     return graph_append(graph, name, type, shape, count);
 }
 
+static struct ag_tensor *input_new(struct ag_graph *graph, const char *name, enum ag_type type,
+                                   struct ag_shape shape)
+{
+    struct ag_tensor *leaf = leaf_new(graph, name, type, shape);
+    leaf->varies = true;
+    return leaf;
+}
+
 struct ag_tensor *ag_input(struct ag_graph *graph, const char *name, struct ag_shape shape)
 {
-    return leaf_new(graph, name, AG_REAL, shape);
+    return input_new(graph, name, AG_REAL, shape);
 }
 
 struct ag_tensor *ag_input_index(struct ag_graph *graph, const char *name, struct ag_shape shape)
 {
-    return leaf_new(graph, name, AG_INT, shape);
+    return input_new(graph, name, AG_INT, shape);
 }
 
 struct ag_tensor *ag_leaf(struct ag_graph *graph, const char *name, struct ag_shape shape)
@@ -195,6 +203,19 @@ struct ag_tensor *ag_keep(struct ag_tensor *tensor)
     return tensor;
 }
 
+bool ag_row_by_row(const struct ag_tensor *node, int64_t parts)
+{
+    (void)node;
+    (void)parts;
+    return true;
+}
+
+bool ag_parts_fit(int64_t rows, int64_t pieces, int64_t parts)
+{
+    return parts > 1 && rows % parts == 0 && pieces % parts == 0 &&
+           (pieces == parts || rows % pieces == 0);
+}
+
 struct ag_tensor *ag_node(struct ag_graph *graph, const struct ag_op *op, struct ag_shape shape,
                           int inputs, struct ag_tensor *const *input, const void *param,
                           size_t param_size)
@@ -214,8 +235,10 @@ struct ag_tensor *ag_node(struct ag_graph *graph, const struct ag_op *op, struct
         return node;
     node->op = op;
     node->inputs = inputs;
+    node->varies = inputs == 0; // made of nothing but the run
     for (int i = 0; i < inputs; i++) {
         node->input[i] = input[i];
+        node->varies = node->varies || (input[i] && input[i]->varies);
         if (input[i] && input[i]->needs_grad && !(op->flags & AG_NO_BACKWARD))
             node->needs_grad = true;
     }

@@ -3,6 +3,10 @@
 // Time is the index of an instruction, forward ones first. Every tensor, gradient and saved block
 // has a first and a last time; blocks whose times do not meet may share bytes. Largest first, each
 // takes the tightest gap among those that are alive with it.
+//
+// Where a batch comes in parts, gradients of what does not vary (parameters, and tables made of
+// them) last from part to part and are added to; the instructions behind them, which make gradients
+// of parameters out of gradients of tables, run in the last part only, as they would for the whole.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +20,13 @@
 #include "kernels/product.h"
 #include "ops/op.h"
 
+enum when { EVERY_PART, FIRST_PART, LAST_PART };
+
 struct instruction {
     ag_kernel *kernel; // NULL: fill the gradient of `node` with zeros
     struct ag_tensor *node;
+    enum when when;             // it runs
+    unsigned fresh, fresh_once; // node->fresh in every part; beside that, in the first one
 };
 
 struct block {
@@ -36,13 +44,15 @@ struct ag_plan {
     struct ag_plan_stats stats;
     double *seconds;     // of each instruction, where the plan is profiled
     int64_t replayed[2]; // forward and backward passes since then
+    const char *rounded; // see ag_plan_rounded
 };
 
 // What planning knows of each tensor, by id.
 struct note {
-    bool used;    // forward is needed
-    bool on_path; // its gradient is needed
-    bool written; // an instruction has written its gradient already
+    bool used;      // forward is needed
+    bool on_path;   // its gradient is needed
+    bool written;   // an instruction has written its gradient already
+    int writers[2]; // of its gradient: how many that do not vary, and that do
     struct block data, grad, saved, partial;
 };
 
@@ -114,9 +124,23 @@ static void extend(struct block *block, int time)
         block->last = time;
 }
 
-static void emit(struct ag_plan *plan, ag_kernel *kernel, struct ag_tensor *node)
+static struct instruction *emit(struct ag_plan *plan, ag_kernel *kernel, struct ag_tensor *node,
+                                enum when when)
 {
-    plan->instruction[plan->count++] = (struct instruction){kernel, node};
+    struct instruction *slot = &plan->instruction[plan->count++];
+    *slot = (struct instruction){.kernel = kernel, .node = node, .when = when};
+    return slot;
+}
+
+static bool in_parts(const struct ag_plan *plan)
+{
+    return plan->graph->parts > 1;
+}
+
+// Its gradient is a sum over all parts.
+static bool lasts(const struct ag_plan *plan, const struct ag_tensor *tensor)
+{
+    return in_parts(plan) && !tensor->varies;
 }
 
 // True when two inputs of the node share a gradient: then each must add, none overwrite.
@@ -128,9 +152,42 @@ static bool shares_input(const struct ag_tensor *node, int input)
     return false;
 }
 
+// Who writes the gradients that last. The streams of parts are interleaved. One writer adds part
+// after part as it would row after row; of two that vary the parts are interleaved.
+static void count_writers(struct ag_plan *plan, struct note *note, const struct ag_tensor *node)
+{
+    bool same = node->shape.dims > 0 && node->shape.size[0] == plan->graph->rows &&
+                node->op->same_sums && node->op->same_sums(node, plan->graph->parts);
+    for (int k = 0; k < node->inputs; k++) {
+        struct ag_tensor *base = node->input[k] ? root(node->input[k]) : NULL;
+        if (!base || !note[node->input[k]->id].on_path || !lasts(plan, base))
+            continue;
+        int *writers = note[base->id].writers;
+        if (node->varies && (!same || writers[0] + writers[1] > 0) && !plan->rounded)
+            plan->rounded = node->name;
+        writers[node->varies]++;
+    }
+}
+
+// Gradients that both kinds of instructions write are zero before the first part.
+static void emit_zeros(struct ag_plan *plan, struct ag_tensor **list, struct note *note)
+{
+    int tensors = plan->graph->tensors;
+    for (int i = tensors - 1; i >= 0; i--)
+        if (note[i].on_path && runs(list[i]))
+            count_writers(plan, note, list[i]);
+    for (int i = tensors - 1; i >= 0; i--) {
+        if (!note[i].writers[0] || !note[i].writers[1])
+            continue;
+        note[i].written = true;
+        emit(plan, NULL, list[i], FIRST_PART);
+    }
+}
+
 static void emit_backward(struct ag_plan *plan, struct note *note, struct ag_tensor *node)
 {
-    node->fresh = 0;
+    unsigned fresh = 0, once = 0;
+    enum when when = lasts(plan, node) ? LAST_PART : EVERY_PART;
     for (int k = 0; k < node->inputs; k++) {
         struct ag_tensor *input = node->input[k];
         if (!input || !note[input->id].on_path)
@@ -139,12 +196,17 @@ static void emit_backward(struct ag_plan *plan, struct note *note, struct ag_ten
         if (note[base->id].written)
             continue;
         note[base->id].written = true;
-        if ((node->op->flags & AG_BACKWARD_HANDLES_FRESH) && !shares_input(node, k))
-            node->fresh |= 1u << k;
+        bool first = lasts(plan, base) && when == EVERY_PART;
+        if (!(node->op->flags & AG_BACKWARD_HANDLES_FRESH) || shares_input(node, k))
+            emit(plan, NULL, base, first ? FIRST_PART : when);
+        else if (first)
+            once |= 1u << k;
         else
-            emit(plan, NULL, base);
+            fresh |= 1u << k;
     }
-    emit(plan, node->op->backward, node);
+    struct instruction *slot = emit(plan, node->op->backward, node, when);
+    slot->fresh = fresh;
+    slot->fresh_once = once;
 }
 
 static void emit_all(struct ag_plan *plan, struct ag_tensor **list, struct note *note)
@@ -152,13 +214,15 @@ static void emit_all(struct ag_plan *plan, struct ag_tensor **list, struct note 
     int tensors = plan->graph->tensors;
     for (int i = 0; i < tensors; i++)
         if (note[i].used && runs(list[i]))
-            emit(plan, list[i]->op->forward, list[i]);
+            emit(plan, list[i]->op->forward, list[i], EVERY_PART);
     plan->forward_count = plan->count;
     // A view's gradient is its base's: what reaches the view is wanted by the base.
     for (int i = tensors - 1; i >= 0; i--)
         if (note[i].on_path)
             note[root(list[i])->id].on_path = true;
     note[root(plan->output)->id].written = true; // by the cotangent
+    if (in_parts(plan))
+        emit_zeros(plan, list, note);
     for (int i = tensors - 1; i >= 0; i--)
         if (note[i].on_path && runs(list[i]))
             emit_backward(plan, note, list[i]);
@@ -235,6 +299,10 @@ static void find_lifetimes(struct ag_plan *plan, struct ag_tensor **list, struct
             extend(&n->grad, plan->forward_count);
         if (t->keep && n->grad.size)
             n->grad.last = end;
+        if (lasts(plan, t) && n->grad.size)
+            n->grad = (struct block){0, end, n->grad.size, 0};
+        if (in_parts(plan) && t->op && (t->op->flags & AG_KEEPS_PARTIAL) && n->partial.last >= 0)
+            n->partial = (struct block){0, end, n->partial.size, 0};
     }
 }
 
@@ -395,8 +463,8 @@ struct ag_plan *ag_plan_new(struct ag_graph *graph, struct ag_tensor *output, bo
     struct ag_plan *plan = calloc(1, sizeof *plan);
     struct ag_tensor **list = list_tensors(graph);
     struct note *note = calloc(tensors + 1, sizeof *note);
-    // Each node runs at most forward, backward, and one fill of each tensor's gradient.
-    struct instruction *instruction = calloc(3 * tensors + 1, sizeof *instruction);
+    // Each node runs at most forward, backward, and two fills of each tensor's gradient.
+    struct instruction *instruction = calloc(4 * tensors + 1, sizeof *instruction);
     int result = ERR_MEMORY;
     if (plan && list && note && instruction) {
         *plan = (struct ag_plan){.graph = graph, .output = output, .instruction = instruction};
@@ -431,6 +499,11 @@ struct ag_run *ag_plan_run(struct ag_plan *plan)
     return &plan->run;
 }
 
+const char *ag_plan_rounded(const struct ag_plan *plan)
+{
+    return plan->rounded;
+}
+
 struct ag_plan_stats ag_plan_stats(const struct ag_plan *plan)
 {
     return plan->stats;
@@ -443,9 +516,21 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static bool is_due(const struct ag_plan *plan, const struct instruction *now)
+{
+    const struct ag_batch *batch = in_parts(plan) ? plan->run.batch : NULL;
+    return !batch || now->when == EVERY_PART ||
+           batch->part == (now->when == FIRST_PART ? 0 : batch->parts - 1);
+}
+
 static void run_one(struct ag_plan *plan, int time)
 {
     const struct instruction *now = &plan->instruction[time];
+    const struct ag_batch *batch = in_parts(plan) ? plan->run.batch : NULL;
+    plan->replayed[time >= plan->forward_count] += time == 0 || time == plan->forward_count;
+    if (!is_due(plan, now))
+        return;
+    now->node->fresh = now->fresh | (batch && batch->part > 0 ? 0 : now->fresh_once);
     double start = plan->seconds ? seconds_now() : 0;
     if (now->kernel)
         now->kernel(&plan->run, now->node);
@@ -453,11 +538,11 @@ static void run_one(struct ag_plan *plan, int time)
         memset(now->node->grad, 0, (size_t)now->node->count * sizeof(real));
     if (plan->seconds)
         plan->seconds[time] += seconds_now() - start;
-    plan->replayed[time >= plan->forward_count] += time == 0 || time == plan->forward_count;
 }
 
 void ag_forward(struct ag_plan *plan)
 {
+    BUG_ON(in_parts(plan) && !plan->run.batch);
     for (int t = 0; t < plan->forward_count; t++)
         run_one(plan, t);
 }
@@ -518,7 +603,8 @@ int ag_plan_profile_rows(const struct ag_plan *plan, struct ag_profile_row *rows
         row->seconds += plan->seconds[t];
         if (now->kernel && now->node->op->flops)
             row->flops += now->node->op->flops(now->node, backward) *
-                          (double)plan->replayed[backward];
+                          (double)plan->replayed[backward] /
+                          (double)(now->when == EVERY_PART ? 1 : plan->graph->parts);
     }
     qsort(rows, (size_t)count, sizeof *rows, slower_first);
     return count;
@@ -555,7 +641,7 @@ bool ag_locate_nonfinite(struct ag_plan *plan, char *text, size_t size)
         if (t == plan->forward_count)
             seed_cotangent(plan, NULL);
         run_one(plan, t);
-        if (!now->kernel)
+        if (!now->kernel || !is_due(plan, now))
             continue;
         bool good = now->node->type == AG_INT || !forward
                         ? gradients_finite(now->node)

@@ -95,6 +95,43 @@ static void start_streams(struct dataset *dataset)
     }
 }
 
+// Rows of one batch, 0 where memory is short; the caller frees.
+static int32_t *rows_at_start(struct dataset *dataset, int64_t curriculum, int64_t rows)
+{
+    size_t count = (size_t)(rows * dataset->length);
+    int32_t *rows_of = calloc(3 * count, sizeof *rows_of);
+    int64_t was = dataset->curriculum;
+    dataset->curriculum = curriculum;
+    if (rows_of)
+        dataset_batch(dataset, DATASET_TRAIN, 1, rows, rows_of, rows_of + count,
+                      rows_of + 2 * count);
+    dataset->curriculum = was;
+    return rows_of;
+}
+
+// Whether a curriculum changes what is drawn is seen by drawing: no task can forget to tell.
+static int check_curriculum(struct dataset *dataset)
+{
+    enum { ROWS = 64 };
+    size_t size = (size_t)(3 * ROWS * dataset->length) * sizeof(int32_t);
+    int32_t *held = rows_at_start(dataset, INT64_MAX, ROWS), *all = rows_at_start(dataset, 0, ROWS);
+    int code = 0;
+    if (!held || !all)
+        code =
+            err_set(ERR_MEMORY, "out of memory for the first rows of task %s", dataset->task->name);
+    else if (memcmp(held, all, size) == 0)
+        code = err_set(ERR_ARGUMENT,
+                       "task %s draws no lengths between a shortest and a longest here, so that a "
+                       "curriculum has nothing to grow; %s, or leave out --curriculum",
+                       dataset->task->name,
+                       dataset->task->options && options_find(dataset->task->options, "min_length")
+                           ? "give --task-opt min_length=N"
+                           : "take another task");
+    free(held);
+    free(all);
+    return code;
+}
+
 int dataset_open(struct dataset *dataset, const struct dataset_request *request)
 {
     bool evaluation = request->train_length > 0;
@@ -120,7 +157,10 @@ int dataset_open(struct dataset *dataset, const struct dataset_request *request)
         return code;
     }
     start_streams(dataset);
-    return 0;
+    code = request->curriculum > 0 ? check_curriculum(dataset) : 0;
+    if (code < 0)
+        dataset_close(dataset);
+    return code;
 }
 
 void dataset_close(struct dataset *dataset)

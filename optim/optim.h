@@ -56,6 +56,12 @@ double optimizer_grad_norm(struct optimizer *optimizer);
 void optimizer_update(struct optimizer *optimizer, int64_t step, double lr, double weight_decay,
                       double norm, double clip);
 
+// Moves `average` [params->count] towards the parameters, after update `step` (1 for the first):
+// a_t = sum over i <= t of decay^(t - i) w_i, divided by the sum of its factors, so that the start
+// of training is forgotten from the first update on (the correction of Adam: Kingma and Ba 2015,
+// arXiv 1412.6980; averages of iterates: Polyak and Juditsky 1992). One pass; allocates nothing.
+void average_update(const struct ag_params *params, int64_t step, double decay, real *average);
+
 struct schedule_def {
     const char *name, *title, *paper;
     // Factor on the base rate after warm-up: `done` updates of `total` come before this one, both

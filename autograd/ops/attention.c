@@ -245,13 +245,21 @@ static double flops(const struct ag_tensor *node, bool backward)
     return 2 * products * (double)p->head_dim * pairs * (p->causal ? 0.5 : 1);
 }
 
+static bool same_sums(const struct ag_tensor *node, int64_t parts)
+{
+    (void)parts;
+    const struct attention_param *p = node->param;
+    return p->all_groups > p->groups;
+}
+
 const struct ag_op ag_op_attention = {
     .name = "attention",
     .formula =
         "O_i = sum_j normaliser_j(scale <q_i, k_j> + terms by relative position) v_j, by heads",
-    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
+    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH | AG_KEEPS_PARTIAL,
     .forward = attention_forward,
     .backward = attention_backward,
+    .same_sums = same_sums,
     .flops = flops,
     .variants = sizeof variants / sizeof variants[0],
     .sample = sample,
@@ -448,7 +456,28 @@ static size_t partial_size(const struct attention_param *p, const struct ag_atte
         count += p->slots[k] * p->part[k];
     if (a->dense_bias && !p->dense_batched)
         count += p->length * p->keys;
-    return (size_t)(p->heads * p->groups * count) * sizeof(real);
+    return (size_t)(p->heads * p->all_groups * count) * sizeof(real);
+}
+
+// One piece a sequence, or, where pieces have partial sums, few. Those of a part of a batch are the
+// whole batch's, if parts end between them and all that is summed is the same for all parts.
+static void choose_groups(struct attention_param *p, const struct ag_attention *a,
+                          ag_t *const *input, int64_t parts)
+{
+    p->groups = p->all_groups = p->batch;
+    if (!partial_size(p, a))
+        return;
+    int64_t batch = ag_whole(p->batch, parts), groups = batch < GROUPS ? batch : GROUPS;
+    bool apart = ag_parts_fit(batch, groups, parts);
+    for (int k = 0; k < ATTENTION_TABLES; k++)
+        apart = apart && !(input[FIRST_TABLE + 2 * k] && input[FIRST_TABLE + 2 * k]->varies);
+    apart = apart && !(a->dense_bias && !p->dense_batched && a->dense_bias->varies);
+    if (apart) {
+        p->groups = groups / parts;
+        p->all_groups = groups;
+    } else if (p->groups > GROUPS) {
+        p->groups = p->all_groups = GROUPS;
+    }
 }
 
 ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
@@ -484,9 +513,7 @@ ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
     if (!good)
         return &graph->placeholder;
     size_t saved_size = attention_saved_size(&p, input);
-    p.groups = p.batch;
-    if (partial_size(&p, a) && p.groups > GROUPS)
-        p.groups = GROUPS;
+    choose_groups(&p, a, input, graph->parts);
     ag_t *node =
         ag_node(graph, &ag_op_attention, a->query->shape, ATTENTION_INPUTS, input, &p, sizeof p);
     if (graph->error)

@@ -25,6 +25,11 @@ static bool dense_needs_sum(const struct attention_work *w)
     return grad_of(w, DENSE_BIAS) && !w->p->dense_batched;
 }
 
+static bool keeps_sums(const struct attention_work *w)
+{
+    return w->p->all_groups > w->p->groups;
+}
+
 // Where the partial sums of one piece start: the tables one after the other, then the dense bias.
 struct partial {
     real *table[ATTENTION_TABLES], *dense;
@@ -38,7 +43,7 @@ static int64_t partial_count(const struct attention_param *p, enum attention_tab
 static struct partial partial_of(const struct attention_work *w, int64_t piece)
 {
     const struct attention_param *p = w->p;
-    int64_t pieces = p->heads * p->groups;
+    int64_t pieces = p->heads * p->all_groups;
     struct partial partial = {0};
     real *at = w->node->partial;
     for (int k = 0; k < ATTENTION_TABLES; k++) {
@@ -295,7 +300,10 @@ static void backward_piece(void *context, int64_t piece, int thread)
     const struct attention_work *w = context;
     const struct attention_param *p = w->p;
     int64_t head = piece / p->groups, group = piece % p->groups;
-    struct pass x = {.w = w, .s = attention_scratch_of(w, thread), .partial = partial_of(w, piece)};
+    int64_t earlier = keeps_sums(w) ? w->run->batch->part * p->groups : 0;
+    struct pass x = {.w = w,
+                     .s = attention_scratch_of(w, thread),
+                     .partial = partial_of(w, head * p->all_groups + earlier + group)};
     zero_partial(w, &x.partial);
     int64_t end = par_begin(p->batch, p->groups, group + 1);
     for (int64_t batch = par_begin(p->batch, p->groups, group); batch < end; batch++) {
@@ -325,7 +333,7 @@ static void sum_rows(void *context, int64_t cut, int thread)
     const struct attention_param *p = w->p;
     enum attention_table k = sum->table;
     int64_t part = p->part[k], stride = attention_table_of(w->node, k)->shape.size[1];
-    int64_t pieces = p->heads * p->groups, count = partial_count(p, k);
+    int64_t pieces = p->heads * p->all_groups, count = partial_count(p, k);
     int64_t begin = par_begin(p->rows[k], sum->cuts, cut);
     int64_t end = par_begin(p->rows[k], sum->cuts, cut + 1);
     const real *from = partial_of(w, 0).table[k];
@@ -333,7 +341,7 @@ static void sum_rows(void *context, int64_t cut, int thread)
     if (ag_is_fresh(w->node, FIRST_TABLE + 2 * k))
         memset(to + begin * stride, 0, (size_t)((end - begin) * stride) * sizeof *to);
     for (int64_t piece = 0; piece < pieces; piece++) {
-        int64_t column = piece / p->groups * p->apart[k];
+        int64_t column = piece / p->all_groups * p->apart[k];
         for (int64_t r = begin; r < end; r++)
 #pragma omp simd
             for (int64_t c = 0; c < part; c++)
@@ -346,9 +354,9 @@ static void sum_column(const struct attention_work *w, enum attention_table k, i
 {
     const struct attention_param *p = w->p;
     const struct ag_tensor *index = attention_index_of(w->node, k);
-    real *column = partial_of(w, head * p->groups).table[k], *to = table_grad(w, k) + head;
+    real *column = partial_of(w, head * p->all_groups).table[k], *to = table_grad(w, k) + head;
     int64_t slots = p->slots[k];
-    for (int64_t g = 1; g < p->groups; g++)
+    for (int64_t g = 1; g < p->all_groups; g++)
 #pragma omp simd
         for (int64_t r = 0; r < slots; r++)
             column[r] += column[g * slots + r];
@@ -372,7 +380,7 @@ static void sum_table(const struct attention_work *w, enum attention_table table
     enum { GRAIN = 32768 }; // additions that are worth a thread
     const struct attention_param *p = w->p;
     bool columns = table == BY_BIAS || table == BY_FACTOR;
-    int64_t each = p->groups * (columns ? p->slots[table] : p->heads * p->part[table]);
+    int64_t each = p->all_groups * (columns ? p->slots[table] : p->heads * p->part[table]);
     struct table_sum sum = {w, table, 0};
     if (!table_grad(w, table))
         return;
@@ -387,13 +395,24 @@ static void sum_dense_row(void *context, int64_t row, int thread)
     const struct attention_param *p = w->p;
     int64_t head = row / p->length, i = row % p->length, size = p->length * p->keys;
     real *to = grad_of(w, DENSE_BIAS) + row * p->keys;
-    const real *from = partial_of(w, 0).dense + head * p->groups * size + i * p->keys;
+    const real *from = partial_of(w, 0).dense + head * p->all_groups * size + i * p->keys;
     if (ag_is_fresh(w->node, DENSE_BIAS))
         memset(to, 0, (size_t)p->keys * sizeof *to);
-    for (int64_t g = 0; g < p->groups; g++)
+    for (int64_t g = 0; g < p->all_groups; g++)
 #pragma omp simd
         for (int64_t j = 0; j < p->keys; j++)
             to[j] += from[g * size + j];
+}
+
+// Before the first part: the sums are added once all parts are there.
+static void zero_sums(const struct attention_work *w)
+{
+    for (int input = 0; input < ATTENTION_INPUTS; input++) {
+        bool summed = input >= FIRST_TABLE || (input == DENSE_BIAS && dense_needs_sum(w));
+        const struct ag_tensor *tensor = summed ? w->node->input[input] : NULL;
+        if (tensor && tensor->grad && ag_is_fresh(w->node, input))
+            memset(tensor->grad, 0, (size_t)tensor->count * sizeof(real));
+    }
 }
 
 void attention_backward(const struct ag_run *run, struct ag_tensor *node)
@@ -401,6 +420,10 @@ void attention_backward(const struct ag_run *run, struct ag_tensor *node)
     struct attention_work w = attention_work_of(run, node);
     const struct attention_param *p = w.p;
     par_run(p->heads * p->groups, backward_piece, &w);
+    if (keeps_sums(&w) && run->batch->part == 0)
+        zero_sums(&w);
+    if (keeps_sums(&w) && run->batch->part < run->batch->parts - 1)
+        return;
     for (int k = 0; k < ATTENTION_TABLES; k++)
         sum_table(&w, k);
     if (dense_needs_sum(&w))

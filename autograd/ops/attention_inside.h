@@ -36,6 +36,9 @@ struct attention_param {
     bool causal, dense_batched;
     enum ag_normaliser normaliser;
     int64_t groups; // pieces of backward a head, each a run of sequences
+    // Pieces whose partial sums are added up: more than groups where the parts of a batch keep
+    // theirs until the last one.
+    int64_t all_groups;
     // Of each table: rows, width of a head's part (D or 1), distance from head to head (0: shared).
     int64_t rows[ATTENTION_TABLES], part[ATTENTION_TABLES], apart[ATTENTION_TABLES];
     // Width of the grid that its offsets are of, or 0; how many offsets there are.

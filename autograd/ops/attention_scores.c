@@ -341,8 +341,9 @@ void attention_drop(const struct attention_work *w, const struct attention_block
     uint32_t threshold = (uint32_t)(w->rate * 4294967296.0);
     real keep = (real)(1 / (1 - w->rate));
     uint32_t key[2] = {(uint32_t)w->dropout_stream, (uint32_t)(w->dropout_stream >> 32)};
+    int64_t batch = ag_whole_row(w->run, b->batch);
     for (int64_t i = 0; i < b->rows; i++) {
-        int64_t row = (b->batch * p->heads + b->head) * p->length + b->first + i;
+        int64_t row = (batch * p->heads + b->head) * p->length + b->first + i;
         for (int64_t j = 0; j < b->columns; j += 4) {
             uint32_t counter[4] = {(uint32_t)(j / 4), (uint32_t)row, (uint32_t)w->run->step,
                                    (uint32_t)(w->run->step >> 32)};

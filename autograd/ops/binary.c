@@ -260,6 +260,7 @@ static ag_t *random_case(struct ag_graph *graph, struct rng *rng, int variant, b
         .flags = FLAGS,                                                                            \
         .forward = forward,                                                                        \
         .backward = backward,                                                                      \
+        .same_sums = ag_row_by_row,                                                                \
         .variants = 14,                                                                            \
         .sample = NAME##_sample,                                                                   \
     };                                                                                             \

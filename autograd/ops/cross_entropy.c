@@ -3,6 +3,9 @@
 // Keeps maximum and sum of exponentials of each row, not their logarithm: where one class has
 // nearly all of the probability, its gradient is a small difference that a rounded logarithm would
 // drown. The sum over rows is in double, in order.
+//
+// With smoothing e the target is (1 - e) of its class and e / V of every one (label smoothing:
+// Szegedy et al. 2016, arXiv 1512.00567, section 7).
 #include <math.h>
 
 #include "../ag_ops.h"
@@ -17,12 +20,15 @@ struct job {
     struct ag_tensor *node;
     int64_t rows, vocab, pieces;
     real scale;
+    double smoothing;
 };
 
 static struct job job_of(struct ag_tensor *node)
 {
     const struct ag_tensor *logits = node->input[0];
-    struct job job = {.node = node, .vocab = logits->shape.size[logits->shape.dims - 1]};
+    struct job job = {.node = node,
+                      .vocab = logits->shape.size[logits->shape.dims - 1],
+                      .smoothing = *(const double *)node->param};
     job.rows = logits->count / job.vocab;
     job.pieces = par_pieces(logits->count, GRAIN);
     if (job.pieces > job.rows)
@@ -30,8 +36,11 @@ static struct job job_of(struct ag_tensor *node)
     return job;
 }
 
-static int64_t scored_rows(const struct job *job)
+// Of all of the batch, where this is a part of one.
+static int64_t scored_rows(const struct ag_run *run, const struct job *job)
 {
+    if (run->batch)
+        return run->batch->targets;
     int64_t scored = 0;
     for (int64_t row = 0; row < job->rows; row++)
         scored += job->node->input[1]->index[row] >= 0;
@@ -58,20 +67,46 @@ static void forward_piece(void *context, int64_t piece, int thread)
     }
 }
 
+// The largest logit less the smoothed target's: less (1 - e) x_target + e mean(x).
+static double below_largest(const struct job *job, int64_t row)
+{
+    const real *x = job->node->input[0]->data + row * job->vocab;
+    double largest = (double)((const real *)job->node->saved)[2 * row], below = 0;
+    double target = largest - (double)x[job->node->input[1]->index[row]];
+    if (job->smoothing == 0)
+        return target;
+    for (int64_t v = 0; v < job->vocab; v++)
+        below += largest - (double)x[v];
+    return (1 - job->smoothing) * target + job->smoothing * below / (double)job->vocab;
+}
+
 static void forward(const struct ag_run *run, struct ag_tensor *node)
 {
-    (void)run;
     struct job job = job_of(node);
     par_run(job.pieces, forward_piece, &job);
     const int32_t *target = node->input[1]->index;
-    const real *saved = node->saved, *logits = node->input[0]->data;
-    double sum = 0;
+    const real *saved = node->saved;
+    double sum = run->batch ? run->batch->loss : 0;
     for (int64_t row = 0; row < job.rows; row++)
         if (target[row] >= 0)
-            sum += log((double)saved[2 * row + 1]) +
-                   ((double)saved[2 * row] - (double)logits[row * job.vocab + target[row]]);
-    int64_t scored = scored_rows(&job);
+            sum += log((double)saved[2 * row + 1]) + below_largest(&job, row);
+    if (run->batch)
+        run->batch->loss = sum;
+    int64_t scored = scored_rows(run, &job);
     node->data[0] = (real)(scored ? sum / (double)scored : 0);
+}
+
+static void smooth_targets(const struct job *job, int32_t target, real *restrict to)
+{
+    if (job->smoothing == 0) {
+        to[target] -= job->scale;
+        return;
+    }
+    real each = (real)((double)job->scale * job->smoothing / (double)job->vocab);
+#pragma omp simd
+    for (int64_t v = 0; v < job->vocab; v++)
+        to[v] -= each;
+    to[target] -= (real)((double)job->scale * (1 - job->smoothing));
 }
 
 static void backward_piece(void *context, int64_t piece, int thread)
@@ -93,15 +128,14 @@ static void backward_piece(void *context, int64_t piece, int thread)
 #pragma omp simd
         for (int64_t v = 0; v < job->vocab; v++)
             to[v] += job->scale * (vector_exp1(x[v] - largest) * inverse);
-        to[target->index[row]] -= job->scale;
+        smooth_targets(job, target->index[row], to);
     }
 }
 
 static void backward(const struct ag_run *run, struct ag_tensor *node)
 {
-    (void)run;
     struct job job = job_of(node);
-    int64_t scored = scored_rows(&job);
+    int64_t scored = scored_rows(run, &job);
     job.scale = scored ? (real)((double)node->grad[0] / (double)scored) : 0;
     if (node->input[0]->grad)
         par_run(job.pieces, backward_piece, &job);
@@ -111,29 +145,32 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
 {
     int64_t b = ag_case_size(rng, 3), t = ag_case_size(rng, 5), v = 1 + ag_case_size(rng, 7);
     ag_t *logits = ag_case_leaf(graph, rng, ag_shape3(b, t, v), -2, 2);
-    ag_t *target = ag_case_index(graph, rng, ag_shape2(b, t), variant ? -1 : 0, (int32_t)v - 1);
-    return ag_cross_entropy(graph, logits, target);
+    ag_t *target = ag_case_index(graph, rng, ag_shape2(b, t), variant & 1 ? -1 : 0, (int32_t)v - 1);
+    return ag_cross_entropy(graph, logits, target, variant < 2 ? 0 : variant == 2 ? 0.1 : 0.7);
 }
 
 const struct ag_op ag_op_cross_entropy = {
     .name = "cross_entropy",
-    .formula = "mean over rows with a target of log sum_v exp(x_v) - x_target",
+    .formula =
+        "mean over rows with a target of log sum_v exp(x_v) - (1 - e) x_target - e mean_v x_v",
     .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
     .forward = forward,
     .backward = backward,
-    .variants = 2,
+    .variants = 4,
     .sample = sample,
 };
 
-ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target)
+ag_t *ag_cross_entropy(struct ag_graph *graph, ag_t *logits, ag_t *target, double smoothing)
 {
     char a[96], b[96];
     int64_t vocab = logits->shape.dims ? logits->shape.size[logits->shape.dims - 1] : 0;
     if (vocab < 1 || target->type != AG_INT || target->count * vocab != logits->count)
         return ag_fail(graph, "cross_entropy: logits %s and target %s do not fit",
                        ag_shape_text(logits->shape, a), ag_shape_text(target->shape, b));
+    if (!(smoothing >= 0 && smoothing < 1))
+        return ag_fail(graph, "cross_entropy: smoothing %g is not in [0, 1)", smoothing);
     ag_t *node = ag_node(graph, &ag_op_cross_entropy, (struct ag_shape){0}, 2,
-                         (ag_t *const[]){logits, target}, NULL, 0);
+                         (ag_t *const[]){logits, target}, &smoothing, sizeof smoothing);
     if (!graph->error)
         node->saved_size = (size_t)(2 * target->count) * sizeof(real);
     return node;

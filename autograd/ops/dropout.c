@@ -1,7 +1,8 @@
 // Inverted dropout (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, JMLR 15).
 //
 // The mask is not kept: element e is dropped or not by counter e / 4 of the stream "dropout/NODE"
-// at the run's step, so backward, another thread count and a resumed run make the same one.
+// at the run's step, so backward, another thread count and a resumed run make the same one. The
+// elements of a part of a batch are counted as those of the whole.
 #include <string.h>
 
 #include "../ag_ops.h"
@@ -10,10 +11,13 @@
 
 enum { GRAIN = 1 << 12 };
 
+// A run of elements that lie together here and in the whole batch's tensor.
 struct job {
     const struct ag_run *run;
     struct ag_tensor *node;
-    int64_t blocks, pieces; // blocks of four elements
+    int64_t begin, end;     // elements here
+    int64_t whole;          // place of the first in the whole batch's tensor
+    int64_t blocks, pieces; // blocks of four elements of that
     uint64_t stream;
     bool backward;
 };
@@ -37,11 +41,13 @@ static void run_piece(void *context, int64_t piece, int thread)
     const struct job *job = context;
     struct ag_tensor *node = job->node, *x = node->input[0];
     int64_t end = par_begin(job->blocks, job->pieces, piece + 1);
+    int64_t shift = job->whole % 4; // elements of the first block that are another part's
     for (int64_t block = par_begin(job->blocks, job->pieces, piece); block < end; block++) {
         real factor[4] = {1, 1, 1, 1};
         if (job->run->training)
-            mask_block(job, block, factor);
-        for (int64_t e = 4 * block, k = 0; k < 4 && e < node->count; e++, k++) {
+            mask_block(job, job->whole / 4 + block, factor);
+        int64_t k = block ? 0 : shift;
+        for (int64_t e = job->begin + 4 * block - shift + k; k < 4 && e < job->end; e++, k++) {
             if (job->backward)
                 x->grad[e] += factor[k] * node->grad[e];
             else
@@ -50,17 +56,24 @@ static void run_piece(void *context, int64_t piece, int thread)
     }
 }
 
+// All of it at once, or, of a part of a batch, stream by stream.
 static void run_all(const struct ag_run *run, struct ag_tensor *node, bool backward)
 {
     char name[2 * AG_NAME_SIZE + 16] = "dropout/";
     strncat(name, node->name, sizeof name - 16);
-    struct job job = {.run = run,
-                      .node = node,
-                      .blocks = (node->count + 3) / 4,
-                      .stream = rng_stream(run->seed, name),
-                      .backward = backward};
-    job.pieces = par_pieces(job.blocks, GRAIN);
-    par_run(job.pieces, run_piece, &job);
+    bool in_parts = run->batch && node->varies;
+    int64_t rows = in_parts ? run->batch->rows : 1;
+    int64_t count = in_parts ? node->count / node->shape.size[0] * rows : node->count;
+    struct job job = {
+        .run = run, .node = node, .stream = rng_stream(run->seed, name), .backward = backward};
+    for (int64_t begin = 0; begin < node->count; begin += count) {
+        job.begin = begin;
+        job.end = begin + count;
+        job.whole = in_parts ? ag_whole_row(run, begin / count * rows) * (count / rows) : 0;
+        job.blocks = (job.whole % 4 + count + 3) / 4;
+        job.pieces = par_pieces(job.blocks, GRAIN);
+        par_run(job.pieces, run_piece, &job);
+    }
 }
 
 static void forward(const struct ag_run *run, struct ag_tensor *node)

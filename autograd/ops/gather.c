@@ -80,6 +80,7 @@ const struct ag_op ag_op_gather = {
     .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
     .forward = forward,
     .backward = backward,
+    .same_sums = ag_row_by_row,
     .variants = 3,
     .sample = sample,
 };

@@ -24,13 +24,30 @@ enum {
 struct param {
     int64_t rows, width;
     double epsilon;
+    int64_t parts; // of the graph
 };
 
-static int64_t pieces_of(const struct param *p)
+static int64_t cut(int64_t rows, int64_t width)
 {
-    int64_t pieces = par_pieces(p->rows * p->width, GRAIN);
+    int64_t pieces = par_pieces(rows * width, GRAIN);
     pieces = pieces > MAX_PIECES ? MAX_PIECES : pieces;
-    return pieces > p->rows ? p->rows : pieces;
+    return pieces > rows ? rows : pieces;
+}
+
+static bool same_sums(const struct ag_tensor *node, int64_t parts)
+{
+    const struct param *p = node->param;
+    int64_t rows = ag_whole(p->rows, parts);
+    return ag_parts_fit(rows, cut(rows, p->width), parts);
+}
+
+// A part of a batch is cut where the whole would be, if it can be.
+static int64_t pieces_of(const struct ag_tensor *node)
+{
+    const struct param *p = node->param;
+    if (p->parts > 1 && same_sums(node, p->parts))
+        return cut(ag_whole(p->rows, p->parts), p->width) / p->parts;
+    return cut(p->rows, p->width);
 }
 
 // A long sum loses digits, the fewer lanes a vector has the more; a sum of short ones does not.
@@ -82,7 +99,7 @@ static void forward_piece(void *context, int64_t piece, int thread)
     (void)thread;
     const struct ag_tensor *node = context;
     const struct param *p = node->param;
-    int64_t pieces = pieces_of(p), end = par_begin(p->rows, pieces, piece + 1);
+    int64_t pieces = pieces_of(node), end = par_begin(p->rows, pieces, piece + 1);
     for (int64_t row = par_begin(p->rows, pieces, piece); row < end; row++)
         forward_row(node, row);
 }
@@ -90,7 +107,7 @@ static void forward_piece(void *context, int64_t piece, int thread)
 static void forward(const struct ag_run *run, struct ag_tensor *node)
 {
     (void)run;
-    par_run(pieces_of(node->param), forward_piece, node);
+    par_run(pieces_of(node), forward_piece, node);
 }
 
 struct job {
@@ -143,7 +160,7 @@ static void backward_piece(void *context, int64_t piece, int thread)
     const struct param *p = job->node->param;
     real *partial = job->partial + piece * 2 * p->width;
     memset(partial, 0, (size_t)(2 * p->width) * sizeof *partial);
-    int64_t pieces = pieces_of(p), end = par_begin(p->rows, pieces, piece + 1);
+    int64_t pieces = pieces_of(job->node), end = par_begin(p->rows, pieces, piece + 1);
     for (int64_t row = par_begin(p->rows, pieces, piece); row < end; row++)
         backward_row(job->node, row, partial, partial + p->width);
 }
@@ -152,7 +169,7 @@ static void backward(const struct ag_run *run, struct ag_tensor *node)
 {
     const struct param *p = node->param;
     struct job job = {node, ag_scratch(run, 0)};
-    int64_t pieces = pieces_of(p);
+    int64_t pieces = pieces_of(node);
     par_run(pieces, backward_piece, &job);
     for (int k = 0; k < 2; k++) {
         real *grad = node->input[1 + k]->grad;
@@ -184,6 +201,7 @@ const struct ag_op ag_op_layer_norm = {
     .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
     .forward = forward,
     .backward = backward,
+    .same_sums = same_sums,
     .variants = 3,
     .sample = sample,
 };
@@ -196,7 +214,7 @@ ag_t *ag_layer_norm(struct ag_graph *graph, ag_t *x, ag_t *gain, ag_t *bias, dou
         bias->count != c || !(epsilon > 0))
         return ag_fail(graph, "layer_norm: gain and bias must be [%lld] for input %s", (long long)c,
                        ag_shape_text(x->shape, a));
-    struct param p = {x->count / c, c, epsilon};
+    struct param p = {x->count / c, c, epsilon, graph->parts};
     ag_t *node = ag_node(graph, &ag_op_layer_norm, x->shape, 3, (ag_t *const[]){x, gain, bias}, &p,
                          sizeof p);
     if (graph->error)

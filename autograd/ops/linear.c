@@ -30,6 +30,7 @@ enum {
 
 struct param {
     bool gelu;
+    int64_t parts; // of the graph
 };
 
 struct shape {
@@ -173,6 +174,31 @@ static int64_t chunk_count(const struct shape *size)
            (chunks < FEW_CHUNKS || 2 * chunks <= worth))
         chunks *= 2;
     return chunks;
+}
+
+static int64_t whole_chunks(const struct ag_tensor *node, int64_t parts)
+{
+    struct shape whole = sizes(node);
+    whole.m = ag_whole(whole.m, parts);
+    return chunk_count(&whole);
+}
+
+// Parts end between tiles, and each has as many chunks as the others.
+static bool same_sums(const struct ag_tensor *node, int64_t parts)
+{
+    int64_t m = sizes(node).m;
+    return m % PRODUCT_ROWS == 0 &&
+           ag_parts_fit(parts * m / PRODUCT_ROWS, whole_chunks(node, parts), parts);
+}
+
+// A part of a batch is cut where the whole would be, if it can be.
+static int64_t chunks_of(const struct ag_tensor *node)
+{
+    int64_t parts = ((const struct param *)node->param)->parts;
+    if (parts > 1 && same_sums(node, parts))
+        return whole_chunks(node, parts) / parts;
+    struct shape size = sizes(node);
+    return chunk_count(&size);
 }
 
 static int64_t block_rows(const struct shape *size)
@@ -326,7 +352,7 @@ static void add_piece(void *context, int64_t piece, int thread)
 static void backward(const struct ag_run *run, struct ag_tensor *node)
 {
     struct work w = {.node = node, .run = run, .size = sizes(node), .packed = run->shared};
-    w.chunks = chunk_count(&w.size);
+    w.chunks = chunks_of(node);
     if (node->input[0]->grad)
         pack_weight(&w, false);
     par_run(w.chunks, backward_chunk, &w);
@@ -380,6 +406,7 @@ static struct ag_tensor *sample_of(struct ag_graph *graph, struct rng *rng, int 
         .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,                             \
         .forward = forward,                                                                        \
         .backward = backward,                                                                      \
+        .same_sums = same_sums,                                                                    \
         .flops = flops,                                                                            \
         .variants = 5,                                                                             \
         .sample = NAME##_sample,                                                                   \
@@ -410,14 +437,14 @@ static ag_t *build(struct ag_graph *graph, const struct ag_op *op, ag_t *x, ag_t
     if (residual && !ag_shape_equal(residual->shape, shape))
         return ag_fail(graph, "%s: what is added is %s, and the result %s", op->name,
                        ag_shape_text(residual->shape, a), ag_shape_text(shape, b));
-    struct param param = {op == &ag_op_linear_gelu};
+    struct param param = {op == &ag_op_linear_gelu, graph->parts};
     ag_t *node = ag_node(graph, op, shape, 4, (ag_t *const[]){x, weight, bias, residual}, &param,
                          sizeof param);
     if (graph->error)
         return node;
     struct shape size = sizes(node);
     size_t packed = larger(product_packed(size.k, size.n), product_packed(size.n, size.k));
-    size_t sums = (size_t)(chunk_count(&size) * (size.n * size.k + size.n));
+    size_t sums = (size_t)(chunks_of(node) * (size.n * size.k + size.n));
     node->shared_size = packed * sizeof(real);
     node->scratch_size = (size_t)product_packed(block_rows(&size), size.k) * sizeof(real);
     node->partial_size = sums * sizeof(real);

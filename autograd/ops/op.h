@@ -12,11 +12,12 @@ enum ag_op_flags {
     AG_BACKWARD_READS_INPUTS = 1, // backward reads input data: the plan keeps it until then
     AG_BACKWARD_READS_OUTPUT = 2, // backward reads the node's own data
     AG_BACKWARD_HANDLES_FRESH =
-        4,               // backward honours node->fresh; otherwise the replay zeroes first
-    AG_VIEW = 8,         // no kernel: the output shares its first input's memory
-    AG_NO_BACKWARD = 16, // not differentiable, on purpose (argmax, comparisons)
-    AG_LINEAR_GRAD = 32, // informative: the derivative is exact under central differences
-    AG_MAKES_INDEX = 64, // the output is an index (AG_INT), not numbers
+        4,                  // backward honours node->fresh; otherwise the replay zeroes first
+    AG_VIEW = 8,            // no kernel: the output shares its first input's memory
+    AG_NO_BACKWARD = 16,    // not differentiable, on purpose (argmax, comparisons)
+    AG_KEEPS_PARTIAL = 128, // in a graph of parts, `partial` is kept from one part to the next
+    AG_LINEAR_GRAD = 32,    // informative: the derivative is exact under central differences
+    AG_MAKES_INDEX = 64,    // the output is an index (AG_INT), not numbers
 };
 
 typedef void ag_kernel(const struct ag_run *run, struct ag_tensor *node);
@@ -29,6 +30,9 @@ struct ag_op {
     // Adds to input[i]->grad for every input whose grad is not NULL (overwrites where fresh says
     // so), given node->grad.
     ag_kernel *backward;
+    // In a graph of parts: whether the gradients of inputs that do not vary are sums over rows in
+    // the same order, whether a batch comes whole or in `parts`. NULL: no.
+    bool (*same_sums)(const struct ag_tensor *node, int64_t parts);
     // Additions and multiplications of one forward or backward, for profiles; NULL: not counted.
     double (*flops)(const struct ag_tensor *node, bool backward);
     // Builds one random case for the gradient check: leaves (ag_leaf, filled through
@@ -62,6 +66,26 @@ static inline void *ag_scratch(const struct ag_run *run, int thread)
 static inline bool ag_is_fresh(const struct ag_tensor *node, int input)
 {
     return (node->fresh >> input) & 1u;
+}
+
+// For ag_op.same_sums of an op that adds to those gradients row after row.
+bool ag_row_by_row(const struct ag_tensor *node, int64_t parts);
+// The same of one that cuts `rows` into par_begin's runs: `pieces` of the whole batch's rows. Where
+// it is true, a part is to be cut into pieces / parts.
+bool ag_parts_fit(int64_t rows, int64_t pieces, int64_t parts);
+// `rows` of a part, as many as the whole batch has; parts is 0 or 1 where a replay is all of it.
+static inline int64_t ag_whole(int64_t rows, int64_t parts)
+{
+    return parts > 1 ? rows * parts : rows;
+}
+
+// The place in the whole batch of row `row` of the first dimension in this replay.
+static inline int64_t ag_whole_row(const struct ag_run *run, int64_t row)
+{
+    const struct ag_batch *batch = run->batch;
+    return batch
+               ? (row / batch->rows * batch->parts + batch->part) * batch->rows + row % batch->rows
+               : row;
 }
 
 // The list of all ops, in order of name.

@@ -139,7 +139,8 @@ int command_parse(const char *name, const struct argp *argp, int argc, char **ar
 
 static bool is_of_a_run(const char *output)
 {
-    static const char *const files[] = {"checkpoint*.h5", "config.json", "metrics.jsonl"};
+    static const char *const files[] = {"checkpoint*.h5", "best.h5", "config.json",
+                                        "metrics.jsonl"};
     const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
     char checkpoint[4096];
     struct stat info;

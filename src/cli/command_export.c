@@ -18,8 +18,11 @@ struct arguments {
 static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "where to write ('-': stdout, with --format)", 0},
     {"format", 'f', "NAME", 0, "format of the file (default: by its extension)", 0},
-    {"what", KEY_WHAT, "tables|model", 0,
-     "the tables of the encoding, or every parameter (default tables)", 0},
+    {"what", KEY_WHAT, "tables|model|ema", 0,
+     "the tables of the encoding, every parameter, or the moving average of every parameter "
+     "(default "
+     "tables)",
+     0},
     {"table", KEY_TABLE, "NAME", 0, "only this table, or this parameter", 0},
     {0},
 };
@@ -69,14 +72,26 @@ static char *help(int key, const char *text, void *input)
     return NULL;
 }
 
+// Of the checkpoint; NULL for a word that is none.
+static const char *group_of(const char *what)
+{
+    static const char *const groups[][2] = {
+        {"tables", "/tables"}, {"model", "/params"}, {"ema", "/ema"}};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
+        if (strcmp(what, groups[i][0]) == 0)
+            return groups[i][1];
+    return NULL;
+}
+
 static int check_usage(const struct arguments *arguments, const struct export_format **format)
 {
     if (!arguments->run)
         return err_set(ERR_ARGUMENT, "RUN is missing: the folder of a run, or its checkpoint");
     if (!arguments->output)
         return err_set(ERR_ARGUMENT, "-o FILE is missing");
-    if (strcmp(arguments->what, "tables") != 0 && strcmp(arguments->what, "model") != 0)
-        return err_set(ERR_ARGUMENT, "--what '%s' is neither tables nor model", arguments->what);
+    if (!group_of(arguments->what))
+        return err_set(ERR_ARGUMENT, "--what '%s' is none of tables, model and ema",
+                       arguments->what);
     if (!arguments->format && strcmp(arguments->output, "-") == 0)
         return err_set(ERR_ARGUMENT, "-o - needs --format");
     *format = arguments->format ? export_format_find(arguments->format)
@@ -88,6 +103,9 @@ static int nothing_there(const struct arguments *arguments, struct h5_reader *re
 {
     if (strcmp(arguments->what, "model") == 0)
         return err_set(ERR_FORMAT, "%s holds no parameters", arguments->run);
+    if (strcmp(arguments->what, "ema") == 0)
+        return err_set(ERR_ARGUMENT, "%s has no moving average; it was trained without --ema",
+                       arguments->run);
     if (h5_has(reader, "/batch"))
         return err_set(ERR_ARGUMENT, "%s is a trace, which holds no tables; give a run",
                        arguments->run);
@@ -118,8 +136,7 @@ static int export(const struct arguments *arguments, const struct export_format 
     struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL;
     if (!reader)
         return ERR_FILE;
-    const char *group = strcmp(arguments->what, "model") == 0 ? "/params" : "/tables";
-    code = export_source_read(&source, reader, group, arguments->table);
+    code = export_source_read(&source, reader, group_of(arguments->what), arguments->table);
     if (code == 0) {
         if (source.set.arrays == 0)
             code = nothing_there(arguments, reader);

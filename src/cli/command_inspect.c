@@ -122,7 +122,7 @@ static int add_config(json_t *facts, struct h5_reader *reader)
 
 static int gather(json_t *facts, const char *run)
 {
-    static const char *const groups[] = {"params", "tables", "batch", "outputs"};
+    static const char *const groups[] = {"params", "ema", "tables", "batch", "outputs"};
     char path[4096];
     struct stat status;
     int code = run_file(run, path, sizeof path);
@@ -218,6 +218,7 @@ static void print_text(const json_t *facts)
     char title[64];
     snprintf(title, sizeof title, "parameters: %lld", number_of(facts, "parameters"));
     print_group(facts, "params", title);
+    print_group(facts, "ema", "moving average of the parameters");
     print_group(facts, "tables", "tables");
     print_group(facts, "batch", "batch");
     print_group(facts, "outputs", "outputs");

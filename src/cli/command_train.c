@@ -11,19 +11,27 @@
 #include "../../autograd/base/err.h"
 #include "command.h"
 #include "profile.h"
+#include "seeds.h"
 #include "train_arguments.h"
 
 struct arguments {
     struct train_arguments train;
-    const char *resume;
+    const char *resume, *seed_list;
+    struct seeds seeds;
     bool overwrite, quiet, json, profile;
 };
 
-enum { KEY_RESUME = 0x3000, KEY_OVERWRITE, KEY_QUIET, KEY_JSON, KEY_PROFILE };
+enum { KEY_RESUME = 0x3000, KEY_SEEDS, KEY_OVERWRITE, KEY_QUIET, KEY_JSON, KEY_PROFILE };
 
 static const struct argp_option options[] = {
     {"resume", KEY_RESUME, "RUN", 0,
      "go on from the checkpoint of a run folder; --steps is then the new total", 0},
+    {"seeds", KEY_SEEDS, "LIST", 0,
+     "one run for each of these seeds (0,1,2 or 0-4), one after the other, and a table of all; "
+     "into "
+     "runs/TASK-PE-sSEED, or FOLDER/sSEED with --out-dir. The same command again leaves seeds that "
+     "are finished, and goes on with those that are not",
+     0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "replace the run that is in the folder", 0},
     {"quiet", KEY_QUIET, NULL, 0, "print the result only", 0},
     {"json", KEY_JSON, NULL, 0, "print one JSON object a log line", 0},
@@ -40,6 +48,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_RESUME:
         arguments->resume = value;
+        return 0;
+    case KEY_SEEDS:
+        arguments->seed_list = value;
         return 0;
     case KEY_OVERWRITE:
         arguments->overwrite = true;
@@ -272,7 +283,10 @@ static void print_start(const struct console *console, const struct run *run)
         count += trainer->params.row[i].count;
     printf("%s on %s: %lld parameters, ", trainer->settings.pe, trainer->settings.task,
            (long long)count);
-    if (trainer->step < trainer->settings.steps)
+    if (run_ended_early(run))
+        printf("ended by itself after step %lld (a longer --patience goes on), in %s\n",
+               (long long)trainer->step, run->folder);
+    else if (trainer->step < trainer->settings.steps)
         printf("steps %lld to %lld, into %s\n", (long long)trainer->step + 1,
                (long long)trainer->settings.steps, run->folder);
     else
@@ -281,19 +295,54 @@ static void print_start(const struct console *console, const struct run *run)
     fflush(stdout);
 }
 
-static void print_json_result(const struct run *run)
+static void put_json_text(const char *text)
 {
-    const struct evaluation *result = &run->evaluation;
-    printf("{\"done\": true, \"step\": %lld, \"accuracy\": %.9g, \"exact_match\": %.9g, "
-           "\"loss\": %.9g, \"chance\": %.9g, \"checkpoint\": \"",
-           (long long)run->trainer.step, result->accuracy, result->exact_match, result->loss,
-           run->trainer.dataset.chance);
-    for (const char *p = run->checkpoint; *p; p++)
+    for (const char *p = text; *p; p++)
         if ((unsigned char)*p < 0x20)
             printf("\\u%04x", (unsigned)*p);
         else
             printf("%s%c", *p == '"' || *p == '\\' ? "\\" : "", *p);
-    puts("\"}");
+}
+
+static bool keeps_best(const struct run *run)
+{
+    return train_settings_keep_best(&run->trainer.settings) && run->best.step >= 0;
+}
+
+static void print_json_result(const struct run *run)
+{
+    const struct evaluation *result = &run->evaluation;
+    char best[OPTION_TEXT + 64];
+    printf("{\"done\": true, \"step\": %lld, \"accuracy\": %.9g, \"exact_match\": %.9g, "
+           "\"loss\": %.9g, \"chance\": %.9g, \"checkpoint\": \"",
+           (long long)run->trainer.step, result->accuracy, result->exact_match, result->loss,
+           run->trainer.dataset.chance);
+    put_json_text(run->checkpoint);
+    putchar('"');
+    if (run->trainer.settings.patience)
+        printf(", \"ended_early\": %s", run_ended_early(run) ? "true" : "false");
+    if (keeps_best(run)) {
+        run_best_path(run, best);
+        printf(", \"best_step\": %lld, \"best_value\": %.9g, \"best_checkpoint\": \"",
+               (long long)run->best.step, run->best.value);
+        put_json_text(best);
+        putchar('"');
+    }
+    puts("}");
+}
+
+static void print_best(const struct run *run)
+{
+    static const char *const metrics[] = {"loss", "accuracy", "exact match"};
+    char best[OPTION_TEXT + 64];
+    if (run_ended_early(run))
+        printf("ended after step %lld: %lld evaluations were no better than the best\n",
+               (long long)run->trainer.step, (long long)run->best.behind);
+    if (!keeps_best(run))
+        return;
+    run_best_path(run, best);
+    printf("best %s (step %lld, %s %.5g)\n", best, (long long)run->best.step,
+           metrics[run->trainer.settings.early_stop_metric], run->best.value);
 }
 
 static void print_result(const struct console *console, const struct run *run)
@@ -308,18 +357,47 @@ static void print_result(const struct console *console, const struct run *run)
     if (run->trainer.dataset.bits_per_byte)
         printf("bits per byte %.4f on held-out text\n", result->loss / 0.69314718055994531);
     printf("checkpoint %s\n", run->checkpoint);
+    print_best(run);
 }
 
-static int stopped(const struct run *run)
+static bool is_done(const struct run *run)
 {
-    bool done = run->trainer.step == run->trainer.settings.steps;
+    return run->trainer.step == run->trainer.settings.steps || run_ended_early(run);
+}
+
+static int stopped(const struct run *run, bool one_of_many)
+{
+    bool done = is_done(run);
     fprintf(stderr, "posgrad: stopped by %s after step %lld, which is saved; ",
             stop_signal == SIGINT ? "SIGINT" : "SIGTERM", (long long)run->trainer.step);
-    if (done)
+    if (one_of_many)
+        fprintf(stderr, "go on with the same command (it is in %s)\n", run->folder);
+    else if (done)
         fputs("the run is complete\n", stderr);
     else
         fprintf(stderr, "go on with: train --resume %s\n", run->folder);
     return 128 + stop_signal;
+}
+
+// Trains a run that stands to its end, or to a stop, and lets go of it.
+static int finish(const struct arguments *arguments, struct console *console, struct run *run)
+{
+    print_start(console, run);
+    console->begun = now();
+    console->begun_step = run->trainer.step;
+    int code = arguments->profile ? ag_plan_profile(run->trainer.train.plan) : 0;
+    if (code == 0)
+        code = run_train(run);
+    erase(console);
+    int status = 0;
+    if (code == 0)
+        print_result(console, run);
+    else
+        status = code == ERR_STOPPED ? stopped(run, arguments->seed_list) : command_error(NULL);
+    if (arguments->profile)
+        profile_print(run->trainer.train.plan, run->trainer.step - console->begun_step,
+                      console->steps_ms, console->json);
+    return status;
 }
 
 static int train(const struct arguments *arguments, struct run *run)
@@ -337,23 +415,85 @@ static int train(const struct arguments *arguments, struct run *run)
         // error.
         return code == ERR_ARGUMENT && !arguments->resume ? 2 : 1;
     }
-    print_start(&console, run);
-    console.begun = now();
-    console.begun_step = run->trainer.step;
-    code = arguments->profile ? ag_plan_profile(run->trainer.train.plan) : 0;
-    if (code == 0)
-        code = run_train(run);
-    erase(&console);
-    int status = 0;
-    if (code == 0)
-        print_result(&console, run);
-    else
-        status = code == ERR_STOPPED ? stopped(run) : command_error(NULL);
-    if (arguments->profile)
-        profile_print(run->trainer.train.plan, run->trainer.step - console.begun_step,
-                      console.steps_ms, console.json);
+    int status = finish(arguments, &console, run);
     run_release(run);
     return status;
+}
+
+// --- several seeds
+
+static int settings_of_seed(struct train_settings *settings, const char *folder, int64_t seed)
+{
+    settings->seed = seed;
+    int length = *folder ? snprintf(settings->out_dir, sizeof settings->out_dir, "%s/s%lld", folder,
+                                    (long long)seed)
+                         : 0;
+    return length < 0 || (size_t)length >= sizeof settings->out_dir
+               ? err_set(ERR_ARGUMENT, "--out-dir: the name is too long")
+               : 0;
+}
+
+static int train_seed(struct arguments *arguments, struct run *run, struct seed_result *result)
+{
+    struct console console = console_of(arguments);
+    struct run_observer observer = {observe, &console, &stop_signal, &save_asked};
+    int code = run_go_on(run, &arguments->train.settings, arguments->overwrite, &observer);
+    if (code < 0) {
+        command_error(NULL);
+        return code == ERR_ARGUMENT ? 2 : 1;
+    }
+    if (is_done(run))
+        fprintf(stderr, "posgrad: seed %lld is finished already, in %s\n", (long long)result->seed,
+                run->folder);
+    int status = finish(arguments, &console, run);
+    result->step = run->trainer.step;
+    result->evaluation = run->evaluation;
+    result->done = status == 0;
+    run_release(run);
+    return status;
+}
+
+// A seed that fails does not keep the others from their turn; a stop does.
+static int train_seeds(struct arguments *arguments, struct run *run)
+{
+    struct train_settings *settings = &arguments->train.settings;
+    struct seeds *seeds = &arguments->seeds;
+    char folder[OPTION_TEXT];
+    int status = 0;
+    strcpy(folder, settings->out_dir);
+    install_signals();
+    for (int i = 0; i < seeds->count && !stop_signal && status != 2; i++) {
+        int code = settings_of_seed(settings, folder, seeds->result[i].seed);
+        int one = code < 0 ? command_usage("train", err_last())
+                           : train_seed(arguments, run, &seeds->result[i]);
+        status = one ? one : status;
+    }
+    if (stop_signal)
+        return 128 + stop_signal;
+    seeds_print(seeds, arguments->json);
+    return status;
+}
+
+// What does not go together on one command line.
+static int check_usage(struct arguments *arguments)
+{
+    if (arguments->resume && (arguments->overwrite || arguments->train.config))
+        return err_set(ERR_ARGUMENT,
+                       "--resume has its settings in the run; --overwrite and --config do not go "
+                       "with it");
+    if (arguments->resume && arguments->seed_list)
+        return err_set(ERR_ARGUMENT,
+                       "--seeds goes on by itself with what is not finished; leave out "
+                       "--resume");
+    if (!arguments->resume && !arguments->seed_list)
+        return train_settings_check(&arguments->train.settings);
+    if (arguments->resume)
+        return 0;
+    for (int i = 0; i < arguments->train.given_count; i++)
+        if (strcmp(arguments->train.given[i].key, "seed") == 0)
+            return err_set(ERR_ARGUMENT, "--seed and --seeds are both given; leave one out");
+    int code = seeds_parse(&arguments->seeds, arguments->seed_list);
+    return code < 0 ? code : train_settings_check(&arguments->train.settings);
 }
 
 static int run_command(int argc, char **argv)
@@ -380,17 +520,12 @@ static int run_command(int argc, char **argv)
     status = command_parse("train", &argp, argc, argv, arguments);
     if (status == 0)
         code = train_arguments_finish(&arguments->train);
-    if (status == 0 && code == 0 && arguments->resume &&
-        (arguments->overwrite || arguments->train.config))
-        code = err_set(ERR_ARGUMENT,
-                       "--resume has its settings in the run; --overwrite and --config do not go "
-                       "with it");
-    if (status == 0 && code == 0 && !arguments->resume)
-        code = train_settings_check(&arguments->train.settings);
+    if (status == 0 && code == 0)
+        code = check_usage(arguments);
     if (code < 0)
         status = code == ERR_ARGUMENT ? command_usage("train", err_last()) : command_error(NULL);
     else if (status == 0)
-        status = train(arguments, run);
+        status = arguments->seed_list ? train_seeds(arguments, run) : train(arguments, run);
     free(arguments);
     free(run);
     return status;

@@ -170,6 +170,8 @@ int checkpoint_save(const char *path, struct trainer *trainer, const struct hist
     h5_write_text(writer, "/config", config);
     checkpoint_write_slab(writer, "/params", &trainer->params, trainer->params.value);
     write_optimizer(writer, trainer);
+    if (trainer->averaged.value)
+        checkpoint_write_slab(writer, "/ema", &trainer->params, trainer->averaged.value);
     write_tables(writer, trainer);
     write_history(writer, trainer, history);
     int code = h5_writer_publish(writer, path);
@@ -330,6 +332,8 @@ int checkpoint_read_params(struct checkpoint *checkpoint, struct trainer *traine
     int code = read_slab(checkpoint, "/params", &trainer->params, trainer->params.value);
     if (code == 0)
         code = check_count(checkpoint, "/params", &trainer->params);
+    if (code == 0 && trainer->averaged.value)
+        code = read_slab(checkpoint, "/ema", &trainer->params, trainer->averaged.value);
     if (code == 0)
         trainer->step = checkpoint->step;
     return code;

@@ -23,9 +23,9 @@ struct checkpoint {
 // Opens RUN: a run folder, or a checkpoint file.
 int checkpoint_open(struct checkpoint *checkpoint, const char *run);
 void checkpoint_close(struct checkpoint *checkpoint);
-// Parameters and step into a trainer that was made from the same model settings; names, shapes and
-// finiteness are checked. Values are widened or narrowed where the file was written by the other
-// build.
+// Parameters, their average where the run has one, and step into a trainer that was made from the
+// same model settings; names, shapes and finiteness are checked. Values are widened or narrowed
+// where the file was written by the other build.
 int checkpoint_read_params(struct checkpoint *checkpoint, struct trainer *trainer);
 int checkpoint_read_optimizer(struct checkpoint *checkpoint, struct trainer *trainer);
 // ERR_ARGUMENT when the file that the trainer reads has other bytes than it had.

@@ -406,7 +406,8 @@ static void build(struct builder *b, struct model_graph *model)
                              : parameter(b, "head.weight", ag_shape2(config->vocab, config->dim), 0,
                                          INIT_STD, AG_DECAY);
     model->logits = ag_keep(ag_linear(b->graph, x, head, NULL));
-    model->loss = ag_keep(ag_cross_entropy(b->graph, model->logits, model->targets));
+    model->loss =
+        ag_keep(ag_cross_entropy(b->graph, model->logits, model->targets, config->label_smoothing));
 }
 
 // What the encodings export is built beside the model, so that one forward computes it too.
@@ -428,6 +429,8 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
 {
     memset(model, 0, sizeof *model);
     ag_graph_init(&model->graph, params);
+    model->graph.parts = config->parts;
+    model->graph.rows = batch;
     model->batch = batch;
     model->length = length;
     struct builder b = {.graph = &model->graph,

@@ -14,6 +14,8 @@ struct model_config {
     bool causal; // --arch decoder
     bool tie;    // head.weight is tok_emb.weight
     double dropout;
+    double label_smoothing; // of the loss: 0 but for training
+    int64_t parts;          // above 1: graphs are for so many equal parts of a batch
     enum ag_normaliser attention;
     int64_t grid_height, grid_width; // of the task's rows; 0 where they are no grid
     struct pe_stack pe;

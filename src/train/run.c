@@ -134,6 +134,72 @@ static int evaluate(struct run *run)
     return code;
 }
 
+// --- the best evaluation
+
+static void no_best(struct run_best *best)
+{
+    *best = (struct run_best){.step = -1};
+}
+
+// Takes the next evaluation in; values are those of the history. True where it is the best so far.
+static bool take_evaluation(struct run_best *best, enum train_metric metric, int64_t step,
+                            double value)
+{
+    bool better = best->step < 0 ||
+                  (metric == METRIC_LOSS ? value < best->value : value > best->value);
+    if (better)
+        *best = (struct run_best){.step = step, .value = value};
+    else
+        best->behind++;
+    return better;
+}
+
+// The first columns of the history are in the order of enum train_metric.
+static void best_of_history(struct run *run)
+{
+    const struct history_series *series = &run->history.split[HISTORY_VALIDATION];
+    enum train_metric metric = (enum train_metric)run->trainer.settings.early_stop_metric;
+    no_best(&run->best);
+    for (int64_t i = 0; i < series->rows; i++)
+        take_evaluation(&run->best, metric, series->step[i], series->column[metric][i]);
+}
+
+static bool out_of_patience(const struct run *run)
+{
+    int64_t patience = run->trainer.settings.patience;
+    return patience > 0 && run->best.behind >= patience;
+}
+
+bool run_ended_early(const struct run *run)
+{
+    return out_of_patience(run) && run->trainer.step < run->trainer.settings.steps;
+}
+
+void run_best_path(const struct run *run, char path[OPTION_TEXT + 64])
+{
+    snprintf(path, OPTION_TEXT + 64, "%s/best.h5", run->folder);
+}
+
+// The state that was just evaluated, if it is the best. ERR_NUMBER as save().
+static int save_best(struct run *run)
+{
+    char path[OPTION_TEXT + 64];
+    if (!train_settings_keep_best(&run->trainer.settings) || run->best.step != run->trainer.step)
+        return 0;
+    int code = trainer_check_state(&run->trainer);
+    if (code < 0)
+        return code;
+    run_best_path(run, path);
+    bool failed_before = run->best_failed;
+    run->best_failed = checkpoint_save(path, &run->trainer, &run->history) < 0;
+    if (run->best_failed)
+        snprintf(run->save_error, sizeof run->save_error, "%s", err_last());
+    if (run->best_failed && !failed_before)
+        say(run, RUN_WARNING, "step %lld is the best and was not saved: %s; the run goes on",
+            (long long)run->trainer.step, run->save_error);
+    return 0;
+}
+
 static int log_evaluation(struct run *run)
 {
     struct line line;
@@ -143,6 +209,11 @@ static int log_evaluation(struct run *run)
     if (code < 0)
         return code;
     double bits = result->loss / log(2);
+    double value[HISTORY_MAX_COLUMNS] = {result->loss, result->accuracy, result->exact_match,
+                                         (double)trainer->settings.length, bits};
+    int metric = trainer->settings.early_stop_metric;
+    bool best =
+        take_evaluation(&run->best, (enum train_metric)metric, trainer->step, value[metric]);
     put_head(&line, trainer->step, dataset_split_name[DATASET_VALIDATION]);
     put_real(&line, "loss", result->loss);
     put_real(&line, "accuracy", result->accuracy);
@@ -150,12 +221,12 @@ static int log_evaluation(struct run *run)
     put(&line, ", \"length\": %lld", (long long)trainer->settings.length);
     if (trainer->dataset.bits_per_byte)
         put_real(&line, "bits_per_byte", bits);
+    if (train_settings_keep_best(&trainer->settings))
+        put(&line, ", \"best\": %s", best ? "true" : "false");
     put(&line, "}");
     write_metrics(run, &line);
     tell(run, &(struct run_event){.type = RUN_EVALUATION, .evaluation = result, .json = line.text});
-    return history_add(&run->history, HISTORY_VALIDATION, trainer->step,
-                       (double[]){result->loss, result->accuracy, result->exact_match,
-                                  (double)trainer->settings.length, bits});
+    return history_add(&run->history, HISTORY_VALIDATION, trainer->step, value);
 }
 
 // --- saving
@@ -235,10 +306,15 @@ static int after_step(struct run *run, const struct train_step_result *result, b
         code = log_training(run, result);
     if (code == 0 && (last || due(step, s->eval_every)))
         code = log_evaluation(run);
+    double begin = now();
+    if (code == 0 && run->evaluated_step == step)
+        code = save_best(run);
+    run->log_time += now() - begin;
     if (code < 0)
         return code;
     if (asked)
         *run->observer.save = 0;
+    last = last || out_of_patience(run);
     if (last || stopping || asked || due(step, s->save_every))
         code = save(run, last || stopping);
     return code;
@@ -270,6 +346,9 @@ static int outcome(struct run *run, int code)
     if (run->save_failed)
         return err_set(ERR_FILE, "step %lld is not saved: %s", (long long)run->trainer.step,
                        run->save_error);
+    if (run->best_failed)
+        return err_set(ERR_FILE, "step %lld, the best, is not saved: %s", (long long)run->best.step,
+                       run->save_error);
     if (run->metrics_failed)
         return err_set(ERR_FILE, "%s/metrics.jsonl lacks lines that could not be written",
                        run->folder);
@@ -283,7 +362,7 @@ int run_train(struct run *run)
     int code = 0;
     run->log_time = now();
     run->log_step = run->trainer.step;
-    while (code == 0 && run->trainer.step < run->trainer.settings.steps)
+    while (code == 0 && run->trainer.step < run->trainer.settings.steps && !out_of_patience(run))
         code = train_one(run);
     if (code == 0 && run->evaluated_step != run->trainer.step)
         code = evaluate(run); // a finished run that was resumed
@@ -297,6 +376,7 @@ static void clear(struct run *run, const struct run_observer *observer)
     memset(run, 0, sizeof *run);
     run->trainer.lock = run->metrics = -1;
     run->saved_step = run->evaluated_step = -1;
+    no_best(&run->best);
     if (observer)
         run->observer = *observer;
     history_init(&run->history);
@@ -328,6 +408,18 @@ static int rewrite_config(const struct run *run)
     int code = text ? write_config(run, text) : ERR_ARGUMENT;
     free(text);
     return code;
+}
+
+// Said once, at the start: where parts of a batch round other than the whole.
+static void say_rounded(const struct run *run)
+{
+    const char *first = ag_plan_rounded(run->trainer.train.plan);
+    if (first)
+        say(run, RUN_NOTICE,
+            "--accumulate %lld: %s adds up its rows in other runs than for the whole batch, so "
+            "that "
+            "the result is equal to rounding, not to the bit",
+            (long long)run->trainer.settings.accumulate, first);
 }
 
 static int open_metrics(struct run *run)
@@ -369,8 +461,10 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
     free(config);
     if (code < 0)
         run_release(run);
-    else
+    else {
         say_data(run);
+        say_rounded(run);
+    }
     return code;
 }
 
@@ -378,8 +472,9 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
 
 // What may change without making another run of it. A data file may be elsewhere now: its bytes are
 // compared.
-static const char *const may_change[] = {"steps",        "threads",    "log-every", "eval-every",
-                                         "eval-batches", "save-every", "keep",      "data"};
+static const char *const may_change[] = {"steps",      "threads",      "log-every",
+                                         "eval-every", "eval-batches", "save-every",
+                                         "keep",       "data",         "patience"};
 
 static bool changeable(const char *key)
 {
@@ -428,6 +523,7 @@ static const char *shown(const char *value)
 static int change_option(struct train_settings *s, const struct option_def *row, const char *value)
 {
     char before[OPTION_TEXT], after[OPTION_TEXT];
+    bool kept_best = train_settings_keep_best(s);
     int code = options_get(row, s, before, sizeof before);
     if (code >= 0)
         code = train_settings_assign(s, row->key, value);
@@ -435,7 +531,9 @@ static int change_option(struct train_settings *s, const struct option_def *row,
         code = options_get(row, s, after, sizeof after);
     if (code < 0)
         return code;
-    if (strcmp(before, after) != 0 && !changeable(row->key))
+    // Whether best.h5 is kept cannot change: nobody knows the state that was the best before.
+    if (strcmp(before, after) != 0 &&
+        (!changeable(row->key) || train_settings_keep_best(s) != kept_best))
         return err_set(ERR_ARGUMENT,
                        "--%s is %s in the run and was given as %s; it defines the run: leave it "
                        "out, or start a new run",
@@ -499,7 +597,7 @@ static int folder_of(struct run *run, const char *path)
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
     if (!*path)
         return err_set(ERR_ARGUMENT, "--resume: the name of the run is empty");
-    if (fnmatch("checkpoint-*.h5", base, 0) == 0)
+    if (fnmatch("checkpoint-*.h5", base, 0) == 0 || strcmp(base, "best.h5") == 0)
         return err_set(ERR_ARGUMENT,
                        "--resume goes on from checkpoint.h5; to go back to %s, copy it over the "
                        "checkpoint.h5 beside it",
@@ -544,6 +642,8 @@ static int restore_state(struct run *run, struct checkpoint *checkpoint)
         code = checkpoint_read_optimizer(checkpoint, &run->trainer);
     if (code == 0)
         code = checkpoint_read_history(checkpoint, &run->history);
+    if (code == 0)
+        best_of_history(run);
     run->saved_step = checkpoint->step;
     return code;
 }
@@ -608,6 +708,88 @@ int run_resume(struct run *run, const char *path, int given_count, const struct 
     if (code < 0)
         run_release(run);
     return code;
+}
+
+// --- going on where there is a run, else starting one
+
+enum { MOST_GIVEN = 64 + 3 * TRAIN_MAX_PAIRS };
+
+struct all_settings {
+    int count;
+    struct run_setting given[MOST_GIVEN];
+    char text[MOST_GIVEN][OPTION_TEXT];
+};
+
+static void give(struct all_settings *all, const char *key, const char *value)
+{
+    BUG_ON(all->count == MOST_GIVEN);
+    all->given[all->count++] = (struct run_setting){key, value};
+}
+
+// As if all of them had been typed, but for those of the machine.
+static int give_all(struct all_settings *all, const struct train_settings *s)
+{
+    for (const struct option_def *row = train_options; row->key; row++) {
+        if (strcmp(row->key, "out-dir") == 0 || strcmp(row->key, "threads") == 0)
+            continue;
+        int code = options_get(row, s, all->text[all->count], OPTION_TEXT);
+        if (code < 0)
+            return code;
+        give(all, row->key, all->text[all->count]);
+    }
+    for (int i = 0; i < s->pe_opts; i++)
+        give(all, "pe-opt", s->pe_opt[i]);
+    for (int i = 0; i < s->task_opts; i++)
+        give(all, "task-opt", s->task_opt[i]);
+    for (int i = 0; i < s->optimizer_opts; i++)
+        give(all, "optimizer-opt", s->optimizer_opt[i]);
+    return 0;
+}
+
+// What was given is in the run; what the run has beside that was not given.
+static int check_pair_counts(const struct run *run, const struct train_settings *s)
+{
+    const struct train_settings *is = &run->trainer.settings;
+    const char *key = is->pe_opts != s->pe_opts                 ? "pe-opt"
+                      : is->task_opts != s->task_opts           ? "task-opt"
+                      : is->optimizer_opts != s->optimizer_opts ? "optimizer-opt"
+                                                                : NULL;
+    return key ? err_set(ERR_ARGUMENT,
+                         "%s was started with another number of --%s; give the same, or another "
+                         "--out-dir",
+                         run->folder, key)
+               : 0;
+}
+
+static int resume_as(struct run *run, const char *folder, const struct train_settings *settings,
+                     const struct run_observer *observer)
+{
+    struct all_settings *all = calloc(1, sizeof *all);
+    if (!all)
+        return err_set(ERR_MEMORY, "out of memory for the settings of a run");
+    int code = give_all(all, settings);
+    if (code == 0)
+        code = run_resume(run, folder, all->count, all->given, observer);
+    if (code == 0) {
+        code = check_pair_counts(run, settings);
+        if (code < 0)
+            run_release(run);
+    }
+    free(all);
+    return code < 0 ? err_prefix(code, "%s", folder) : 0;
+}
+
+int run_go_on(struct run *run, const struct train_settings *settings, bool overwrite,
+              const struct run_observer *observer)
+{
+    char folder[OPTION_TEXT];
+    int code = train_settings_folder(settings, folder, sizeof folder);
+    if (code < 0)
+        return code;
+    enum run_folder_state state = run_folder_look(folder);
+    if (state == RUN_FOLDER_SAVED && !overwrite)
+        return resume_as(run, folder, settings, observer);
+    return run_start(run, settings, overwrite || state == RUN_FOLDER_BEGUN, observer);
 }
 
 void run_release(struct run *run)

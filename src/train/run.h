@@ -37,16 +37,26 @@ struct run_observer {
     volatile sig_atomic_t *stop, *save;
 };
 
+// What evaluations were so far, by --early-stop-metric: a function of the history, which a
+// checkpoint holds, so that a resumed run knows of it what an unbroken one does.
+struct run_best {
+    int64_t step;   // of the best one, the first of equals; -1 before any
+    double value;   // what it had
+    int64_t behind; // evaluations since then
+};
+
 struct run {
     struct trainer trainer;
     struct history history;
     struct run_observer observer;
     char folder[OPTION_TEXT], checkpoint[OPTION_TEXT + 64];
-    int metrics;            // descriptor of metrics.jsonl, or -1
-    int64_t metrics_size;   // bytes of whole lines
-    bool metrics_failed;    // lines are missing
-    bool save_failed;       // the last save did not succeed
-    char save_error[1024];  // why
+    int metrics;           // descriptor of metrics.jsonl, or -1
+    int64_t metrics_size;  // bytes of whole lines
+    bool metrics_failed;   // lines are missing
+    bool save_failed;      // the last save did not succeed
+    char save_error[1024]; // why
+    struct run_best best;
+    bool best_failed;       // the last save of best.h5 did not succeed: why is in save_error
     int64_t saved_step;     // step of the file on disk, -1 when there is none
     int64_t evaluated_step; // step that `evaluation` is of, -1 when there is none
     struct evaluation evaluation;
@@ -68,8 +78,17 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
 // changed and said.
 int run_resume(struct run *run, const char *path, int given_count, const struct run_setting *given,
                const struct run_observer *observer);
-// Trains to the last step. 0 when it is done and saved; ERR_STOPPED after a stop that is saved;
-// ERR_FILE when the last save or a metrics line failed; ERR_NUMBER when the loss went away.
+// Goes on with the run of `settings` in its folder, all of whose settings must be these; run_start
+// where there is nothing to go on with, or `overwrite`.
+int run_go_on(struct run *run, const struct train_settings *settings, bool overwrite,
+              const struct run_observer *observer);
+// Whether the evaluations ended the run before its last step (--patience).
+bool run_ended_early(const struct run *run);
+// RUN/best.h5 into `path`, as large as run->checkpoint.
+void run_best_path(const struct run *run, char path[OPTION_TEXT + 64]);
+// Trains to the last step, or until --patience is at its end. 0 when it is done and saved;
+// ERR_STOPPED after a stop that is saved; ERR_FILE when the last save or a metrics line failed;
+// ERR_NUMBER when the loss went away.
 int run_train(struct run *run);
 void run_release(struct run *run);
 

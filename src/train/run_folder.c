@@ -151,7 +151,7 @@ static int check_is_run(int fd, const char *folder)
     char path[OPTION_TEXT + 32], *text;
     size_t size;
     bool any = false;
-    static const char *const files[] = {"checkpoint.h5", "metrics.jsonl", "config.json"};
+    static const char *const files[] = {"checkpoint.h5", "best.h5", "metrics.jsonl", "config.json"};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         any = any || faccessat(fd, files[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     if (!any)
@@ -177,9 +177,9 @@ static int remove_run(int fd, const char *folder)
 {
     // The checkpoints go first: whatever stops this half way, no state is left beside another's
     // config.
-    static const char *const files[] = {"checkpoint.h5",           "checkpoint.h5.tmp",
-                                        "checkpoint-elder.h5.tmp", "metrics.jsonl",
-                                        "config.json.tmp",         "config.json"};
+    static const char *const files[] = {
+        "checkpoint.h5",           "checkpoint.h5.tmp", "best.h5",         "best.h5.tmp",
+        "checkpoint-elder.h5.tmp", "metrics.jsonl",     "config.json.tmp", "config.json"};
     int code = check_is_run(fd, folder);
     if (code == 0)
         code = run_folder_prune(fd, folder, INT64_MAX, 0);
@@ -211,6 +211,19 @@ int run_folder_create(const char *folder, bool overwrite)
         return fd;
     close(fd);
     return code;
+}
+
+enum run_folder_state run_folder_look(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return RUN_FOLDER_NONE;
+    bool saved = faccessat(fd, "checkpoint.h5", F_OK, 0) == 0;
+    bool best = faccessat(fd, "best.h5", F_OK, 0) == 0;
+    bool begun = faccessat(fd, "config.json", F_OK, 0) == 0;
+    begun = begun && !best && next_elder(folder, INT64_MAX) < 0;
+    close(fd);
+    return saved ? RUN_FOLDER_SAVED : begun ? RUN_FOLDER_BEGUN : RUN_FOLDER_NONE;
 }
 
 // Bytes of the leading lines that are whole, are JSON and have a step of at most `step`.

@@ -26,6 +26,11 @@ const struct option_def train_options[] = {
     {"tie", OPTION_BOOL, AT(tie), "no", 0, 0, NULL, "the head shares the token embedding"},
     {"length", OPTION_INT, AT(length), "32", 1, 1 << 20, NULL, "tokens a row"},
     {"batch-size", OPTION_INT, AT(batch_size), "32", 1, 1 << 20, NULL, "rows a step"},
+    {"accumulate", OPTION_INT, AT(accumulate), "1", 1, 1 << 20, NULL,
+     "parts of a batch that are computed one after the other, in that much less memory; it must "
+     "divide --batch-size. The result has the bits of the whole batch where no sum over rows is "
+     "cut elsewhere (a line at the start says so where one is), and is equal to rounding "
+     "otherwise"},
     {"steps", OPTION_INT, AT(steps), "1000", 1, MANY, NULL, "updates in all"},
     {"lr", OPTION_REAL, AT(lr), "1e-3", 0, 1e6, NULL, "highest learning rate"},
     {"schedule", OPTION_STRING, AT(schedule), "cosine", 0, 0, NULL,
@@ -33,10 +38,19 @@ const struct option_def train_options[] = {
     {"warmup", OPTION_INT, AT(warmup), "100", 0, MANY, NULL,
      "updates during which the learning rate rises"},
     {"optimizer", OPTION_STRING, AT(optimizer), "adamw", 0, 0, NULL, "update rule"},
+    {"label-smoothing", OPTION_REAL, AT(label_smoothing), "0", 0, 0.999, NULL,
+     "share of each target that is spread evenly over the vocabulary, in the loss of training "
+     "only"},
     {"weight-decay", OPTION_REAL, AT(weight_decay), "0.01", 0, 1e6, NULL,
      "decoupled weight decay of matrices"},
     {"grad-clip", OPTION_REAL, AT(grad_clip), "1.0", 0, 1e30, NULL,
      "largest norm of the gradient (0: any)"},
+    {"ema", OPTION_REAL, AT(ema), "0", 0, 0.9999999, NULL,
+     "decay of a moving average of the weights; evaluations and tables are then of the average (0: "
+     "none)"},
+    {"curriculum", OPTION_INT, AT(curriculum), "0", 0, MANY, NULL,
+     "steps over which the longest rows of training grow from the task's min_length to its "
+     "max_length (0: all lengths from the first step on)"},
     {"seed", OPTION_INT, AT(seed), "0", 0, MANY, NULL, "start of all random numbers"},
     {"threads", OPTION_INT, AT(threads), "0", 0, 256, NULL,
      "threads, which change no bit of the result (0: all processors)"},
@@ -51,6 +65,13 @@ const struct option_def train_options[] = {
     {"eval-every", OPTION_INT, AT(eval_every), "100", 0, MANY, NULL,
      "steps from evaluation to evaluation (0: only at the end)"},
     {"eval-batches", OPTION_INT, AT(eval_batches), "4", 1, 1 << 20, NULL, "batches an evaluation"},
+    {"patience", OPTION_INT, AT(patience), "0", 0, MANY, NULL,
+     "evaluations in a row that are no better than the best before the run ends itself (0: never); "
+     "keeps the best, too"},
+    {"early-stop-metric", OPTION_CHOICE, AT(early_stop_metric), "loss", 0, 0,
+     "loss|accuracy|exact_match", "what of a validation makes it the best"},
+    {"keep-best", OPTION_BOOL, AT(keep_best), "no", 0, 0, NULL,
+     "keep the checkpoint of the best evaluation as best.h5 in the folder of the run"},
     {"log-every", OPTION_INT, AT(log_every), "10", 0, MANY, NULL,
      "steps from log line to log line (0: none)"},
     {0},
@@ -172,6 +193,19 @@ static int check_pe(const char *text)
     }
 }
 
+static int check_together(const struct train_settings *s)
+{
+    if (s->batch_size % s->accumulate)
+        return err_set(ERR_ARGUMENT,
+                       "--accumulate %lld does not divide --batch-size %lld; all parts of a batch "
+                       "have the same number of rows",
+                       (long long)s->accumulate, (long long)s->batch_size);
+    if (s->patience && !s->eval_every)
+        return err_set(ERR_ARGUMENT,
+                       "--patience counts evaluations, and --eval-every 0 makes none; give both");
+    return 0;
+}
+
 int train_settings_check(const struct train_settings *settings)
 {
     if (!settings->pe[0])
@@ -181,7 +215,12 @@ int train_settings_check(const struct train_settings *settings)
     if (check_pe(settings->pe) < 0 || !task_find(settings->task) ||
         !optimizer_find(settings->optimizer) || !schedule_find(settings->schedule))
         return ERR_ARGUMENT;
-    return 0;
+    return check_together(settings);
+}
+
+bool train_settings_keep_best(const struct train_settings *settings)
+{
+    return settings->keep_best || settings->patience > 0;
 }
 
 int train_settings_folder(const struct train_settings *settings, char *folder, size_t size)

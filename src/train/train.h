@@ -13,13 +13,17 @@
 
 #define TRAIN_MAX_PAIRS 64
 
+enum train_metric { METRIC_LOSS, METRIC_ACCURACY, METRIC_EXACT_MATCH }; // of --early-stop-metric
+
 struct train_settings {
     char pe[OPTION_TEXT], task[OPTION_TEXT], optimizer[OPTION_TEXT], schedule[OPTION_TEXT];
-    int arch;      // index in "encoder|decoder"
-    int attention; // enum ag_normaliser
+    int arch;              // index in "encoder|decoder"
+    int attention;         // enum ag_normaliser
+    int early_stop_metric; // enum train_metric
     int64_t layers, heads, dim, ff_dim, length, batch_size, steps, warmup, seed, threads;
-    double lr, weight_decay, grad_clip, dropout;
-    bool tie;
+    int64_t accumulate, curriculum, patience;
+    double lr, weight_decay, grad_clip, dropout, label_smoothing, ema;
+    bool tie, keep_best;
     int64_t save_every, keep, eval_every, eval_batches, log_every;
     char data[OPTION_TEXT], out_dir[OPTION_TEXT];
     int pe_opts, task_opts, optimizer_opts;
@@ -38,6 +42,8 @@ void train_settings_init(struct train_settings *settings);
 int train_settings_assign(struct train_settings *settings, const char *key, const char *value);
 // Refuses what no run can have: --pe or --task missing, names that no list has.
 int train_settings_check(const struct train_settings *settings);
+// Whether best.h5 is kept: asked for, or needed by --patience.
+bool train_settings_keep_best(const struct train_settings *settings);
 // The folder of the run: out_dir, or runs/TASK-PE-sSEED where that is empty.
 int train_settings_folder(const struct train_settings *settings, char *folder, size_t size);
 // The pairs of one kind as the argument that the modules take.
@@ -56,10 +62,20 @@ struct trainer {
     struct pe_tables tables; // kept tensors of `evaluation`
     struct optimizer optimizer;
     const struct schedule_def *schedule;
-    int32_t *predictions; // [B * T]
-    int64_t step;         // updates done
-    int lock;             // descriptor that holds the flock of the run folder, or -1
+    int32_t *predictions; // [B * T] of a part of a batch
+    // --accumulate: the whole batch's tokens, targets and masks, [B * T] each, and which part is
+    // on.
+    int32_t *whole;
+    struct ag_batch part;
+    // --ema: `params` with the average as values, which evaluations and tables are of; else as it
+    // is.
+    struct ag_params averaged;
+    int64_t step; // updates done
+    int lock;     // descriptor that holds the flock of the run folder, or -1
 };
+
+// The parameters that the run is judged by: their average with --ema.
+struct ag_params *trainer_judged(struct trainer *trainer);
 
 // Opens the task, captures and plans the models, allocates parameters and optimizer state. On
 // failure nothing is left.

@@ -37,6 +37,7 @@ static int open_task(struct trainer *trainer)
     train_settings_pairs(s->task_opt, s->task_opts, pairs);
     struct dataset_request request = {.task = s->task,
                                       .length = s->length,
+                                      .curriculum = s->curriculum,
                                       .seed = (uint64_t)s->seed,
                                       .data_path = s->data[0] ? s->data : NULL,
                                       .pair_count = s->task_opts,
@@ -74,18 +75,62 @@ static int configure(struct trainer *trainer)
     return code < 0 ? code : model_check(&trainer->config);
 }
 
+static int capture(struct trainer *trainer)
+{
+    struct train_settings *s = &trainer->settings;
+    struct model_config config = trainer->config;
+    int64_t rows = s->batch_size / s->accumulate;
+    config.parts = s->accumulate;
+    config.label_smoothing = s->label_smoothing;
+    int code =
+        model_graph_capture(&trainer->train, &config, &trainer->params, rows, s->length, NULL);
+    config.label_smoothing = 0;
+    if (code == 0)
+        code = model_graph_capture(&trainer->evaluation, &config, &trainer->params, rows, s->length,
+                                   &trainer->tables);
+    return code;
+}
+
+// The evaluation reads other values where there is an average; all else of the parameters is
+// shared.
+static int average(struct trainer *trainer)
+{
+    size_t count = trainer->params.count > 0 ? (size_t)trainer->params.count : 1;
+    if (trainer->settings.ema == 0)
+        return 0;
+    trainer->averaged = trainer->params;
+    trainer->averaged.grad = NULL;
+    trainer->averaged.value = aligned_zeroed(count, sizeof(real));
+    if (!trainer->averaged.value)
+        return ERR_MEMORY;
+    memcpy(trainer->averaged.value, trainer->params.value, count * sizeof(real));
+    trainer->evaluation.graph.params = &trainer->averaged;
+    return 0;
+}
+
+static int make_batches(struct trainer *trainer)
+{
+    const struct train_settings *s = &trainer->settings;
+    size_t count = (size_t)s->batch_size * (size_t)s->length;
+    trainer->part.parts = s->accumulate;
+    trainer->part.rows = s->batch_size / s->accumulate;
+    trainer->predictions = calloc(count / (size_t)s->accumulate, sizeof *trainer->predictions);
+    if (s->accumulate > 1)
+        trainer->whole = calloc(3 * count, sizeof *trainer->whole);
+    return trainer->predictions && (trainer->whole || s->accumulate == 1)
+               ? 0
+               : err_set(ERR_MEMORY, "out of memory for the batches");
+}
+
 static int build(struct trainer *trainer)
 {
     struct train_settings *s = &trainer->settings;
-    struct model_config *config = &trainer->config;
     const char *pairs[TRAIN_MAX_PAIRS];
-    int code = model_graph_capture(&trainer->train, config, &trainer->params, s->batch_size,
-                                   s->length, NULL);
-    if (code == 0)
-        code = model_graph_capture(&trainer->evaluation, config, &trainer->params, s->batch_size,
-                                   s->length, &trainer->tables);
+    int code = capture(trainer);
     if (code == 0)
         code = ag_params_allocate(&trainer->params, (uint64_t)s->seed);
+    if (code == 0)
+        code = average(trainer);
     if (code == 0)
         code = model_graph_plan(&trainer->train, true);
     if (code == 0)
@@ -95,11 +140,12 @@ static int build(struct trainer *trainer)
     train_settings_pairs(s->optimizer_opt, s->optimizer_opts, pairs);
     code = optimizer_init(&trainer->optimizer, s->optimizer, &trainer->params, s->optimizer_opts,
                           pairs);
-    if (code < 0)
-        return code;
-    trainer->predictions =
-        calloc((size_t)s->batch_size * (size_t)s->length, sizeof *trainer->predictions);
-    return trainer->predictions ? 0 : err_set(ERR_MEMORY, "out of memory for the predictions");
+    return code < 0 ? code : make_batches(trainer);
+}
+
+struct ag_params *trainer_judged(struct trainer *trainer)
+{
+    return trainer->averaged.value ? &trainer->averaged : &trainer->params;
 }
 
 // Which of the settings to make smaller, where they are too large for memory or for any size.
@@ -140,6 +186,8 @@ int trainer_init(struct trainer *trainer, const struct train_settings *settings)
 void trainer_release(struct trainer *trainer)
 {
     free(trainer->predictions);
+    free(trainer->whole);
+    free(trainer->averaged.value);
     if (trainer->optimizer.def)
         optimizer_release(&trainer->optimizer);
     model_graph_release(&trainer->evaluation);
@@ -154,11 +202,41 @@ void trainer_release(struct trainer *trainer)
     trainer->lock = -1;
 }
 
-static void load_batch(struct trainer *trainer, struct model_graph *model, enum dataset_split split,
+// --- batches, whole or in parts. A batch is drawn whole: how many targets are scored in all of it
+// is known before the first part is run.
+
+static void draw_batch(struct trainer *trainer, struct model_graph *model, enum dataset_split split,
                        int64_t batch)
 {
-    dataset_batch(&trainer->dataset, split, (uint64_t)batch, model->batch, model->tokens->index,
-                  model->targets->index, model->mask->index);
+    const struct train_settings *s = &trainer->settings;
+    int64_t count = s->batch_size * s->length;
+    if (!trainer->whole) {
+        dataset_batch(&trainer->dataset, split, (uint64_t)batch, s->batch_size,
+                      model->tokens->index, model->targets->index, model->mask->index);
+        return;
+    }
+    int32_t *targets = trainer->whole + count;
+    dataset_batch(&trainer->dataset, split, (uint64_t)batch, s->batch_size, trainer->whole, targets,
+                  targets + count);
+    trainer->part.targets = 0;
+    trainer->part.loss = 0;
+    for (int64_t i = 0; i < count; i++)
+        trainer->part.targets += targets[i] != DATASET_IGNORE;
+}
+
+static void forward_part(struct trainer *trainer, struct model_graph *model, int64_t part)
+{
+    int64_t count = model->tokens->count, all = count * trainer->settings.accumulate;
+    if (trainer->whole) {
+        const int32_t *from = trainer->whole + part * count;
+        size_t size = (size_t)count * sizeof *from;
+        memcpy(model->tokens->index, from, size);
+        memcpy(model->targets->index, from + all, size);
+        memcpy(model->mask->index, from + 2 * all, size);
+        trainer->part.part = part;
+        ag_plan_run(model->plan)->batch = &trainer->part;
+    }
+    ag_forward(model->plan);
 }
 
 static void score(struct trainer *trainer, const struct model_graph *model,
@@ -177,27 +255,39 @@ static int not_finite(const struct model_graph *model, int64_t step, const char 
                    (long long)step, what, isnan(value) ? "NaN" : "infinite", where);
 }
 
+static int gradients_not_finite(struct trainer *trainer, double norm)
+{
+    struct model_graph *model = &trainer->train;
+    char where[2 * AG_NAME_SIZE];
+    for (int64_t part = 0; part + 1 < trainer->settings.accumulate; part++) {
+        forward_part(trainer, model, part);
+        if (ag_locate_nonfinite(model->plan, where, sizeof where))
+            break;
+    }
+    return not_finite(model, trainer->step + 1, "norm of the gradient", norm);
+}
+
 int trainer_gradients(struct trainer *trainer, struct train_step_result *result)
 {
     struct model_graph *model = &trainer->train;
     struct ag_run *run = ag_plan_run(model->plan);
     struct dataset_score sum = {0};
     result->lr = 0;
-    load_batch(trainer, model, DATASET_TRAIN, trainer->step + 1);
     run->seed = (uint64_t)trainer->settings.seed;
     run->step = (uint64_t)(trainer->step + 1);
     run->training = true;
-    ag_forward(model->plan);
-    result->loss = (double)model->loss->data[0];
-    if (!isfinite(result->loss))
-        return not_finite(model, trainer->step + 1, "loss", result->loss);
-    score(trainer, model, &sum);
+    draw_batch(trainer, model, DATASET_TRAIN, trainer->step + 1);
+    for (int64_t part = 0; part < trainer->settings.accumulate; part++) {
+        forward_part(trainer, model, part);
+        result->loss = (double)model->loss->data[0];
+        if (!isfinite(result->loss))
+            return not_finite(model, trainer->step + 1, "loss", result->loss);
+        score(trainer, model, &sum);
+        ag_backward(model->plan, NULL);
+    }
     result->accuracy = sum.scored ? (double)sum.correct / (double)sum.scored : 0;
-    ag_backward(model->plan, NULL);
     result->grad_norm = optimizer_grad_norm(&trainer->optimizer);
-    if (!isfinite(result->grad_norm))
-        return not_finite(model, trainer->step + 1, "norm of the gradient", result->grad_norm);
-    return 0;
+    return isfinite(result->grad_norm) ? 0 : gradients_not_finite(trainer, result->grad_norm);
 }
 
 int trainer_step(struct trainer *trainer, struct train_step_result *result)
@@ -210,23 +300,36 @@ int trainer_step(struct trainer *trainer, struct train_step_result *result)
                              trainer->settings.steps, trainer->settings.warmup);
     optimizer_update(&trainer->optimizer, trainer->step, result->lr, trainer->settings.weight_decay,
                      result->grad_norm, trainer->settings.grad_clip);
+    if (trainer->averaged.value)
+        average_update(&trainer->params, trainer->step, trainer->settings.ema,
+                       trainer->averaged.value);
     return 0;
 }
 
-static void run_evaluation(struct trainer *trainer, enum dataset_split split, int64_t batch)
+// The loss of one batch: a mean over its scored targets. The first part where it is not finite is
+// the last one. `sum` may be NULL.
+static double run_evaluation(struct trainer *trainer, enum dataset_split split, int64_t batch,
+                             struct dataset_score *sum)
 {
     struct model_graph *model = &trainer->evaluation;
     struct ag_run *run = ag_plan_run(model->plan);
-    load_batch(trainer, model, split, batch);
+    double loss = 0;
     run->seed = (uint64_t)trainer->settings.seed;
     run->step = (uint64_t)batch; // what positions that are drawn depend on
     run->training = false;
-    ag_forward(model->plan);
+    draw_batch(trainer, model, split, batch);
+    for (int64_t part = 0; part < trainer->settings.accumulate && isfinite(loss); part++) {
+        forward_part(trainer, model, part);
+        loss = (double)model->loss->data[0];
+        if (sum)
+            score(trainer, model, sum);
+    }
+    return loss;
 }
 
 void trainer_refresh_tables(struct trainer *trainer)
 {
-    run_evaluation(trainer, DATASET_VALIDATION, 0);
+    run_evaluation(trainer, DATASET_VALIDATION, 0, NULL);
 }
 
 static int evaluation_not_finite(struct trainer *trainer, enum dataset_split split, double loss)
@@ -259,10 +362,11 @@ int trainer_check_state(struct trainer *trainer)
         snprintf(what, sizeof what, "the optimizer's %.30s", optimizer->def->state_name[k]);
         code = check_slab(trainer, what, optimizer->state[k]);
     }
+    if (code == 0 && trainer->averaged.value)
+        code = check_slab(trainer, "the average", trainer->averaged.value);
     if (code < 0)
         return code;
-    run_evaluation(trainer, DATASET_VALIDATION, 0);
-    double loss = (double)trainer->evaluation.loss->data[0];
+    double loss = run_evaluation(trainer, DATASET_VALIDATION, 0, NULL);
     return isfinite(loss) ? 0 : evaluation_not_finite(trainer, DATASET_VALIDATION, loss);
 }
 
@@ -273,11 +377,9 @@ int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t 
     double loss = 0;
     for (int64_t i = 0; i < batches; i++) {
         int64_t before = sum.scored;
-        run_evaluation(trainer, split, i);
-        double mean = (double)trainer->evaluation.loss->data[0];
+        double mean = run_evaluation(trainer, split, i, &sum);
         if (!isfinite(mean))
             return evaluation_not_finite(trainer, split, mean);
-        score(trainer, &trainer->evaluation, &sum);
         // The graph's loss is a mean over the scored targets of its batch, which differ in number.
         loss += mean * (double)(sum.scored - before);
     }

@@ -58,7 +58,7 @@ static ag_t *build_softmax(struct op_case *c)
 static ag_t *build_cross_entropy(struct op_case *c)
 {
     ag_t *x = leaf(c, "x");
-    return ag_cross_entropy(&c->graph, x, index_input(c, "target"));
+    return ag_cross_entropy(&c->graph, x, index_input(c, "target"), 0);
 }
 
 static ag_t *build_attention(struct op_case *c)

@@ -734,7 +734,8 @@ static void test_softmax(void **state)
     }
 }
 
-static void check_cross_entropy(struct ag_shape shape, double size, int32_t lowest)
+static void check_cross_entropy(struct ag_shape shape, double size, int32_t lowest,
+                                double smoothing)
 {
     struct fixture f;
     begin(&f);
@@ -743,7 +744,7 @@ static void check_cross_entropy(struct ag_shape shape, double size, int32_t lowe
     leading.dims--;
     ag_t *x = ag_keep(leaf(&f, shape, -size, size));
     ag_t *target = ag_keep(index_of(&f, leading, lowest, lowest == -9 ? -1 : (int32_t)v - 1));
-    ag_t *y = ag_cross_entropy(&f.graph, x, target);
+    ag_t *y = ag_cross_entropy(&f.graph, x, target, smoothing);
     assert_int_equal(y->shape.dims, 0);
     const real g[] = {REAL(0.75)};
     run(&f, y, g);
@@ -755,11 +756,12 @@ static void check_cross_entropy(struct ag_shape shape, double size, int32_t lowe
         for (int64_t i = 0; i < v; i++)
             sum += exp((double)x->data[r * v + i] - size);
         int32_t t = target->index[r];
-        if (t >= 0)
-            loss += (log(sum) + size - (double)x->data[r * v + t]) / counted;
         for (int64_t i = 0; i < v; i++) {
             double p = exp((double)x->data[r * v + i] - size) / sum;
-            double want = t < 0 ? 0 : 0.75 * (p - (i == t)) / counted;
+            double q = (1 - smoothing) * (i == t) + smoothing / (double)v;
+            double want = t < 0 ? 0 : 0.75 * (p - q) / counted;
+            if (t >= 0)
+                loss += q * (log(sum) + size - (double)x->data[r * v + i]) / counted;
             close_to("cross_entropy grad", i, (double)x->grad[r * v + i], want,
                      t < 0 ? 0 : 1 / counted);
         }
@@ -771,13 +773,16 @@ static void check_cross_entropy(struct ag_shape shape, double size, int32_t lowe
 static void test_cross_entropy(void **state)
 {
     (void)state;
-    check_cross_entropy(ag_shape2(7, 5), 2, 0);
-    check_cross_entropy(ag_shape3(3, 4, 9), 2, -3);
-    check_cross_entropy(ag_shape2(1031, 64), 4, -1);
-    check_cross_entropy(ag_shape2(3, 20011), 4, 0);
-    check_cross_entropy(ag_shape2(9, 1), 4, 0);
-    check_cross_entropy(ag_shape2(5, 7), 300, 0); // naive exponentials overflow
-    check_cross_entropy(ag_shape2(5, 7), 3, -9);  // all ignored: loss 0, no gradient
+    check_cross_entropy(ag_shape2(7, 5), 2, 0, 0);
+    check_cross_entropy(ag_shape3(3, 4, 9), 2, -3, 0);
+    check_cross_entropy(ag_shape2(1031, 64), 4, -1, 0);
+    check_cross_entropy(ag_shape2(3, 20011), 4, 0, 0);
+    check_cross_entropy(ag_shape2(9, 1), 4, 0, 0);
+    check_cross_entropy(ag_shape2(5, 7), 300, 0, 0); // naive exponentials overflow
+    check_cross_entropy(ag_shape2(5, 7), 3, -9, 0);  // all ignored: loss 0, no gradient
+    check_cross_entropy(ag_shape3(3, 4, 9), 2, -3, 0.1);
+    check_cross_entropy(ag_shape2(1031, 64), 4, -1, 0.9);
+    check_cross_entropy(ag_shape2(5, 7), 300, 0, 0.25);
 }
 
 static void test_cross_entropy_of_nan(void **state)
@@ -787,7 +792,7 @@ static void test_cross_entropy_of_nan(void **state)
     begin(&f);
     const int32_t targets[] = {1, -1, 4};
     ag_t *x = ag_keep(leaf(&f, ag_shape2(3, 5), -1, 1));
-    ag_t *y = ag_cross_entropy(&f.graph, x, ag_constant_index(&f.graph, ag_shape1(3), targets));
+    ag_t *y = ag_cross_entropy(&f.graph, x, ag_constant_index(&f.graph, ag_shape1(3), targets), 0);
     run(&f, y, NULL);
     for (int i = 0; i < 15; i++) {
         real old = x->data[i];
@@ -898,7 +903,7 @@ static ag_t *large_graph(struct fixture *f)
     x = ag_concat(graph, 2, (ag_t *[]){x, ag_slice(graph, x, 2, 3, 40)}, 2);
     ag_t *rows = ag_reshape(graph, x, ag_shape2(16 * 96, 100));
     ag_t *sums = ag_scatter_add(graph, rows, index_of(f, ag_shape1(16 * 96), 0, 8), 9);
-    ag_t *loss = ag_cross_entropy(graph, rows, index_of(f, ag_shape1(16 * 96), -1, 99));
+    ag_t *loss = ag_cross_entropy(graph, rows, index_of(f, ag_shape1(16 * 96), -1, 99), 0);
     return ag_add(graph, loss, ag_add(graph, ag_mean_all(graph, sums), ag_sum_all(graph, x)));
 }
 
@@ -1032,7 +1037,7 @@ static ag_t *wrong_dropout_nan(struct fixture *f, ag_t *x, ag_t *index)
 static ag_t *wrong_cross_entropy(struct fixture *f, ag_t *x, ag_t *index)
 {
     (void)index;
-    return ag_cross_entropy(&f->graph, x, index_of(f, ag_shape1(3), 0, 1));
+    return ag_cross_entropy(&f->graph, x, index_of(f, ag_shape1(3), 0, 1), 0);
 }
 
 static void test_mistakes_are_named(void **state)

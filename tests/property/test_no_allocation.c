@@ -86,6 +86,7 @@ static void small_run(const char *pe, const char *threads)
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         assert_int_equal(train_settings_assign(&settings, values[i][0], values[i][1]), 0);
     assert_int_equal(train_settings_assign(&settings, "arch", "decoder"), 0);
+    assert_int_equal(train_settings_assign(&settings, "ema", "0.99"), 0);
     assert_int_equal(train_settings_assign(&settings, "pe", pe), 0);
     assert_int_equal(train_settings_assign(&settings, "threads", threads), 0);
 }
@@ -110,6 +111,8 @@ static void no_step_allocates(const char *threads)
         char pe[128];
         pe_smallest_stack(pe_list[p], pe);
         small_run(pe, threads);
+        // Every other one in parts.
+        assert_int_equal(train_settings_assign(&settings, "accumulate", p % 2 ? "2" : "1"), 0);
         if (trainer_init(&trainer, &settings) < 0)
             fail_msg("%s: %s", pe, err_last());
         count_steps(&trainer, 2); // threads start, kernels are chosen

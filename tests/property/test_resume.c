@@ -85,6 +85,9 @@ static void expect_same(const struct trainer *a, const struct trainer *b, const 
         if (memcmp(a->optimizer.state[k], b->optimizer.state[k], size) != 0)
             fail_msg("%s %s %s: optimizer state %s differs %s", settings.task, settings.optimizer,
                      settings.schedule, a->optimizer.def->state_name[k], what);
+    assert_int_equal(!a->averaged.value, !b->averaged.value);
+    if (a->averaged.value && memcmp(a->averaged.value, b->averaged.value, size) != 0)
+        fail_msg("the average differs %s", what);
 }
 
 static void restore(struct trainer *trainer)
@@ -151,12 +154,70 @@ static void every_encoding_resumes(void **state)
     }
 }
 
+// What the options add to the state of a run, one by one and all together.
+static const char *const features[][2] = {
+    {"ema", "0.9"}, {"accumulate", "3"}, {"label-smoothing", "0.1"}, {"curriculum", "8"}};
+enum { FEATURES = sizeof features / sizeof features[0] };
+
+static void every_feature_resumes(void **state)
+{
+    (void)state;
+    for (int f = 0; f <= FEATURES; f++) {
+        struct evaluation before, after;
+        struct trainer trainer, resumed;
+        struct history history;
+        history_init(&history);
+        small_run("t5", "copy");
+        set("task-opt", "min_length=1");
+        for (int k = 0; k < FEATURES; k++)
+            if (f == k || f == FEATURES)
+                set(features[k][0], features[k][1]);
+        check_resume();
+        // Evaluations, which are of the average where there is one, are the same after loading.
+        begin(&trainer);
+        advance(&trainer, CUT);
+        assert_int_equal(trainer_evaluate(&trainer, DATASET_VALIDATION, 1, &before), 0);
+        assert_int_equal(checkpoint_save(checkpoint_path, &trainer, &history), 0);
+        restore(&resumed);
+        assert_int_equal(trainer_evaluate(&resumed, DATASET_VALIDATION, 1, &after), 0);
+        assert_memory_equal(&before, &after, sizeof before);
+        trainer_release(&trainer);
+        trainer_release(&resumed);
+    }
+}
+
+// A feature that is on changes the run; at its default it changes nothing.
+static void features_do_something(void **state)
+{
+    (void)state;
+    for (int f = 0; f < FEATURES; f++) {
+        struct evaluation plain, other;
+        struct trainer trainer;
+        for (int on = 0; on < 2; on++) {
+            small_run("learned", "copy");
+            set("task-opt", "min_length=1");
+            if (on)
+                set(features[f][0], features[f][1]);
+            start(&trainer);
+            advance(&trainer, 3);
+            assert_int_equal(
+                trainer_evaluate(&trainer, DATASET_VALIDATION, 1, on ? &other : &plain), 0);
+            trainer_release(&trainer);
+        }
+        bool same = memcmp(&plain, &other, sizeof plain) == 0;
+        if (same && strcmp(features[f][0], "accumulate") != 0)
+            fail_msg("--%s changes nothing", features[f][0]);
+    }
+}
+
 static void threads_change_no_bit(void **state)
 {
     (void)state;
     static const char *const threads[] = {"2", "3", "8"};
     struct trainer one, many;
     small_run("learned", task_list[0]->name);
+    set("ema", "0.9");
+    set("label-smoothing", "0.1");
     set("batch-size", "16"); // enough for more than one piece
     set("dim", "64");
     set("ff-dim", "128");
@@ -332,7 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_runs_have_the_same_bits), cmocka_unit_test(every_task_resumes),
-        cmocka_unit_test(every_encoding_resumes),          cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(every_encoding_resumes),          cmocka_unit_test(every_feature_resumes),
+        cmocka_unit_test(features_do_something),           cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(equal_state_gives_equal_files),   cmocka_unit_test(runs_are_paired),
         cmocka_unit_test(another_model_is_refused),
     };

@@ -357,6 +357,136 @@ static void an_evaluation_names_the_first_op(void **state)
     broken_place = 0;
 }
 
+// --- the best evaluation, and the end by itself
+
+static void patient(const char *folder)
+{
+    prepare(folder);
+    set("steps", "200");
+    set("lr", "0.3"); // too high: soon nothing gets better
+    set("schedule", "constant");
+    set("patience", "3");
+    set("ema", "0.5");
+}
+
+static void expect_same_best(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = contents(path_in(a, "best.h5"), &n);
+    char *y = contents(path_in(b, "best.h5"), &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+static void a_run_ends_itself(void **state)
+{
+    (void)state;
+    patient("patient");
+    start(false);
+    assert_int_equal(run_train(&run), 0);
+    int64_t end = run.trainer.step, best = run.best.step;
+    assert_true(run_ended_early(&run));
+    assert_true(end < 200 && best >= 3 && end == best + 9); // evaluations are 3 steps apart
+    // By hand, from the history.
+    const struct history_series *series = &run.history.split[HISTORY_VALIDATION];
+    for (int64_t i = 0; i < series->rows; i++) {
+        if (series->step[i] < best)
+            assert_true(series->column[0][i] > run.best.value);
+        else
+            assert_true(series->column[0][i] >= run.best.value);
+    }
+    run_release(&run);
+    // Stopped at any step, it ends at the same one, with the same files.
+    for (int64_t stop = 2; stop < end; stop += 7) {
+        char folder[32];
+        snprintf(folder, sizeof folder, "patient-%d", (int)stop);
+        patient(folder);
+        watch.stop_at = stop;
+        start(false);
+        finish(ERR_STOPPED);
+        resume(folder, 0, NULL);
+        assert_int_equal(run_train(&run), 0);
+        assert_int_equal(run.trainer.step, end);
+        assert_int_equal(run.best.step, best);
+        run_release(&run);
+        expect_same_checkpoint("patient", folder);
+        expect_same_best("patient", folder);
+    }
+    // At its end it stays there, until it is given more patience.
+    resume("patient", 0, NULL);
+    finish(0);
+    static const struct run_setting more[] = {{"patience", "4"}}, none[] = {{"patience", "0"}};
+    expect_refusal(run_resume(&run, path_in("patient", ""), 1, none, &observer), ERR_ARGUMENT,
+                   "--patience");
+    resume("patient", 1, more);
+    assert_int_equal(run_train(&run), 0);
+    assert_true(run.trainer.step > end);
+    run_release(&run);
+}
+
+// best.h5 is the checkpoint that a run which ends there leaves.
+static void the_best_is_a_checkpoint(void **state)
+{
+    (void)state;
+    static struct run other;
+    patient("best");
+    set("early-stop-metric", "accuracy");
+    set("patience", "0");
+    set("keep-best", "yes");
+    set("steps", "30");
+    start(false);
+    assert_int_equal(run_train(&run), 0);
+    int64_t best = run.best.step;
+    const struct history_series *series = &run.history.split[HISTORY_VALIDATION];
+    double most = 0;
+    for (int64_t i = 0; i < series->rows; i++)
+        most = series->column[1][i] > most ? series->column[1][i] : most;
+    assert_true(run.best.value == most);
+    run_release(&run);
+    patient("best-alone");
+    set("early-stop-metric", "accuracy");
+    set("patience", "0");
+    set("keep-best", "yes");
+    set("steps", "30");
+    watch.stop_at = best;
+    assert_int_equal(run_start(&other, &settings, false, &observer), 0);
+    assert_int_equal(run_train(&other), best == 30 ? 0 : ERR_STOPPED);
+    run_release(&other);
+    expect_same_best("best", "best-alone");
+    size_t n, m;
+    char *x = contents(path_in("best-alone", "best.h5"), &n);
+    char *y = contents(path_in("best-alone", "checkpoint.h5"), &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+static void going_on_needs_the_same_settings(void **state)
+{
+    (void)state;
+    prepare("on");
+    assert_int_equal(run_go_on(&run, &settings, false, &observer), 0); // starts
+    assert_int_equal(run.trainer.step, 0);
+    run_release(&run);
+    assert_int_equal(run_go_on(&run, &settings, false, &observer), 0); // never saved: anew
+    watch.stop_at = 5;
+    finish(ERR_STOPPED);
+    stop_flag = 0;
+    watch.stop_at = 0;
+    set("threads", "2");
+    assert_int_equal(run_go_on(&run, &settings, false, &observer), 0);
+    assert_int_equal(run.trainer.step, 5);
+    run_release(&run);
+    set("dim", "16");
+    expect_refusal(run_go_on(&run, &settings, false, &observer), ERR_ARGUMENT, "--dim is 8");
+    set("dim", "8");
+    set("task-opt", "bos=1");
+    expect_refusal(run_go_on(&run, &settings, false, &observer), ERR_ARGUMENT, "--task-opt");
+}
+
 static void a_save_on_request_changes_nothing(void **state)
 {
     (void)state;
@@ -397,6 +527,9 @@ int main(void)
         cmocka_unit_test(a_broken_state_is_not_saved),
         cmocka_unit_test(an_evaluation_names_the_first_op),
         cmocka_unit_test(a_save_on_request_changes_nothing),
+        cmocka_unit_test(a_run_ends_itself),
+        cmocka_unit_test(the_best_is_a_checkpoint),
+        cmocka_unit_test(going_on_needs_the_same_settings),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
