@@ -117,7 +117,7 @@ in_step() {
 }
 [ -e "$library" ] || fail "the library is built" <<<"there is no $library"
 in_step autograd/ops/list.h ag_op "" "count"
-in_step src/encodings/list.h pe "src/encodings/%.c" "list count"
+in_step src/encodings/list.h pe "src/encodings/%.c" "list count extension_name"
 in_step optim/optimizers/list.h optimizer "optim/optimizers/%.c" "list count"
 in_step optim/schedules/list.h schedule "optim/schedules/%.c" "list count"
 in_step datasets/tasks/list.h task "datasets/tasks/%.c" "list count"
