@@ -110,26 +110,40 @@ static void nothing_changes_within_the_training_length(void **state)
 
 // --- by hand
 
-// Whether `pe`, trained at `met` and stretched to `length`, is to the bit the model that was
-// trained at `length` with the rows that `from` names; every other parameter is shared.
-static void check_rows(const char *pe, const char *parameter, enum pe_extension extension,
-                       int64_t met, int64_t length, const int64_t *from)
+// Row i of the parameter becomes row from[i] of the other model's.
+static void copy_rows(const struct encoding_model *to, int row, const struct encoding_model *of,
+                      const int64_t *from)
+{
+    const struct ag_parameter *target = &to->params.row[row];
+    int source = ag_params_find(&of->params, target->name);
+    assert_true(source >= 0);
+    int64_t rows = target->shape.size[0], width = target->count / rows;
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(to->params.value + target->offset + i * width,
+               of->params.value + of->params.row[source].offset + from[i] * width,
+               (size_t)width * sizeof(real));
+}
+
+// Whether `pe`, trained at `met` and stretched to `length`, is the model that was trained at
+// `length` with the rows that `from` names in all parameters called `table`; every other parameter
+// is shared.
+static void check_rows(const char *pe, const char *table, enum pe_extension extension, int64_t met,
+                       int64_t length, const int64_t *from)
 {
     struct encoding_case what = {.pairs = 0};
     struct encoding_model shorter, longer;
     struct model_graph graph;
+    int tables = 0;
     snprintf(what.pe, sizeof what.pe, "%s", pe);
     encoding_build(&shorter, &what, &(struct encoding_shape){1, 1, met, 0, 0, 0, 0, 0});
     encoding_build(&longer, &what, &(struct encoding_shape){1, 1, length, 0, 0, 0, 0, 0});
-    int one = ag_params_find(&shorter.params, parameter);
-    int two = ag_params_find(&longer.params, parameter);
-    assert_true(one >= 0 && two >= 0);
-    const struct ag_parameter *row = &longer.params.row[two];
-    int64_t width = row->count / row->shape.size[0];
-    for (int64_t i = 0; i < row->shape.size[0]; i++)
-        memcpy(longer.params.value + row->offset + i * width,
-               shorter.params.value + shorter.params.row[one].offset + from[i] * width,
-               (size_t)width * sizeof(real));
+    for (int i = 0; i < longer.params.rows; i++) {
+        if (!strstr(longer.params.row[i].name, table))
+            continue;
+        copy_rows(&longer, i, &shorter, from);
+        tables++;
+    }
+    assert_true(tables > 0);
     shorter.config.extension = extension;
     check_ok(encoding_capture(&shorter, length, &graph, NULL));
     memcpy(longer.graph.tokens->index, graph.tokens->index, (size_t)length * sizeof(int32_t));
@@ -158,6 +172,11 @@ static void clipped_distances_are_the_farthest_trained(void **state)
     // Offsets -4..4 of the longer table from -2..2 of the trained one.
     static const int64_t rows[] = {0, 0, 0, 1, 2, 3, 4, 4, 4};
     check_rows("urpe", "pe.urpe.factor", PE_EXTEND_CLIP, 3, 5, rows);
+    // Sixteen to either side have a row, and two are trained.
+    int64_t near[33];
+    for (int64_t i = 0; i < 33; i++)
+        near[i] = i < 14 ? 14 : i > 18 ? 18 : i;
+    check_rows("shaw", ".pe.shaw.", PE_EXTEND_CLIP, 3, 9, near);
 }
 
 // A table of numbers as `extension` stretches it: [length].
