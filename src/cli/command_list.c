@@ -150,6 +150,7 @@ static void add_encoding(json_t *object, const struct pe_def *def)
     json_object_set_new(object, "parameters", encoding_parameters(def));
     json_object_set_new(object, "exports", encoding_exports(def));
     json_object_set_new(object, "claims", encoding_claims(def));
+    json_object_set_new(object, "extensions", encoding_extensions(def));
     json_object_set_new(object, "composes_with", encoding_partners(def));
 }
 
