@@ -49,7 +49,7 @@ int data_file_open(struct data_file *file, const char *path)
     }
     close(descriptor);
     // Rows of a large file are far apart: what lies around one is not worth its reading.
-    if (code == 0 && file->size > whole)
+    if (code == 0 && data_file_large(file))
         posix_madvise((void *)file->bytes, (size_t)file->size, POSIX_MADV_RANDOM);
     return code;
 }
@@ -59,6 +59,19 @@ void data_file_close(struct data_file *file)
     if (file->bytes)
         munmap((void *)file->bytes, (size_t)file->size);
     *file = (struct data_file){0};
+}
+
+bool data_file_large(const struct data_file *file)
+{
+    return file->size > whole;
+}
+
+void data_file_read_ahead(const struct data_file *file, int64_t begin, int64_t size)
+{
+    int64_t from = begin - begin % PAGE;
+    if (data_file_large(file))
+        posix_madvise((void *)(file->bytes + from), (size_t)(begin + size - from),
+                      POSIX_MADV_WILLNEED);
 }
 
 // --- pages that stand for a file

@@ -25,6 +25,12 @@ int64_t data_file_pages(int64_t size, int64_t total, int64_t files);
 // The bytes [*begin, *end) of the page `i` of those `pages`.
 void data_file_page(int64_t size, int64_t pages, int64_t i, int64_t *begin, int64_t *end);
 
+// A file that may not stay in memory: more than 64 MiB.
+bool data_file_large(const struct data_file *file);
+// Lets the system begin to read bytes of a large file that will soon be looked at. Without it, a
+// batch waits for the disk in each row.
+void data_file_read_ahead(const struct data_file *file, int64_t begin, int64_t size);
+
 // A hash of those pages and of the size, never 0: whether a run goes on with the data that it began
 // with. No protection against a forger.
 uint64_t data_file_fingerprint(const struct data_file *file, int64_t pages);

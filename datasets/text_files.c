@@ -30,6 +30,7 @@ struct text_files {
     struct text_file *file;
     int count;
     int64_t window; // bytes
+    bool ahead;     // a file is so large that the next step's windows are read ahead
     struct held_out held_out;
 };
 
@@ -300,6 +301,8 @@ static int fill(struct dataset *dataset, struct text_files *files)
     if (code < 0)
         return code;
     dataset->fingerprint = fingerprint(files);
+    for (int i = 0; i < files->count; i++)
+        files->ahead = files->ahead || data_file_large(&files->file[i].data);
     keep_long_enough(files, dataset->length, &skipped);
     code = tell(dataset, &skipped, files->count);
     if (code == 0)
@@ -351,13 +354,12 @@ static const struct text_file *file_of(const struct text_files *files, enum data
     return &files->file[low];
 }
 
-const unsigned char *text_files_draw(const struct dataset *dataset, enum dataset_split split,
-                                     struct rng *rng)
+// Draws a window, and the file that has it.
+static const unsigned char *draw(const struct text_files *files, enum dataset_split split,
+                                 struct rng *rng, const struct text_file **of)
 {
-    const struct text_files *files = dataset->state;
-    held_out_restart(&files->held_out, split, rng);
     int64_t window = data_file_below(rng, files->file[files->count - 1].windows[split]);
-    const struct text_file *file = file_of(files, split, window);
+    const struct text_file *file = *of = file_of(files, split, window);
     const struct part *part = &file->part[split];
     if (file > files->file)
         window -= file[-1].windows[split];
@@ -365,4 +367,19 @@ const unsigned char *text_files_draw(const struct dataset *dataset, enum dataset
     for (; window > part->end[k] - part->begin[k] - files->window; k++)
         window -= part->end[k] - part->begin[k] - files->window + 1;
     return file->data.bytes + part->begin[k] + window;
+}
+
+const unsigned char *text_files_draw(const struct dataset *dataset, enum dataset_split split,
+                                     struct rng *rng)
+{
+    const struct text_files *files = dataset->state;
+    const struct text_file *file;
+    held_out_restart(&files->held_out, split, rng);
+    if (files->ahead) {
+        struct rng next;
+        rng_init(&next, rng->stream, rng->a + 1, rng->b);
+        const unsigned char *bytes = draw(files, split, &next, &file);
+        data_file_read_ahead(&file->data, bytes - file->data.bytes, files->window);
+    }
+    return draw(files, split, rng, &file);
 }

@@ -254,28 +254,56 @@ static void make_file(const char *name, int64_t size, int first, int step)
     assert_int_equal(fclose(stream), 0);
 }
 
-// Files of one byte each: which file a window is of can be read off it. All windows are equally
-// likely, and none reaches from one file into the next.
+// A file whose bytes say which file and which stretch of blocks of one split they are in.
+static void make_marked_file(const char *name, int64_t size, int mark)
+{
+    FILE *stream = fopen(in_folder(name), "wb");
+    assert_non_null(stream);
+    for (int64_t i = 0, stretch = 0; i < size; i++) {
+        stretch += i > 0 && split_of_byte(i, size) != split_of_byte(i - 1, size);
+        assert_true(fputc(mark * 16 + (int)stretch, stream) != EOF);
+    }
+    assert_int_equal(fclose(stream), 0);
+}
+
+static void check_marked_rows(enum dataset_split split, const double *windows, double all)
+{
+    enum { BATCHES = 300 };
+    double drawn[3] = {0};
+    for (uint64_t step = 0; step < BATCHES; step++) {
+        batch_draw(&dataset, &batch, split, step, 64);
+        for (int64_t i = 0; i < 64 * dataset.length; i++) {
+            assert_int_equal(batch.tokens[i], batch.tokens[i / dataset.length * dataset.length]);
+            assert_int_equal(batch.targets[i], batch.tokens[i]);
+        }
+        for (int64_t row = 0; row < 64; row++)
+            drawn[batch.tokens[row * dataset.length] / 16]++;
+    }
+    for (int f = 0; f < 3; f++) {
+        double expected = BATCHES * 64 * windows[f] / all;
+        check_close(drawn[f], expected, 0, 5 * sqrt(expected));
+    }
+}
+
+// All windows of all files are equally likely, and none reaches beyond its stretch or its file.
 static void test_text_windows_of_several_files(void **state)
 {
     (void)state;
-    enum { LENGTH = 4, BATCHES = 300 };
+    enum { LENGTH = 4 };
     static const int64_t sizes[3] = {2000, 100, 700};
     static const char *const names[3] = {"c", "a",
                                          "b"}; // joined in this order, a folder in its own
-    double windows[DATASET_SPLITS][3], all[DATASET_SPLITS] = {0};
+    double windows[DATASET_SPLITS][3] = {{0}}, all[DATASET_SPLITS] = {0};
     make_folder();
     for (int f = 0; f < 3; f++) {
-        make_file(names[f], sizes[f], f, 0);
-        for (int s = 0; s < DATASET_SPLITS; s++) {
-            windows[s][f] = 0;
-            for (int64_t at = 0; at + LENGTH < sizes[f]; at++) {
-                bool inside = true;
-                for (int i = 0; i <= LENGTH; i++)
-                    inside = inside && (int)split_of_byte(at + i, sizes[f]) == s;
-                windows[s][f] += inside;
-            }
-            all[s] += windows[s][f];
+        make_marked_file(names[f], sizes[f], f);
+        for (int64_t at = 0; at + LENGTH < sizes[f]; at++) {
+            enum dataset_split split = split_of_byte(at, sizes[f]);
+            bool inside = true;
+            for (int i = 0; i <= LENGTH; i++)
+                inside = inside && split_of_byte(at + i, sizes[f]) == split;
+            windows[split][f] += inside;
+            all[split] += inside;
         }
     }
     char joined[512];
@@ -283,23 +311,9 @@ static void test_text_windows_of_several_files(void **state)
     for (int way = 0; way < 2; way++) {
         check_ok(open_path(LENGTH, way ? folder : joined));
         assert_string_equal(dataset.notice, "");
-        check_close(dataset.chance, 1600.0 / 2240, 1e-12, 0); // training bytes of the first file
-        for (int s = 0; s < DATASET_SPLITS; s++) {
-            double drawn[3] = {0}, rows = BATCHES * 64.0;
-            for (uint64_t step = 0; step < BATCHES; step++) {
-                batch_draw(&dataset, &batch, (enum dataset_split)s, step, 64);
-                for (int64_t i = 0; i < 64 * LENGTH; i++) {
-                    assert_true(batch.tokens[i] == batch.tokens[i / LENGTH * LENGTH]);
-                    assert_true(batch.targets[i] == batch.tokens[i]);
-                }
-                for (int64_t row = 0; row < 64; row++)
-                    drawn[batch.tokens[row * LENGTH]]++;
-            }
-            for (int f = 0; f < 3; f++) {
-                double expected = rows * windows[s][f] / all[s];
-                check_close(drawn[f], expected, 0, 5 * sqrt(expected));
-            }
-        }
+        check_close(dataset.chance, 400.0 / 2240, 1e-12, 0); // a stretch of the largest file
+        for (int s = 0; s < DATASET_SPLITS; s++)
+            check_marked_rows((enum dataset_split)s, windows[s], all[s]);
         dataset_close(&dataset);
     }
     remove_folder();
@@ -434,18 +448,29 @@ static void test_text_huge_file(void **state)
     assert_true(dataset.chance < 1);
     batch_draw(&dataset, &batch, DATASET_TEST, 0, 64);
     batch_check(&dataset, &batch, 64);
+    // Rows that were read ahead are those of any order.
+    batch_draw(&dataset, &other, DATASET_TEST, 1, 64);
+    batch_draw(&dataset, &other, DATASET_TEST, 0, 64);
+    check_same_bytes(&other, &batch, sizeof batch);
     dataset_close(&dataset);
-    // What lies in a page that is looked at changes the fingerprint, and so does the size.
+    // What lies in a page that is looked at, as the first and the last are, changes the
+    // fingerprint, and so does the size.
     make_file("huge", 4096, 2, 1);
     assert_int_equal(truncate(in_folder("huge"), size), 0);
     check_ok(open_path(64, in_folder("huge")));
     assert_true(dataset.fingerprint != before);
     before = dataset.fingerprint;
     dataset_close(&dataset);
-    assert_int_equal(truncate(in_folder("huge"), size + 1), 0);
-    check_ok(open_path(64, in_folder("huge")));
-    assert_true(dataset.fingerprint != before);
-    dataset_close(&dataset);
+    for (int k = 0; k < 2; k++) {
+        FILE *stream = fopen(in_folder("huge"), "r+b");
+        assert_non_null(stream);
+        assert_int_equal(fseeko(stream, size - 1 + k, SEEK_SET), 0);
+        assert_true(fputc(1 - k, stream) != EOF && fclose(stream) == 0);
+        check_ok(open_path(64, in_folder("huge")));
+        assert_true(dataset.fingerprint != before);
+        before = dataset.fingerprint;
+        dataset_close(&dataset);
+    }
     remove_folder();
 }
 
