@@ -424,6 +424,7 @@ int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t th
     int code = checkpoint_open(checkpoint, run);
     if (code == 0) {
         checkpoint->settings.threads = threads;
+        checkpoint->settings.accumulate = 1;
         code = trainer_init(trainer, &checkpoint->settings);
         if (code == 0) {
             code = checkpoint_read_params(checkpoint, trainer);
