@@ -210,6 +210,53 @@ static void features_do_something(void **state)
     }
 }
 
+// The same parameters are judged alike with label smoothing and without; training is not.
+static void smoothing_is_of_training_alone(void **state)
+{
+    (void)state;
+    struct evaluation result[2];
+    struct train_step_result step[2];
+    for (int i = 0; i < 2; i++) {
+        struct trainer trainer;
+        small_run("learned", "copy");
+        set("label-smoothing", i ? "0.3" : "0");
+        start(&trainer);
+        assert_int_equal(trainer_evaluate(&trainer, DATASET_VALIDATION, 1, &result[i]), 0);
+        assert_int_equal(trainer_step(&trainer, &step[i]), 0);
+        trainer_release(&trainer);
+    }
+    assert_memory_equal(&result[0], &result[1], sizeof result[0]);
+    assert_true(step[0].loss != step[1].loss && step[0].accuracy == step[1].accuracy);
+}
+
+// An evaluation is of the average: that of a run without one whose parameters are the average.
+static void evaluations_are_of_the_average(void **state)
+{
+    (void)state;
+    struct trainer with, without;
+    struct evaluation average, same, raw;
+    small_run("learned", "copy");
+    set("ema", "0.9");
+    start(&with);
+    advance(&with, CUT);
+    set("ema", "0");
+    begin(&without);
+    advance(&without, CUT);
+    size_t size = (size_t)with.params.count * sizeof(real);
+    assert_memory_equal(with.params.value, without.params.value,
+                        size); // training knows nothing of it
+    assert_ptr_equal(trainer_judged(&with), &with.averaged);
+    assert_ptr_equal(trainer_judged(&without), &without.params);
+    assert_int_equal(trainer_evaluate(&with, DATASET_VALIDATION, 1, &average), 0);
+    assert_int_equal(trainer_evaluate(&without, DATASET_VALIDATION, 1, &raw), 0);
+    memcpy(without.params.value, with.averaged.value, size);
+    assert_int_equal(trainer_evaluate(&without, DATASET_VALIDATION, 1, &same), 0);
+    assert_memory_equal(&average, &same, sizeof same);
+    assert_true(average.loss != raw.loss);
+    trainer_release(&with);
+    trainer_release(&without);
+}
+
 static void threads_change_no_bit(void **state)
 {
     (void)state;
@@ -218,7 +265,8 @@ static void threads_change_no_bit(void **state)
     small_run("learned", task_list[0]->name);
     set("ema", "0.9");
     set("label-smoothing", "0.1");
-    set("batch-size", "16"); // enough for more than one piece
+    set("accumulate", "2");
+    set("batch-size", "32"); // enough for more than one piece
     set("dim", "64");
     set("ff-dim", "128");
     set("heads", "4");
@@ -392,10 +440,16 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resumed_runs_have_the_same_bits), cmocka_unit_test(every_task_resumes),
-        cmocka_unit_test(every_encoding_resumes),          cmocka_unit_test(every_feature_resumes),
-        cmocka_unit_test(features_do_something),           cmocka_unit_test(threads_change_no_bit),
-        cmocka_unit_test(equal_state_gives_equal_files),   cmocka_unit_test(runs_are_paired),
+        cmocka_unit_test(resumed_runs_have_the_same_bits),
+        cmocka_unit_test(every_task_resumes),
+        cmocka_unit_test(every_encoding_resumes),
+        cmocka_unit_test(every_feature_resumes),
+        cmocka_unit_test(features_do_something),
+        cmocka_unit_test(smoothing_is_of_training_alone),
+        cmocka_unit_test(evaluations_are_of_the_average),
+        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(equal_state_gives_equal_files),
+        cmocka_unit_test(runs_are_paired),
         cmocka_unit_test(another_model_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

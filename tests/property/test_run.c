@@ -479,7 +479,8 @@ static void going_on_needs_the_same_settings(void **state)
     set("threads", "2");
     assert_int_equal(run_go_on(&run, &settings, false, &observer), 0);
     assert_int_equal(run.trainer.step, 5);
-    run_release(&run);
+    finish(0);
+    expect_same_checkpoint("whole", "on");
     set("dim", "16");
     expect_refusal(run_go_on(&run, &settings, false, &observer), ERR_ARGUMENT, "--dim is 8");
     set("dim", "8");
