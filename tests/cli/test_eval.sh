@@ -71,6 +71,9 @@ refused "CSV over the run" 1 'replace a file of the run' "$POSGRAD" eval rope --
 head -c 1000 rope/checkpoint.h5 >cut.h5
 refused "a damaged one" 1 'cut.h5' "$POSGRAD" eval cut.h5
 
+run "$POSGRAD" train --pe rope --task copy "${small[@]}" --eval-every 1 --keep-best --ema 0.5 --out-dir best
+good "the best one" '^rope on copy, .*, step [0-9];' "$POSGRAD" eval best --checkpoint best
+
 # A text that changed is another text, unless it is asked for.
 seq 2000 >text && seq 3000 5000 >other
 run "$POSGRAD" train --pe none --task text --arch decoder --data text "${small[@]}" --out-dir text-run
