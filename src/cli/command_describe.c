@@ -76,6 +76,7 @@ static void describe_encoding(const struct pe_def *def)
         encoding_parameters(def), "shape");
     print_shapes("tables for posgrad export", encoding_exports(def), "axes");
     print_words("claims, which the tests hold it to", encoding_claims(def), "\n  ");
+    print_words("ways past the training length", encoding_extensions(def), " ");
     print_words("stacks with", encoding_partners(def), " ");
     char pe[128];
     pe_smallest_stack(def, pe);

@@ -151,6 +151,7 @@ static int print_json(const struct kind *kind)
             json_object_set_new(object, "parameters", encoding_parameters(row.encoding));
             json_object_set_new(object, "exports", encoding_exports(row.encoding));
             json_object_set_new(object, "claims", encoding_claims(row.encoding));
+            json_object_set_new(object, "extensions", encoding_extensions(row.encoding));
             json_object_set_new(object, "composes_with", encoding_partners(row.encoding));
         }
         if (json_array_append_new(list, object) < 0) {

@@ -197,6 +197,15 @@ json_t *encoding_claims(const struct pe_def *def)
     return list;
 }
 
+json_t *encoding_extensions(const struct pe_def *def)
+{
+    json_t *list = json_array();
+    for (int how = PE_EXTEND_NONE + 1; how < PE_EXTENSIONS; how++)
+        if (def->extends & PE_EXTENDS(how))
+            json_array_append_new(list, json_string(pe_extension_name[how]));
+    return list;
+}
+
 static bool stacks_with(const char *a, const char *b)
 {
     char pe[160];

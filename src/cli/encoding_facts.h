@@ -15,6 +15,8 @@ json_t *encoding_parameters(const struct pe_def *def);
 json_t *encoding_exports(const struct pe_def *def);
 // claims in words;
 json_t *encoding_claims(const struct pe_def *def);
+// names of the ways past the training length that have a meaning for it;
+json_t *encoding_extensions(const struct pe_def *def);
 // names of the encodings that it stacks with, in an encoder or a decoder: those that a model can be
 // built with.
 json_t *encoding_partners(const struct pe_def *def);

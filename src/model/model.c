@@ -69,17 +69,18 @@ struct pe_context model_context(const struct model_config *config, int i, int64_
 // Positions that are given need one encoding that gives them, and after it one that reads them.
 static int check_positions(const struct pe_stack *pe)
 {
-    const struct pe_def *sampler = NULL;
+    const struct pe_def *sampler = NULL, *before = NULL;
     bool is_read = false;
     for (int i = 0; i < pe->count; i++) {
         const struct pe_def *def = pe->def[i];
         if (def->positions && sampler)
             return err_set(ERR_ARGUMENT, "%s and %s both give positions; leave one out",
                            sampler->name, def->name);
-        if (def->positions && i > 0 && pe->def[i - 1]->reads != PE_READS_NOTHING)
+        if (def->positions && before)
             return err_set(ERR_ARGUMENT,
                            "%s gives the positions that %s reads; put it first, as %s+%s",
-                           def->name, pe->def[i - 1]->name, def->name, pe->def[i - 1]->name);
+                           def->name, before->name, def->name, before->name);
+        before = def->reads != PE_READS_NOTHING ? def : before;
         sampler = def->positions ? def : sampler;
         is_read |= sampler && pe_reads_from(def, pe_stack_claims(pe, i), sampler);
     }
@@ -377,7 +378,7 @@ static void draw_positions(struct builder *b)
     const struct pe_context *context = context_for(b, sampler);
     ag_scope(b->graph, "pe.%s", pe->def[sampler]->name);
     if (context->length <= context->position_count || b->config->extension == PE_EXTEND_NONE)
-        b->drawn = pe->def[sampler]->positions(context);
+        b->drawn = ag_keep(pe->def[sampler]->positions(context));
 }
 
 static ag_t *embed(struct builder *b, ag_t *table, ag_t *tokens)

@@ -21,6 +21,7 @@ good "sides of a grid" 'bias2d.weight \[\(2Gh-1\)\(2Gw-1\), H\]' "$POSGRAD" desc
 good "a kernel of three is no letter" 'pe.conv.weight \[3, C\]' "$POSGRAD" describe conv
 good "layers have a letter" 'pe.floater.start \[3, L, C\]' "$POSGRAD" describe floater
 good "a factor of one" 'pe.urpe.factor \[2T-1, H\]  starts as 1' "$POSGRAD" describe urpe
+good "ways past the training length" '^  clip wrap interpolate hierarchical$' "$POSGRAD" describe learned
 good "exports by axes" 'relative_bias \[head, offset\]' "$POSGRAD" describe t5
 good "what a task scores" '^scored ' "$POSGRAD" describe probe2d
 refused "describe nothing" 2 'name an encoding' "$POSGRAD" describe
@@ -29,7 +30,7 @@ refused "describe: nearest" 2 "did you mean 'rope'" "$POSGRAD" describe roep
 refused "describe: unknown" 2 "'quux'" "$POSGRAD" describe quux
 
 # Examples work as they are printed, but for their number of steps.
-for name in rope rope2d learned2d t5; do
+for name in rope rope2d learned2d t5 random-positions; do
     example=$("$POSGRAD" describe "$name" | sed -n 's/^  train //p')
     # shellcheck disable=SC2086
     run "$TRAIN" $example --steps 2 --eval-batches 1 --quiet --out-dir example --overwrite

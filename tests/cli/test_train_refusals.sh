@@ -26,6 +26,12 @@ for case in \
     "rope2d --length 36 --pe-opt grid_height=5|grid_height" \
     "rope+rope2d --length 36|cannot stack" \
     "shaw+deberta|cannot stack" \
+    "random-positions|nothing after it reads any" \
+    "rope+random-positions|put it first, as random-positions.rope" \
+    "shift-positions+rope|reads more than their distances" \
+    "random-positions+rope --pe-opt max_length=5|cannot be drawn from max_length 5" \
+    "logn+rope --pe-opt logn.base=1|base 1 has no logarithm" \
+    "alibi --attention linear|linear attention has none" \
     "deberta-emd --pe-opt max_length=2|max_length 2 is shorter"; do
     # shellcheck disable=SC2086
     refused "--pe ${case%|*}" 2 "${case#*|}" "$TRAIN" --task probe --out-dir new --pe ${case%|*}
