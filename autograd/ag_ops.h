@@ -87,8 +87,9 @@ ag_t *ag_matmul(struct ag_graph *graph, ag_t *a, bool transpose_a, ag_t *b, bool
 // is start [C] (NULL: zero).
 ag_t *ag_recurrence(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *start, bool tanh);
 // y[b,t,:] = sum_k weight[k,:] x[b,index[t,k],:] for x [B, T, C], weight [K, C], index [T, K]; -1
-// reads zero.
-ag_t *ag_taps(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *index);
+// reads zero, and so does a row where mask, index [B, T], is 0 (NULL: none; [B / n, T]: x is n
+// streams of the same rows, one after the other).
+ag_t *ag_taps(struct ag_graph *graph, ag_t *x, ag_t *weight, ag_t *index, ag_t *mask);
 // dp/dt = W_down [relu(W_up [p; t] + c_up); t] + c_down from p(0) = start [..., C], by the
 // classical Runge-Kutta method with `substeps` steps from position to position: p(i dt) as [T, ...,
 // C].

@@ -75,7 +75,7 @@ static int check_usage(const struct arguments *arguments)
     return 0;
 }
 
-static int trace(const struct arguments *arguments)
+static int trace(struct arguments *arguments)
 {
     int code = command_output(arguments->output, arguments->run);
     if (code < 0)
@@ -83,6 +83,7 @@ static int trace(const struct arguments *arguments)
     struct trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer)
         return err_set(ERR_MEMORY, "out of memory");
+    arguments->train.settings.accumulate = 1; // a trace shows the whole batch
     code = arguments->run
                ? checkpoint_load_trainer(trainer, arguments->run, arguments->train.settings.threads)
                : trainer_init(trainer, &arguments->train.settings);

@@ -77,9 +77,10 @@ void train_arguments_init(struct train_arguments *arguments)
     int n = 0;
     for (const struct option_def *row = train_options; row->key; row++, n++) {
         BUG_ON(n + PAIR_FLAGS + 2 >= TRAIN_ARGUMENTS_ROWS);
-        snprintf(arguments->doc[n], TRAIN_ARGUMENTS_DOC, "%s%s%s%s", row->help,
-                 row->default_value[0] ? " (default " : "", row->default_value,
-                 row->default_value[0] ? ")" : "");
+        int length = snprintf(arguments->doc[n], TRAIN_ARGUMENTS_DOC, "%s%s%s%s", row->help,
+                              row->default_value[0] ? " (default " : "", row->default_value,
+                              row->default_value[0] ? ")" : "");
+        BUG_ON(length >= TRAIN_ARGUMENTS_DOC);
         arguments->option[n] = (struct argp_option){
             row->key,           KEY_FIRST + n,
             argument_name(row), row->type == OPTION_BOOL ? OPTION_ARG_OPTIONAL : 0,

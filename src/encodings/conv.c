@@ -10,8 +10,9 @@
 // does. Circular padding has no border, and reflected padding of a constant is that constant: both
 // leave constant rows constant. A decoder pads on the left only, y_i = ... x_{i + k - (K-1)};
 // circular or reflected padding would show it the future there and is refused. Padding tokens of
-// short rows are tokens like others to the convolution. Starts as Twins' PosCNN: N(0, sqrt(2 /
-// fan_out)), fan_out the taps of one channel, bias 0, no decay.
+// short rows are tokens like others to the convolution, as they are to CPE; with hidden=border they
+// read as zero instead, so that a row gives the same with padding and without. Starts as Twins'
+// PosCNN: N(0, sqrt(2 / fan_out)), fan_out the taps of one channel, bias 0, no decay.
 #include <math.h>
 
 #include "../../autograd/base/err.h"
@@ -20,10 +21,11 @@
 
 enum pad { ZERO, CIRCULAR, REFLECT };
 enum where { INPUT, AFTER1, EACH };
+enum hidden { TOKEN, BORDER };
 
 struct settings {
     int64_t kernel, dims, grid_height;
-    int pad, where;
+    int pad, where, hidden;
 };
 
 static const struct option_def options[] = {
@@ -33,6 +35,10 @@ static const struct option_def options[] = {
      "what is read past the borders"},
     {"where", OPTION_CHOICE, offsetof(struct settings, where), "input", 0, 0, "input|after1|each",
      "at the input, after the first layer, or before each layer"},
+    {"hidden", OPTION_CHOICE, offsetof(struct settings, hidden), "token", 0, 0, "token|border",
+     "what padding and other hidden tokens are to the kernel: tokens like others, or the border, "
+     "so "
+     "that a row does not change with the padding behind it"},
     {"dims", OPTION_INT, offsetof(struct settings, dims), "1", 1, 2, NULL,
      "1: along the row; 2: on the grid that the row is"},
     PE_GRID_HEIGHT_OPTION(struct settings),
@@ -46,6 +52,11 @@ static int check(const struct pe_context *context)
     if (s->kernel % 2 == 0)
         return err_set(ERR_ARGUMENT, "conv: kernel %lld is even; take an odd one, with a middle",
                        (long long)s->kernel);
+    if (s->hidden == BORDER && s->pad != ZERO)
+        return err_set(ERR_ARGUMENT,
+                       "conv: hidden=border reads zero where the row ends, and pad=%s something "
+                       "else; take pad=zero, or hidden=token",
+                       s->pad == CIRCULAR ? "circular" : "reflect");
     if (context->causal && s->pad != ZERO)
         return err_set(ERR_ARGUMENT, "conv: pad=%s would show a decoder the future; take pad=zero",
                        s->pad == CIRCULAR ? "circular" : "reflect");
@@ -132,11 +143,13 @@ static ag_t *kernel(const struct pe_context *context)
 
 static ag_t *convolve(const struct pe_context *context, ag_t *x)
 {
+    const struct settings *s = context->settings;
     struct ag_graph *graph = context->graph;
     if (context->position)
         return ag_fail(graph, "conv sees neighbours, not positions, and cannot be given any; leave "
                               "out the encoding that changes them");
-    ag_t *y = ag_taps(graph, x, kernel(context), tap_index(context));
+    ag_t *y = ag_taps(graph, x, kernel(context), tap_index(context),
+                      s->hidden == BORDER ? context->mask : NULL);
     ag_t *bias = parameter(context, "bias", ag_shape1(context->dim), 0);
     return ag_add(graph, x, ag_add(graph, y, bias));
 }
@@ -165,7 +178,8 @@ static unsigned claims_with(const void *settings)
     return PE_EXTRAPOLATES | PE_IDENTITY_AT_ZERO | PE_MIXES_NEIGHBOURS |
            (s->pad == ZERO       ? PE_MARKS_BORDERS
             : s->pad == CIRCULAR ? PE_SHIFT_INVARIANT
-                                 : 0);
+                                 : 0) |
+           (s->hidden == BORDER ? PE_SHIFT_INVARIANT : 0); // borders move with the row
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)

@@ -103,6 +103,7 @@ struct pe_context {
     ag_t **memo;          // [PE_MEMOS]: places for what is built once for all layers; NULL at first
     const void *settings; // the encoding's own struct
     const char *name;     // the encoding's canonical name
+    ag_t *mask;           // index [B, T]: 0 for padding behind a short row
 };
 
 // What the attention of one layer is about to compute; hooks replace and fill.

@@ -443,6 +443,7 @@ int checkpoint_load_trainer_on(struct trainer *trainer, const char *run, int64_t
     int code = checkpoint_open(checkpoint, run);
     if (code == 0) {
         checkpoint->settings.threads = threads;
+        checkpoint->settings.accumulate = 1;
         code = load_trainer(trainer, checkpoint, data);
         checkpoint_close(checkpoint);
     }

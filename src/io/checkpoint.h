@@ -36,8 +36,8 @@ bool checkpoint_same_kernels(struct checkpoint *checkpoint, char kernel[64]);
 // Into an empty history.
 int checkpoint_read_history(struct checkpoint *checkpoint, struct history *history);
 
-// Opens RUN, makes its trainer (threads: 0 for all) and reads the parameters: for eval, export and
-// trace.
+// Opens RUN, makes its trainer (threads: 0 for all; batches whole, whatever --accumulate was) and
+// reads the parameters: for eval, export and trace.
 int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t threads);
 // The same on another file for the task to read; NULL: the run's own, which must have the bytes
 // that it had.

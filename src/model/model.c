@@ -442,6 +442,7 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
     model->mask = ag_input_index(&model->graph, "mask", ag_shape2(batch, length));
     b.context.graph = &model->graph;
     b.context.tokens = model->tokens;
+    b.context.mask = model->mask;
     build(&b, model);
     if (tables)
         build_tables(&b, tables);

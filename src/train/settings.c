@@ -27,10 +27,11 @@ const struct option_def train_options[] = {
     {"length", OPTION_INT, AT(length), "32", 1, 1 << 20, NULL, "tokens a row"},
     {"batch-size", OPTION_INT, AT(batch_size), "32", 1, 1 << 20, NULL, "rows a step"},
     {"accumulate", OPTION_INT, AT(accumulate), "1", 1, 1 << 20, NULL,
-     "parts of a batch that are computed one after the other, in that much less memory; it must "
-     "divide --batch-size. The result has the bits of the whole batch where no sum over rows is "
-     "cut elsewhere (a line at the start says so where one is), and is equal to rounding "
-     "otherwise"},
+     "parts of a batch, one after the other, in that much less memory; divides --batch-size. The "
+     "bits "
+     "are the whole batch's where no sum over rows is cut elsewhere; where one is, a line says so, "
+     "and "
+     "the result is equal to rounding"},
     {"steps", OPTION_INT, AT(steps), "1000", 1, MANY, NULL, "updates in all"},
     {"lr", OPTION_REAL, AT(lr), "1e-3", 0, 1e6, NULL, "highest learning rate"},
     {"schedule", OPTION_STRING, AT(schedule), "cosine", 0, 0, NULL,

@@ -246,7 +246,7 @@ static int gradients_not_finite(struct trainer *trainer, double norm)
 {
     struct model_graph *model = &trainer->train;
     char where[2 * AG_NAME_SIZE];
-    for (int64_t part = 0; part + 1 < trainer->settings.accumulate; part++) {
+    for (int64_t part = 0; trainer->whole && part < trainer->settings.accumulate; part++) {
         forward_part(trainer, model, part);
         if (ag_locate_nonfinite(model->plan, where, sizeof where))
             break;

@@ -48,7 +48,7 @@ refused "unknown extension" 2 'x.nyp.*\.npy' "$POSGRAD" export learned -o x.nyp
 refused "unknown format" 2 "did you mean 'npz'" "$POSGRAD" export learned -o x.npz --format nzp
 refused "unknown table" 1 'there are: position_table' "$POSGRAD" export learned -o x.npy --table nothing
 refused "several arrays in npy" 1 'choose by --table' "$POSGRAD" export learned -o x.npy --what model
-refused "unknown --what" 2 "'all' is neither" "$POSGRAD" export learned -o x.npy --what all
+refused "unknown --what" 2 "'all' is none of" "$POSGRAD" export learned -o x.npy --what all
 refused "two RUNs" 2 'one RUN too many' "$POSGRAD" export learned none -o x.npy
 refused "missing run" 1 'nowhere' "$POSGRAD" export nowhere -o x.npy
 refused "missing folder of the output" 1 'nowhere/x.npy' "$POSGRAD" export learned -o nowhere/x.npy

@@ -137,33 +137,38 @@ enum { TB = 9, TT = 31, TC = 40, TK = 5 };
 
 static ag_t *make_taps(struct fixture *f, int variant)
 {
-    int64_t batch = variant ? 2 : TB; // few sequences are cut by columns
+    int64_t batch = variant % 2 ? 2 : TB; // few sequences are cut by columns
     ag_t *x = leaf(f, ag_shape3(batch, TT, TC), 1);
     ag_t *weight = leaf(f, ag_shape2(TK, TC), 1);
-    return ag_taps(&f->graph, x, weight,
-                   ag_case_index(&f->graph, &f->rng, ag_shape2(TT, TK), -1, TT - 1));
+    ag_t *index = ag_case_index(&f->graph, &f->rng, ag_shape2(TT, TK), -1, TT - 1);
+    ag_t *mask = NULL;
+    if (variant >= 2) // of each sequence, or one for two streams
+        mask = ag_case_index(&f->graph, &f->rng, ag_shape2(variant == 2 ? batch : 1, TT), 0, 1);
+    return ag_taps(&f->graph, x, weight, index, mask);
 }
 
 static void taps_are_their_formula(void **state)
 {
     (void)state;
-    for (int variant = 0; variant < 2; variant++) {
+    for (int variant = 0; variant < 4; variant++) {
         struct fixture f;
         begin(&f);
         run(&f, make_taps(&f, variant));
         const int32_t *index = f.y->input[2]->index;
+        const ag_t *mask = f.y->input[3];
         for (int64_t i = 0; i < f.y->count; i++) {
             int64_t c = i % TC, t = i / TC % TT, b = i / TC / TT;
             double want = 0;
             for (int64_t k = 0; k < TK; k++)
-                if (index[t * TK + k] >= 0)
+                if (index[t * TK + k] >= 0 &&
+                    (!mask || mask->index[(variant == 2 ? b * TT : 0) + index[t * TK + k]]))
                     want += (double)f.leaf[1]->data[k * TC + c] *
                             (double)f.leaf[0]->data[(b * TT + index[t * TK + k]) * TC + c];
             check_close(f.y->data[i], want, TOLERANCE, TOLERANCE);
         }
         end(&f);
     }
-    check_threads(make_taps, 2);
+    check_threads(make_taps, 4);
 }
 
 // --- neural_ode
@@ -284,8 +289,13 @@ static void wrong_shapes_are_said(void **state)
     expect_refusal(&f, "start [3]");
     begin(&f);
     ag_taps(&f.graph, leaf(&f, ag_shape3(2, 3, 4), 1), leaf(&f, ag_shape2(2, 4), 1),
-            ag_case_index(&f.graph, &f.rng, ag_shape2(3, 3), -1, 2));
+            ag_case_index(&f.graph, &f.rng, ag_shape2(3, 3), -1, 2), NULL);
     expect_refusal(&f, "do not fit");
+    begin(&f);
+    ag_taps(&f.graph, leaf(&f, ag_shape3(3, 3, 4), 1), leaf(&f, ag_shape2(2, 4), 1),
+            ag_case_index(&f.graph, &f.rng, ag_shape2(3, 2), -1, 2),
+            ag_case_index(&f.graph, &f.rng, ag_shape2(2, 3), 0, 1));
+    expect_refusal(&f, "mask [2, 3] do not fit");
     begin(&f);
     struct ag_neural_ode ode = {.start = leaf(&f, ag_shape2(2, 3), 1),
                                 .up_weight = leaf(&f, ag_shape2(3, 3), 1),

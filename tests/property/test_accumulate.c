@@ -162,8 +162,9 @@ static void normalisers_and_threads(void **state)
         prepare("learned", "reverse");
         set("arch", "decoder");
         set("attention", normalisers[i]);
+        set("batch-size", "24");
         set("threads", i % 2 ? "2" : "3");
-        hold(several);
+        hold(halves);
     }
 }
 

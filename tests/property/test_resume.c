@@ -210,7 +210,8 @@ static void threads_change_no_bit(void **state)
     small_run("learned", task_list[0]->name);
     set("ema", "0.9");
     set("label-smoothing", "0.1");
-    set("batch-size", "16"); // enough for more than one piece
+    set("accumulate", "2");
+    set("batch-size", "32"); // enough for more than one piece
     set("dim", "64");
     set("ff-dim", "128");
     set("heads", "4");

@@ -427,6 +427,25 @@ static void test_curriculum(void **state)
     dataset_close(&dataset);
 }
 
+// Where there is nothing to grow, one line says so.
+static void test_curriculum_needs_lengths(void **state)
+{
+    (void)state;
+    static const char *const pairs[] = {"min_length=7"};
+    struct dataset_request request = {.task = "copy", .length = 15, .curriculum = 10};
+    check_error(dataset_open(&dataset, &request), ERR_ARGUMENT, "give --task-opt min_length=N");
+    assert_null(dataset.task);
+    request.pair_count = 1;
+    request.pairs = pairs; // as long as the longest
+    check_error(dataset_open(&dataset, &request), ERR_ARGUMENT, "draws no lengths");
+    request.length = 17;
+    check_ok(dataset_open(&dataset, &request));
+    assert_int_equal(dataset.curriculum, 10);
+    dataset_close(&dataset);
+    request = (struct dataset_request){.task = "probe", .length = 15, .curriculum = 10};
+    check_error(dataset_open(&dataset, &request), ERR_ARGUMENT, "leave out --curriculum");
+}
+
 static void test_list(void **state)
 {
     (void)state;
@@ -441,9 +460,9 @@ static void test_list(void **state)
 }
 
 CHECK_MAIN(cmocka_unit_test(test_evaluation), cmocka_unit_test(test_splits_share_no_row),
-           cmocka_unit_test(test_curriculum), cmocka_unit_test(test_list),
-           cmocka_unit_test(test_probe), cmocka_unit_test(test_probe_mixed),
-           cmocka_unit_test(test_probe2d), cmocka_unit_test(test_strings),
-           cmocka_unit_test(test_same_arguments_same_bytes),
+           cmocka_unit_test(test_curriculum), cmocka_unit_test(test_curriculum_needs_lengths),
+           cmocka_unit_test(test_list), cmocka_unit_test(test_probe),
+           cmocka_unit_test(test_probe_mixed), cmocka_unit_test(test_probe2d),
+           cmocka_unit_test(test_strings), cmocka_unit_test(test_same_arguments_same_bytes),
            cmocka_unit_test(test_splits_steps_rows_and_seeds_differ), cmocka_unit_test(test_scores),
            cmocka_unit_test(test_score_counts), cmocka_unit_test(test_refused))

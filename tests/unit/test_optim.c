@@ -424,6 +424,40 @@ static void test_no_parameters(void **state)
     ag_params_release(&params);
 }
 
+// --- the average
+
+// a_t is the sum of decay^(t - i) w_i over i, divided by that of decay^(t - i); the start has no
+// part in it.
+static void test_average(void **state)
+{
+    (void)state;
+    enum { COUNT = 20003, STEPS = 12 }; // several pieces, the last of another length
+    static real value[COUNT], average[COUNT];
+    static double sum[COUNT];
+    static const double decays[] = {0.5, 0.9, 0.999};
+    struct ag_params params = {.value = value, .count = COUNT};
+    for (int d = 0; d < 3; d++) {
+        double weights = 0;
+        memset(sum, 0, sizeof sum);
+        for (int i = 0; i < COUNT; i++)
+            average[i] = 1e3;
+        for (int step = 1; step <= STEPS; step++) {
+            weights = weights * decays[d] + 1;
+            for (int i = 0; i < COUNT; i++) {
+                value[i] = (real)sin(0.1 * step * (i % 97) + d);
+                sum[i] = sum[i] * decays[d] + (double)value[i];
+            }
+            par_set_threads(step % 3 + 1);
+            average_update(&params, step, decays[d], average);
+            for (int i = 0; i < COUNT; i += step == STEPS ? 1 : 501)
+                check_close(average[i], sum[i] / weights, CHECK_ROUNDING, CHECK_ROUNDING);
+            if (step == 1)
+                assert_memory_equal(average, value, sizeof average);
+        }
+    }
+    par_set_threads(1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_frozen_rows_stay),
         cmocka_unit_test(test_threads_do_not_change_bits),
         cmocka_unit_test(test_bowl_is_descended),
+        cmocka_unit_test(test_average),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_clipping),
         cmocka_unit_test(test_warmup),

@@ -226,6 +226,30 @@ static void folder_is_named_after_the_run(void **state)
     expect_error(train_settings_folder(&settings, folder, 3), ERR_ARGUMENT, "--out-dir");
 }
 
+static void what_does_not_fit_together(void **state)
+{
+    (void)state;
+    train_settings_init(&settings);
+    set("pe", "learned");
+    set("task", "probe");
+    assert_int_equal(train_settings_check(&settings), 0);
+    assert_false(train_settings_keep_best(&settings));
+    set("accumulate", "5");
+    expect_error(train_settings_check(&settings), ERR_ARGUMENT, "--accumulate 5 does not divide");
+    set("accumulate", "8");
+    assert_int_equal(train_settings_check(&settings), 0);
+    set("patience", "2");
+    assert_true(train_settings_keep_best(&settings));
+    assert_int_equal(train_settings_check(&settings), 0);
+    set("eval-every", "0");
+    expect_error(train_settings_check(&settings), ERR_ARGUMENT, "--patience");
+    expect_error(train_settings_assign(&settings, "ema", "1"), ERR_ARGUMENT, "ema");
+    expect_error(train_settings_assign(&settings, "label-smoothing", "1"), ERR_ARGUMENT,
+                 "label-smoothing");
+    expect_error(train_settings_assign(&settings, "early-stop-metric", "f1"), ERR_ARGUMENT,
+                 "exact_match");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +262,7 @@ int main(void)
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(names_are_kept_as_the_lists_spell_them),
         cmocka_unit_test(folder_is_named_after_the_run),
+        cmocka_unit_test(what_does_not_fit_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
