@@ -5,6 +5,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,7 @@ int main(int argc, char **argv)
     blas_mend(argv); // may start the program anew
     if (anew)
         restart_program(argv);
+    signal(SIGXFSZ, SIG_IGN); // a file limit is an error of write(), not the end
     argp_err_exit_status = 2;
     argp_program_version = "posgrad " POSGRAD_VERSION;
     return finish(dispatch(argc, argv));

@@ -14,6 +14,7 @@
 #include "../../autograd/base/err.h"
 #include "../io/checkpoint.h"
 #include "../train/statistics.h"
+#include "json_text.h"
 #include "table.h"
 
 enum { MAX_DEPTH = 16, PATH_SIZE = 4096, LABEL_SIZE = 4096 };
@@ -72,7 +73,7 @@ __attribute__((format(printf, 2, 3))) static int note(struct comparison *compari
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    return json_array_append_new(comparison->notes, json_string(text)) < 0 ? no_memory() : 0;
+    return json_array_append_new(comparison->notes, json_text(text)) < 0 ? no_memory() : 0;
 }
 
 // --- a run
@@ -139,9 +140,9 @@ static int add_value(struct comparison *comparison, const struct checkpoint *che
     label(config, "task", "task_opt", task);
     if (comparison->request.lengths)
         snprintf(task + strlen(task), sizeof task - strlen(task), " at %lld", (long long)length);
-    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:o, s:o}", "path", path, "encoding", encoding,
-                            "task", task, "seed", (json_int_t)checkpoint->settings.seed, "options",
-                            other_options(config), "value",
+    json_t *row = json_pack("{s:o, s:s, s:s, s:I, s:o, s:o}", "path", json_text(path), "encoding",
+                            encoding, "task", task, "seed", (json_int_t)checkpoint->settings.seed,
+                            "options", other_options(config), "value",
                             isnan(value) ? json_null() : json_real(value));
     json_decref(config);
     return !row || json_array_append_new(comparison->runs, row) < 0 ? no_memory() : 0;

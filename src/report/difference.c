@@ -7,6 +7,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/export_source.h"
+#include "json_text.h"
 #include "table.h"
 
 enum { PATH_SIZE = 4096, SIDES = 2 };
@@ -202,8 +203,8 @@ static int open_sides(struct sides *sides, const char *const run[SIDES])
 static int fill(struct sides *sides, json_t *found)
 {
     int code = 0;
-    json_object_set_new(found, "a", json_string(sides->path[0]));
-    json_object_set_new(found, "b", json_string(sides->path[1]));
+    json_object_set_new(found, "a", json_text(sides->path[0]));
+    json_object_set_new(found, "b", json_text(sides->path[1]));
     json_object_set_new(found, "equal", json_false());
     json_object_set_new(found, "options",
                         differing(config_of(sides->reader[0]), config_of(sides->reader[1])));

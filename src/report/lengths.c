@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "json_text.h"
 #include "plot.h"
 #include "table.h"
 
@@ -172,7 +173,7 @@ static json_t *row_json(const struct length_score *score)
                                                  : json_null());
     }
     if (!score->scored)
-        json_object_set_new(row, "reason", json_string(score->reason));
+        json_object_set_new(row, "reason", json_text(score->reason));
     return row;
 }
 
@@ -182,11 +183,11 @@ json_t *lengths_json(const struct length_report *report)
     json_t *rows = json_array();
     for (int i = 0; i < report->count; i++)
         json_array_append_new(rows, row_json(&report->score[i]));
-    return json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:s, s:o}", "run", report->run, "step",
-                     (json_int_t)report->trainer->step, "pe", s->pe, "task", s->task, "arch",
-                     s->arch ? "decoder" : "encoder", "seed", (json_int_t)s->seed, "train_length",
-                     (json_int_t)s->length, "split", dataset_split_name[report->split], "lengths",
-                     rows);
+    return json_pack("{s:o, s:I, s:s, s:s, s:s, s:I, s:I, s:s, s:o}", "run", json_text(report->run),
+                     "step", (json_int_t)report->trainer->step, "pe", s->pe, "task", s->task,
+                     "arch", s->arch ? "decoder" : "encoder", "seed", (json_int_t)s->seed,
+                     "train_length", (json_int_t)s->length, "split",
+                     dataset_split_name[report->split], "lengths", rows);
 }
 
 // --- the picture

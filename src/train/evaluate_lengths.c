@@ -60,7 +60,7 @@ static int build_model(struct sweep *sweep, struct length_score *score)
     while (rows > 1 && score->length > sweep->config.train_length &&
            (sweep->batch % rows || rows > most))
         rows--;
-    code = model_graph_capture(&sweep->model, &sweep->config, &sweep->trainer->params, rows,
+    code = model_graph_capture(&sweep->model, &sweep->config, trainer_judged(sweep->trainer), rows,
                                score->length, NULL);
     return code < 0 ? code : model_graph_plan(&sweep->model, false);
 }

@@ -87,6 +87,11 @@ says "a resumed run has more steps" 1 '^step +4 +6$' "$POSGRAD" diff twin \
     "$("$TRAIN" --resume grid/copy/none-0 --steps 6 --quiet >/dev/null 2>&1; echo grid/copy/none-0)"
 says "JSON of equal ones" 0 '"equal": true' "$POSGRAD" diff twin twin --json
 says "JSON" 1 '"bitwise_equal": false' "$POSGRAD" diff learned none --json
+cp -r twin $'na\xefve' 2>/dev/null && {
+    says "a name that is no UTF-8" 0 '"a": "na.ve/checkpoint.h5"' "$POSGRAD" diff $'na\xefve' twin --json
+    good "compared" '"na.ve"' "$POSGRAD" compare $'na\xefve' --json
+    good "scored" '"run": "na.ve"' "$POSGRAD" eval $'na\xefve' --json
+}
 refused "diff of one" 2 'two RUNs are wanted' "$POSGRAD" diff twin
 refused "diff of three" 2 'too many' "$POSGRAD" diff twin twin twin
 refused "diff with nothing" 2 'nowhere' "$POSGRAD" diff twin nowhere

@@ -51,6 +51,10 @@ same "past the end" "$(cut -d , -f 1-3 out | tr '\n' ' ')" \
     "length,extend,encoding 17,none,undefined 17,clip,clipped 17,interpolate,interpolated "
 refused "a way without a meaning" 1 'has no meaning for rope' "$POSGRAD" eval rope --lengths 40 --extend wrap,clip
 
+refused "a file limit" 1 'limited.csv' bash -c 'ulimit -f 1; exec "$@"' - \
+    "$POSGRAD" eval rope --lengths 3,4,5,6,7,8,9,10,11,12,13 --csv limited.csv
+if ls limited.csv* >/dev/null 2>&1; then fail "nothing is left of it" "$(ls limited.csv*)"; else ok "nothing is left of it"; fi
+
 for text in 0 -8 8, ,8 8,,16 eight 8x 1e3 99999999999 ' 8' ''; do
     refused "--lengths '$text'" 2 "is no length" "$POSGRAD" eval rope "--lengths=$text"
 done
@@ -70,6 +74,9 @@ refused "no checkpoint of that name" 2 'neither last, best nor a step' "$POSGRAD
 refused "CSV over the run" 1 'replace a file of the run' "$POSGRAD" eval rope --csv rope/checkpoint.h5
 head -c 1000 rope/checkpoint.h5 >cut.h5
 refused "a damaged one" 1 'cut.h5' "$POSGRAD" eval cut.h5
+
+run "$POSGRAD" train --pe rope --task copy "${small[@]}" --eval-every 1 --keep-best --ema 0.5 --out-dir best
+good "the best one" '^rope on copy, .*, step [0-9];' "$POSGRAD" eval best --checkpoint best
 
 # A text that changed is another text, unless it is asked for.
 seq 2000 >text && seq 3000 5000 >other

@@ -109,7 +109,8 @@ static void run_cell(void *context, int64_t piece, int thread)
 // Equal rows get one answer between them. The best is to give each class the same probability: a
 // loss of log 12, and an accuracy that rounding decides, as all classes tie. Borders of one
 // convolution of three taps, one row from either end, add two answers, a second convolution two
-// more, and a start token has a border of its own.
+// more, and a start token has a border of its own. A row and its mirror image share one answer of
+// two classes that tie: a loss of log 2.
 static bool agrees(const struct cell *cell)
 {
     double one = 1.0 / TOKENS, slack = 0.5 / TOKENS;
@@ -119,7 +120,7 @@ static bool agrees(const struct cell *cell)
     case PE_ROWS_BORDERS:
         return cell->accuracy > one + slack && cell->accuracy <= 6 * one + slack;
     case PE_ROWS_MIRRORED:
-        return cell->accuracy > one + slack && cell->accuracy <= 0.5 + slack;
+        return cell->accuracy > one + slack && cell->loss > log(2.0) - 1e-3;
     case PE_ROWS_DIFFER:
         return cell->accuracy == 1;
     }

@@ -50,7 +50,8 @@ static void the_training_length_is_the_trainings(void **state)
     (void)state;
     static const char *const pes[] = {"none", "learned", "t5", "rope"};
     for (int i = 0; i < 4; i++) {
-        prepare(pes[i], "copy", "1"); // at one length its strings are all as long as fit
+        prepare(pes[i], "copy", "1");    // at one length its strings are all as long as fit
+        set("ema", i % 2 ? "0.9" : "0"); // it is the average that is judged
         struct evaluation wanted;
         start();
         check_ok(trainer_evaluate(&trainer, DATASET_VALIDATION, 3, &wanted));

@@ -431,7 +431,7 @@ static void test_no_parameters(void **state)
 static void test_average(void **state)
 {
     (void)state;
-    enum { COUNT = 20003, STEPS = 12 }; // several pieces, the last of another length
+    enum { COUNT = 20003, UPDATES = 12 }; // several pieces, the last of another length
     static real value[COUNT], average[COUNT];
     static double sum[COUNT];
     static const double decays[] = {0.5, 0.9, 0.999};
@@ -441,7 +441,7 @@ static void test_average(void **state)
         memset(sum, 0, sizeof sum);
         for (int i = 0; i < COUNT; i++)
             average[i] = 1e3;
-        for (int step = 1; step <= STEPS; step++) {
+        for (int step = 1; step <= UPDATES; step++) {
             weights = weights * decays[d] + 1;
             for (int i = 0; i < COUNT; i++) {
                 value[i] = (real)sin(0.1 * step * (i % 97) + d);
@@ -449,7 +449,7 @@ static void test_average(void **state)
             }
             par_set_threads(step % 3 + 1);
             average_update(&params, step, decays[d], average);
-            for (int i = 0; i < COUNT; i += step == STEPS ? 1 : 501)
+            for (int i = 0; i < COUNT; i += step == UPDATES ? 1 : 501)
                 check_close(average[i], sum[i] / weights, CHECK_ROUNDING, CHECK_ROUNDING);
             if (step == 1)
                 assert_memory_equal(average, value, sizeof average);
