@@ -2,12 +2,71 @@
 //
 // A strip of queries (or keys) is multiplied with all rows of the table that it reaches, and the
 // products are handed out to the pairs; the other way round, what the pairs of a strip have for one
-// row is summed before it is multiplied.
+// row is summed before it is multiplied. Where pairs are few beside the rows that they reach, as at
+// positions drawn from many, each pair is multiplied with its own row instead.
 #include <string.h>
 
 #include "../kernels/product.h"
 #include "../kernels/transpose.h"
 #include "attention_inside.h"
+
+enum { SPARSE = 8 }; // rows a pair from which on the product with all of them costs more
+
+static bool is_sparse(const struct attention_lookup *l, int64_t pairs)
+{
+    return l->step > 0 && l->count > SPARSE * pairs;
+}
+
+// The row of a pair, and its place in a gradient of the table.
+static inline int64_t row_of(const struct attention_lookup *l, int64_t i, int64_t j)
+{
+    return l->index[l->step * i + j];
+}
+
+static inline real dot(const real *restrict a, const real *restrict b, int64_t n)
+{
+    real sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t k = 0; k < n; k++)
+        sum += a[k] * b[k];
+    return sum;
+}
+
+static inline void add_times(real *restrict to, real factor, const real *restrict x, int64_t n)
+{
+#pragma omp simd
+    for (int64_t k = 0; k < n; k++)
+        to[k] += factor * x[k];
+}
+
+// Query i of the whole block, counted from its first, with keys [0, end).
+static void add_pair_products(const struct attention_param *p, const struct attention_block *b,
+                              const struct attention_lookup *l, int64_t i, real alpha,
+                              const real *at, real *to)
+{
+    int64_t end = attention_end(p, b->first + i);
+    for (int64_t j = 0; j < end; j++)
+        to[i * b->stride + j] += alpha * dot(at + i * p->width,
+                                             l->table + row_of(l, b->first + i, j) * l->stride,
+                                             p->head_dim);
+}
+
+static void add_pair_sums(const struct attention_param *p, const struct attention_block *b,
+                          const struct attention_lookup *l, int64_t i, real alpha,
+                          const struct attention_sums *sums)
+{
+    int64_t end = attention_end(p, b->first + i), d = p->head_dim;
+    const real *from = sums->from + i * b->stride;
+    if (sums->sum && sums->overwrite)
+        memset(sums->sum + i * p->width, 0, (size_t)d * sizeof(real));
+    for (int64_t j = 0; j < end; j++) {
+        int64_t row = row_of(l, b->first + i, j);
+        if (sums->sum)
+            add_times(sums->sum + i * p->width, alpha * from[j], l->table + row * l->stride, d);
+        if (sums->table_sum)
+            add_times(sums->table_sum + row * d, alpha * from[j], sums->at + i * p->width, d);
+    }
+}
 
 void attention_add_products(const struct attention_work *w, const struct attention_block *b,
                             enum attention_table table, real alpha, const real *at,
@@ -17,6 +76,11 @@ void attention_add_products(const struct attention_work *w, const struct attenti
     for (int64_t from = 0; from < b->rows; from += p->strip[table]) {
         struct attention_block strip = attention_strip_of(p, b, table, from);
         struct attention_lookup l = attention_lookup_of(w, &strip, table, 0, strip.columns);
+        if (is_sparse(&l, strip.columns)) {
+            for (int64_t i = from; i < from + strip.rows; i++)
+                add_pair_products(p, b, &l, i, alpha, at, to);
+            continue;
+        }
         int64_t width = attention_whole(l.count);
         product_rows(false, strip.rows, width, p->head_dim, alpha, at + from * p->width, p->width,
                      l.turned + l.low, attention_stride(p->rows[table]), false, s->window, width);
@@ -55,6 +119,11 @@ void attention_add_sums(const struct attention_work *w, const struct attention_b
     for (int64_t from = 0; from < b->rows; from += p->strip[table]) {
         struct attention_block strip = attention_strip_of(p, b, table, from);
         struct attention_lookup l = attention_lookup_of(w, &strip, table, 0, strip.columns);
+        if (is_sparse(&l, strip.columns)) {
+            for (int64_t i = from; i < from + strip.rows; i++)
+                add_pair_sums(p, b, &l, i, alpha, sums);
+            continue;
+        }
         fill_window(p, &strip, &l, sums->from + from * b->stride, s->window);
         if (sums->sum)
             product_rows(false, strip.rows, d, l.count, alpha, s->window, l.count,
@@ -125,6 +194,38 @@ static void collect(const struct attention_param *p, const struct attention_bloc
     }
 }
 
+// The same where keys read the table: keys [begin, end) with all queries of the block.
+static void add_key_pair_products(const struct attention_param *p, const struct attention_block *b,
+                                  const struct attention_lookup *l, int64_t begin, int64_t end,
+                                  real alpha, const real *at, real *to)
+{
+    for (int64_t i = 0; i < b->rows; i++) {
+        int64_t stop = smaller(attention_end(p, b->first + i), end);
+        for (int64_t j = begin; j < stop; j++)
+            to[i * b->stride + j] += alpha * dot(at + j * p->width,
+                                                 l->table + row_of(l, b->first + i, j) * l->stride,
+                                                 p->head_dim);
+    }
+}
+
+static void add_key_pair_sums(const struct attention_param *p, const struct attention_block *b,
+                              const struct attention_lookup *l, int64_t begin, int64_t end,
+                              real alpha, const struct attention_sums *sums)
+{
+    int64_t d = p->head_dim;
+    for (int64_t i = 0; i < b->rows; i++) {
+        int64_t stop = smaller(attention_end(p, b->first + i), end);
+        const real *from = sums->from + i * b->stride;
+        for (int64_t j = begin; j < stop; j++) {
+            int64_t row = row_of(l, b->first + i, j);
+            if (sums->sum)
+                add_times(sums->sum + j * p->width, alpha * from[j], l->table + row * l->stride, d);
+            if (sums->table_sum)
+                add_times(sums->table_sum + row * d, alpha * from[j], sums->at + j * p->width, d);
+        }
+    }
+}
+
 void attention_add_key_products(const struct attention_work *w, const struct attention_block *b,
                                 real alpha, const real *at, struct attention_scratch *s, real *to)
 {
@@ -132,6 +233,10 @@ void attention_add_key_products(const struct attention_work *w, const struct att
     for (int64_t begin = 0; begin < b->columns; begin += p->strip[BY_KEY]) {
         int64_t end = smaller(begin + p->strip[BY_KEY], b->columns);
         struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
+        if (is_sparse(&l, b->rows)) {
+            add_key_pair_products(p, b, &l, begin, end, alpha, at, to);
+            continue;
+        }
         product_rows(false, end - begin, l.count, p->head_dim, alpha, at + begin * p->width,
                      p->width, l.turned + l.low, attention_stride(p->rows[BY_KEY]), false,
                      s->window, l.count);
@@ -148,6 +253,10 @@ void attention_add_key_sums(const struct attention_work *w, const struct attenti
     for (int64_t begin = 0; begin < b->columns; begin += p->strip[BY_KEY]) {
         int64_t end = smaller(begin + p->strip[BY_KEY], b->columns), keys = end - begin;
         struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
+        if (is_sparse(&l, b->rows)) {
+            add_key_pair_sums(p, b, &l, begin, end, alpha, sums);
+            continue;
+        }
         collect(p, b, &l, begin, end, s, sums->from);
         if (sums->sum)
             product_rows(false, keys, d, l.count, alpha, s->window, l.count,

@@ -170,6 +170,8 @@ struct pe_def {
     void (*tables)(const struct pe_context *context, struct pe_tables *tables);
     // How many positions the encoding is defined for; NULL means any.
     int64_t (*max_length)(const struct pe_context *context);
+    // Of one that gives positions: an encoding that reads them, for examples.
+    const char *shown_with;
     enum pe_reads reads;
     unsigned extends; // PE_EXTENDS bits: which ways past the training length have a meaning for it
     // Offsets from here on share an entry; NULL or 0: none do.
@@ -181,8 +183,8 @@ extern const int pe_count;
 // By name or alias; NULL, and err_set with the nearest name.
 const struct pe_def *pe_find(const char *name);
 
-// The smallest stack that `def` has a meaning in, for what walks the list: its own name, or, of one
-// that gives positions, with the first encoding that reads them.
+// The stack that what walks the list takes for `def`: its name, and, of one that gives positions,
+// what it is shown with.
 void pe_smallest_stack(const struct pe_def *def, char text[128]);
 // Whether positions that `sampler` gives can change what `def` does. Moving all of a row alike
 // changes nothing that only reads offsets.

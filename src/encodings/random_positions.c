@@ -51,7 +51,7 @@ const struct pe_def pe_random_positions = {
     .name = "random-positions",
     .title = "positions drawn at random, for the encodings after it",
     .family = "positions",
-    .formula = "i <- p_i, p_0 < p_1 < ... drawn from 0..max_length-1",
+    .formula = "i <- p_i, p_0 < p_1 < ... drawn from 0..max_length-1, in evaluation too",
     .paper = "Ruoss, Deletang, Genewein, Grau-Moya, Csordas, Bennani, Legg, Veness 2023, arXiv "
              "2305.16843",
     .aliases = "randomized-positions|randomised-positions",
@@ -62,4 +62,5 @@ const struct pe_def pe_random_positions = {
     .positions = positions,
     .position_range = range,
     .max_length = range,
+    .shown_with = "rope",
 };

@@ -28,13 +28,8 @@ bool pe_reads_from(const struct pe_def *def, unsigned claims, const struct pe_de
 
 void pe_smallest_stack(const struct pe_def *def, char text[128])
 {
-    snprintf(text, 128, "%s", def->name);
-    for (int i = 0; def->positions && i < pe_count; i++) {
-        if (!pe_reads_from(pe_list[i], pe_list[i]->claims, def))
-            continue;
-        snprintf(text, 128, "%s+%s", def->name, pe_list[i]->name);
-        return;
-    }
+    snprintf(text, 128, "%s%s%s", def->name, def->shown_with ? "+" : "",
+             def->shown_with ? def->shown_with : "");
 }
 
 static bool has_word(const char *words, const char *name)

@@ -47,7 +47,7 @@ const struct pe_def pe_shift_positions = {
     .name = "shift-positions",
     .title = "positions moved by a random offset, for the encodings after it",
     .family = "positions",
-    .formula = "i <- i + o, one o a row, uniform in 0..max_length-T",
+    .formula = "i <- i + o, one o a row, uniform in 0..max_length-T; 0 in evaluation",
     .paper = "Kiyono, Kobayashi, Suzuki, Inui 2021, arXiv 2109.05644",
     .aliases = "shape|shifted-positions",
     .options = options,
@@ -57,4 +57,5 @@ const struct pe_def pe_shift_positions = {
     .positions = positions,
     .position_range = range,
     .max_length = range,
+    .shown_with = "learned",
 };

@@ -90,12 +90,12 @@ static int check_positions(const struct pe_stack *pe)
         return err_set(
             ERR_ARGUMENT,
             "%s moves all positions of a row alike, and nothing after it reads more than "
-            "their distances; add an absolute encoding, as %s+learned",
-            sampler->name, sampler->name);
+            "their distances; add an absolute encoding, as %s+%s",
+            sampler->name, sampler->name, sampler->shown_with);
     return err_set(ERR_ARGUMENT,
                    "%s gives positions, and nothing after it reads any; add an encoding that does, "
-                   "as %s+rope",
-                   sampler->name, sampler->name);
+                   "as %s+%s",
+                   sampler->name, sampler->name, sampler->shown_with);
 }
 
 int model_check(const struct model_config *config)

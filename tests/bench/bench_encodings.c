@@ -69,8 +69,11 @@ static void compare_all(const char *name, int count, char **pe)
     for (int i = 0; i < count; i++)
         compare(&none, shape, pe[i]);
     for (int i = 0; i < pe_count && count == 0; i++)
-        if (strcmp(pe_list[i]->name, "none") != 0)
-            compare(&none, shape, pe_list[i]->name);
+        if (strcmp(pe_list[i]->name, "none") != 0) {
+            char one[128];
+            pe_smallest_stack(pe_list[i], one);
+            compare(&none, shape, one);
+        }
     trainer_release(&none);
 }
 

@@ -100,7 +100,7 @@ static void check_table(int term)
         for (int t = 0; t < LENGTHS; t++)
             for (int variant = 0; variant < 4; variant++)
                 check(&(struct attention_settings){
-                    lookup == LOOKUP_BATCH ? 2 : 1, 2, 3, lengths[t],
+                    lookup == LOOKUP_BATCH || lookup == LOOKUP_FAR ? 2 : 1, 2, 3, lengths[t],
                     variant & 1 ? lengths[t] : lengths[(t + 3) % LENGTHS], .terms = 1 << term,
                     .lookup = lookup, .shared = variant > 1, .causal = variant & 1});
 }

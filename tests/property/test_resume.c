@@ -149,7 +149,9 @@ static void every_encoding_resumes(void **state)
 {
     (void)state;
     for (int p = 0; p < pe_count; p++) {
-        small_run(pe_list[p]->name, task_list[0]->name);
+        char pe[128];
+        pe_smallest_stack(pe_list[p], pe);
+        small_run(pe, task_list[0]->name);
         check_resume();
     }
 }
@@ -255,6 +257,38 @@ static void evaluations_are_of_the_average(void **state)
     assert_true(average.loss != raw.loss);
     trainer_release(&with);
     trainer_release(&without);
+}
+
+// The positions that an evaluation of so many batches drew last.
+static void drawn_last(struct trainer *trainer, int64_t batches, int32_t *positions, int64_t count)
+{
+    struct evaluation evaluation;
+    const struct ag_tensor *drawn = NULL;
+    for (struct ag_tensor *t = trainer->evaluation.graph.first; t; t = t->next)
+        if (t->type == AG_INT && strstr(t->name, "/sample_positions"))
+            drawn = t;
+    assert_true(drawn && drawn->count == count);
+    if (trainer_evaluate(trainer, DATASET_VALIDATION, batches, &evaluation) < 0)
+        fail_msg("%s", err_last());
+    memcpy(positions, drawn->index, (size_t)count * sizeof *positions);
+}
+
+// Positions of an evaluation belong to its batches: other ones for each, and always the same.
+static void an_evaluation_draws_the_same_positions_again(void **state)
+{
+    (void)state;
+    struct trainer trainer;
+    int32_t first[3 * 16], second[3 * 16], again[3 * 16];
+    small_run("random-positions+learned", "probe");
+    set("length", "16");
+    begin(&trainer);
+    drawn_last(&trainer, 1, first, 3 * 16);
+    advance(&trainer, 2);
+    drawn_last(&trainer, 2, second, 3 * 16);
+    assert_memory_not_equal(first, second, sizeof first);
+    drawn_last(&trainer, 1, again, 3 * 16);
+    assert_memory_equal(again, first, sizeof first);
+    trainer_release(&trainer);
 }
 
 static void threads_change_no_bit(void **state)
@@ -372,16 +406,18 @@ static void runs_are_paired(void **state)
     for (int t = 0; t < task_count; t++) {
         for (int p = 0; p < pe_count; p++) {
             struct trainer none, other;
+            char pe[128];
+            pe_smallest_stack(pe_list[p], pe);
             small_run("none", task_list[t]->name);
             start(&none);
-            set("pe", pe_list[p]->name);
+            set("pe", pe);
             begin(&other);
-            expect_same_start(&none, &other, pe_list[p]->name);
+            expect_same_start(&none, &other, pe);
             // An encoding that makes another stream of it, as the complex one does, has other units
             // to drop.
             if (!pe_list[p]->output)
-                expect_same_masks(&none, &other, pe_list[p]->name);
-            expect_same_batches(&none, &other, pe_list[p]->name);
+                expect_same_masks(&none, &other, pe);
+            expect_same_batches(&none, &other, pe);
             trainer_release(&none);
             trainer_release(&other);
         }
@@ -443,6 +479,7 @@ int main(void)
         cmocka_unit_test(resumed_runs_have_the_same_bits),
         cmocka_unit_test(every_task_resumes),
         cmocka_unit_test(every_encoding_resumes),
+        cmocka_unit_test(an_evaluation_draws_the_same_positions_again),
         cmocka_unit_test(every_feature_resumes),
         cmocka_unit_test(features_do_something),
         cmocka_unit_test(smoothing_is_of_training_alone),

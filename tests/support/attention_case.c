@@ -68,9 +68,11 @@ static int64_t row_of_offset(struct attention_case *c, int64_t offset, int64_t *
 static int64_t row_of_pair(struct attention_case *c, int64_t i, int64_t j, int64_t *rows)
 {
     enum { GRID = 4 };
-    *rows = c->settings.lookup == LOOKUP_GRID ? 3 * (2 * CASE_CLIP + 1) : 6;
+    *rows = c->settings.lookup == LOOKUP_GRID  ? 3 * (2 * CASE_CLIP + 1)
+            : c->settings.lookup == LOOKUP_FAR ? 10 * (c->settings.length + c->settings.keys)
+                                               : 6;
     if (c->settings.lookup != LOOKUP_GRID)
-        return (int64_t)rng_below(&c->rng, 6);
+        return (int64_t)rng_below(&c->rng, (uint32_t)*rows);
     int64_t across = j % GRID - i % GRID, down = j / GRID - i / GRID;
     down = down < -1 ? -1 : down > 1 ? 1 : down;
     return (down + 1) * (2 * CASE_CLIP + 1) + clipped(across) + CASE_CLIP;
@@ -96,14 +98,15 @@ static ag_t *lookup_index(struct attention_case *c, int64_t grid, int64_t *rows)
         (s->lookup == LOOKUP_GRID_INDEX && !grid))
         return NULL;
     bool by_offset = s->lookup < LOOKUP_PAIR || grid;
-    int64_t count = by_offset ? offsets : s->lookup == LOOKUP_BATCH ? s->batch * pairs : pairs;
+    bool by_batch = s->lookup == LOOKUP_BATCH || s->lookup == LOOKUP_FAR;
+    int64_t count = by_offset ? offsets : by_batch ? s->batch * pairs : pairs;
     int32_t *index = attention_case_memory(c, count * (int64_t)sizeof *index);
     for (int64_t k = 0; k < count; k++)
         index[k] = (int32_t)(by_offset ? row_of_offset(c, k - (s->length - 1), rows)
                                        : row_of_pair(c, k % pairs / s->keys, k % s->keys, rows));
-    struct ag_shape shape = by_offset                   ? ag_shape1(offsets)
-                            : s->lookup == LOOKUP_BATCH ? ag_shape3(s->batch, s->length, s->keys)
-                                                        : ag_shape2(s->length, s->keys);
+    struct ag_shape shape = by_offset  ? ag_shape1(offsets)
+                            : by_batch ? ag_shape3(s->batch, s->length, s->keys)
+                                       : ag_shape2(s->length, s->keys);
     return ag_constant_index(&c->graph, shape, index);
 }
 

@@ -31,6 +31,7 @@ enum attention_lookup_kind {
     LOOKUP_PAIR,     // by pair: any row
     LOOKUP_GRID,     // by pair: the difference of places on a grid, clipped
     LOOKUP_BATCH,    // by batch and pair: any row
+    LOOKUP_FAR,      // by batch and pair: any of far more rows than there are pairs
     // Of biases and factors, by both coordinates of a grid; of the others as LOOKUP_OFFSET.
     LOOKUP_GRID_OFFSET, // no index
     LOOKUP_GRID_INDEX,  // any row

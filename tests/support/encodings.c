@@ -254,7 +254,7 @@ static void turn_small(struct walk *walk, const struct encoding_case *base,
         try_case(walk, &all);
 }
 
-// The row alone, or, of one that gives positions, with one that reads them; positions are drawn
+// The row alone, or, of one that gives positions, with one that reads them: positions are drawn
 // from few, but as many as the longest row of a test.
 static struct encoding_case case_of(const struct pe_def *def)
 {
