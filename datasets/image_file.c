@@ -13,63 +13,6 @@
 
 enum { MAX_DIMS = 3 };
 
-// --- common to all formats
-
-int64_t image_set_size(int64_t count, int64_t height, int64_t width)
-{
-    int64_t size;
-    if (count < 1 || height < 1 || width < 1 || __builtin_mul_overflow(count, height, &size) ||
-        __builtin_mul_overflow(size, width, &size))
-        return -1;
-    return size;
-}
-
-static bool is_hdf5(const struct data_file *file)
-{
-    static const unsigned char signature[8] = "\211HDF\r\n\032\n";
-    // Behind a user block of 512 bytes, or twice as many, or twice that, ...
-    for (int64_t at = 0; file->size - at >= 8; at = at ? 2 * at : 512)
-        if (memcmp(file->bytes + at, signature, sizeof signature) == 0)
-            return true;
-    return false;
-}
-
-static int read_format(struct image_set *set, const char *path, const struct image_names *names,
-                       struct data_file *file)
-{
-    const unsigned char *b = file->bytes;
-    set->fingerprint = data_file_fingerprint(file, data_file_pages(file->size, file->size, 1));
-    if (is_hdf5(file))
-        return image_set_read_hdf5(set, path, names, file);
-    if (file->size >= 2 && b[0] == 0x1F && b[1] == 0x8B)
-        return err_set(ERR_FORMAT, "--data: '%s' is compressed; unpack it with gunzip first", path);
-    if (file->size >= 2 && b[0] == 0 && b[1] == 0)
-        return image_set_read_idx(set, path, names, file);
-    return err_set(ERR_FORMAT, "--data: '%s' is neither an IDX file nor HDF5", path);
-}
-
-int image_set_open(struct image_set *set, const char *path, const struct image_names *names)
-{
-    struct data_file file;
-    *set = (struct image_set){0};
-    int code = data_file_open(&file, path);
-    if (code < 0)
-        return err_prefix(code, "--data");
-    code = read_format(set, path, names, &file);
-    data_file_close(&file);
-    if (code < 0)
-        image_set_close(set);
-    return code;
-}
-
-void image_set_close(struct image_set *set)
-{
-    data_file_close(&set->mapped);
-    free(set->read);
-    free(set->label);
-    *set = (struct image_set){0};
-}
-
 // --- IDX
 
 struct idx {
@@ -101,6 +44,16 @@ static int check_magic(const struct data_file *file, const char *path, int dims)
     return 0;
 }
 
+// The product, or -1 where one is none or the product is too large.
+static int64_t bytes_of(int64_t count, int64_t height, int64_t width)
+{
+    int64_t size;
+    if (count < 1 || height < 1 || width < 1 || __builtin_mul_overflow(count, height, &size) ||
+        __builtin_mul_overflow(size, width, &size))
+        return -1;
+    return size;
+}
+
 // The sizes, and that the file has just the bytes that they take.
 static int parse(struct idx *idx, const struct data_file *file, const char *path, int dims)
 {
@@ -111,7 +64,7 @@ static int parse(struct idx *idx, const struct data_file *file, const char *path
         idx->size[i] = i < dims ? big_endian(file->bytes + 4 + 4 * i) : 1;
     idx->data = file->bytes + 4 + 4 * dims;
     int64_t there = file->size - 4 - 4 * dims;
-    int64_t size = image_set_size(idx->size[0], idx->size[1], idx->size[2]);
+    int64_t size = bytes_of(idx->size[0], idx->size[1], idx->size[2]);
     if (size == there)
         return 0;
     char shape[64];
@@ -181,8 +134,8 @@ static int read_labels(struct image_set *set, const char *path)
     return code < 0 ? err_prefix(code, "labels (--task-opt labels=FILE)") : 0;
 }
 
-int image_set_read_idx(struct image_set *set, const char *path, const struct image_names *names,
-                       struct data_file *file)
+static int read_idx(struct image_set *set, const char *path, const struct image_names *names,
+                    struct data_file *file)
 {
     struct idx idx;
     char labels[OPTION_TEXT];
@@ -201,4 +154,52 @@ int image_set_read_idx(struct image_set *set, const char *path, const struct ima
     set->mapped = *file;
     *file = (struct data_file){0};
     return 0;
+}
+
+// --- any format
+
+static bool is_hdf5(const struct data_file *file)
+{
+    static const unsigned char signature[8] = "\211HDF\r\n\032\n";
+    // Behind a user block of 512 bytes, or twice as many, or twice that, ...
+    for (int64_t at = 0; file->size - at >= 8; at = at ? 2 * at : 512)
+        if (memcmp(file->bytes + at, signature, sizeof signature) == 0)
+            return true;
+    return false;
+}
+
+static int read_format(struct image_set *set, const char *path, const struct image_names *names,
+                       struct data_file *file)
+{
+    const unsigned char *b = file->bytes;
+    set->fingerprint = data_file_fingerprint(file, data_file_pages(file->size, file->size, 1));
+    if (is_hdf5(file))
+        return image_set_read_hdf5(set, path, names, file);
+    if (file->size >= 2 && b[0] == 0x1F && b[1] == 0x8B)
+        return err_set(ERR_FORMAT, "--data: '%s' is compressed; unpack it with gunzip first", path);
+    if (file->size >= 2 && b[0] == 0 && b[1] == 0)
+        return read_idx(set, path, names, file);
+    return err_set(ERR_FORMAT, "--data: '%s' is neither an IDX file nor HDF5", path);
+}
+
+int image_set_open(struct image_set *set, const char *path, const struct image_names *names)
+{
+    struct data_file file;
+    *set = (struct image_set){0};
+    int code = data_file_open(&file, path);
+    if (code < 0)
+        return err_prefix(code, "--data");
+    code = read_format(set, path, names, &file);
+    data_file_close(&file);
+    if (code < 0)
+        image_set_close(set);
+    return code;
+}
+
+void image_set_close(struct image_set *set)
+{
+    data_file_close(&set->mapped);
+    free(set->read);
+    free(set->label);
+    *set = (struct image_set){0};
 }

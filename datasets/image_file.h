@@ -27,14 +27,9 @@ struct image_names {
 int image_set_open(struct image_set *set, const char *path, const struct image_names *names);
 void image_set_close(struct image_set *set); // also of one that is zeroed
 
-// For a reader of some format: reads count, sizes, pixels and labels. `file` is the whole file,
-// open only meanwhile unless the reader takes it over into set->mapped and zeroes it.
-int image_set_read_idx(struct image_set *set, const char *path, const struct image_names *names,
-                       struct data_file *file);
+// The reader of HDF5: count, sizes, pixels and labels. `file` is the whole file, which is open only
+// meanwhile.
 int image_set_read_hdf5(struct image_set *set, const char *path, const struct image_names *names,
                         const struct data_file *file);
-
-// count * height * width bytes and no overflow, each 1 or more; or -1.
-int64_t image_set_size(int64_t count, int64_t height, int64_t width);
 
 #endif
