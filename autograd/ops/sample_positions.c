@@ -60,7 +60,7 @@ static void run_piece(void *context, int64_t piece, int thread)
     int64_t end = par_begin(node->shape.size[0], pieces, piece + 1);
     for (int64_t b = par_begin(node->shape.size[0], pieces, piece); b < end; b++) {
         struct rng rng;
-        rng_init(&rng, job->stream, job->run->step, (uint32_t)b);
+        rng_init(&rng, job->stream, job->run->step, (uint32_t)ag_whole_row(job->run, b));
         int32_t *row = node->index + b * length;
         if (p->kind == AG_RANDOM_POSITIONS)
             draw_random(&rng, length, p->range, ag_scratch(job->run, thread), row);

@@ -148,6 +148,7 @@ static const struct pe_context *context_for(struct builder *b, int i)
     struct pe_context context = model_context(b->config, i, b->context.batch, b->context.length);
     context.graph = b->graph;
     context.tokens = b->context.tokens;
+    context.mask = b->context.mask;
     context.layer = b->context.layer;
     context.memo = b->memo[i];
     if (context.extension == PE_EXTEND_NONE && reads_drawn(&b->config->pe, i))
