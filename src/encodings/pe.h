@@ -6,23 +6,21 @@
 // rope+urpe` runs the hooks of each in the order given.
 //
 // Where each family of the survey and after goes:
-//   positions          random-positions, shift-positions, pi, rerope's windows: change
-//   context->position frequencies        ntk, dynamic-ntk, yarn: change the rotary frequencies
-//   before rope reads them input              learned, hierarchical, sinusoidal, rnn, recursive,
-//   multiplicative, complex,
-//                      conv at the input, abacus (reads context->tokens), learned2d, sinusoidal2d
-//   layer_input        conv in each layer
-//   layer_output       conv after the first layer
-//   query_input        deberta-emd: the last layer's queries see absolute positions, keys do not
-//   output             complex: what the head reads is made of the real and the imaginary stream
-//   attention          rope, xpos, pope, path (q, k, v replaced); shaw, transformer-xl, deberta
-//   (relative
-//                      tables); t5, alibi, kerple, fire, tupe (bias); urpe (factor); logn (scale);
-//                      floater's q, k, v biases
-//   attention_output   rotations taken back from the output (values rotated too)
-//   kernel             replaces the attention op: linear attention's numerator-only rotation, cope,
-//   dape,
-//                      path, complex scores
+//   positions         random-positions, shift-positions: what context->position of all others is
+//   input             learned, hierarchical, sinusoidal, rnn, recursive, multiplicative, complex,
+//                     conv at the input, learned2d, sinusoidal2d, abacus (reads context->tokens)
+//   layer_input       conv in each layer
+//   layer_output      conv after the first layer
+//   query_input       deberta-emd: the last layer's queries see absolute positions, keys do not
+//   output            complex: what the head reads is made of the real and the imaginary stream
+//   attention         rope, xpos, pope, path (q, k, v replaced); shaw, transformer-xl, deberta
+//                     (relative tables); t5, alibi, kerple, fire, tupe (bias); urpe (factor);
+//                     logn (scale); floater's q, k, v biases
+//   attention_output  rotations taken back from the output (values rotated too)
+//   kernel            in place of the attention op: cope, dape, path, complex scores
+//
+// What is done past the positions that training met is no encoding but a way to use one: enum
+// pe_extension.
 #ifndef POSGRAD_PE_H
 #define POSGRAD_PE_H
 

@@ -82,9 +82,9 @@ static int check_extension(const struct model_config *config)
     bool is_logn = config->extension == PE_EXTEND_LOGN, known = is_logn;
     for (int i = 0; i < pe->count; i++) {
         known |= (pe->def[i]->extends & PE_EXTENDS(config->extension)) != 0;
-        if (is_logn && strcmp(pe->def[i]->name, "logn") == 0)
-            return err_set(ERR_ARGUMENT, "--extend logn: the stack scales by log n already; leave "
-                                         "it out");
+        if (is_logn && strcmp(pe->def[i]->family, "scale") == 0)
+            return err_set(ERR_ARGUMENT, "--extend logn: %s scales logits already; leave one out",
+                           pe->def[i]->name);
     }
     if (is_logn && config->attention == AG_LINEAR)
         return err_set(ERR_ARGUMENT, "--extend logn scales logits, and linear attention has none; "

@@ -398,7 +398,7 @@ static void what_has_no_meaning_is_refused(void **state)
     check_refused("none", PE_EXTEND_CLIP, 17, "--extend clip has no meaning for none");
     check_refused("learned", PE_EXTEND_HIERARCHICAL, 257, "16 rows make 256 positions");
     check_refused("learned+rope", PE_EXTEND_NTK, 17, "learned ends at 16");
-    check_refused("rope+logn", PE_EXTEND_LOGN, 17, "log n already");
+    check_refused("rope+logn", PE_EXTEND_LOGN, 17, "logn scales logits already");
     check_refused("random-positions+rope", PE_EXTEND_NONE, 2049, "random-positions ends at 2048");
 }
 
