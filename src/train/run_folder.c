@@ -17,7 +17,7 @@
 #include "../../autograd/base/options.h"
 #include "../io/h5file.h"
 
-static int make_parents(const char *folder)
+int run_folders_make(const char *folder)
 {
     char path[OPTION_TEXT];
     size_t length = strlen(folder);
@@ -191,7 +191,7 @@ static int remove_run(int fd, const char *folder)
 
 int run_folder_create(const char *folder, bool overwrite)
 {
-    int code = make_parents(folder);
+    int code = run_folders_make(folder);
     if (code < 0)
         return code;
     int fd = run_folder_lock(folder);

@@ -9,6 +9,8 @@
 // it is refused, unless `overwrite`, which removes the files of a run and nothing else, and only
 // where config.json is a run's. Returns the descriptor that holds the lock, or ERR_FILE.
 int run_folder_create(const char *folder, bool overwrite);
+// Makes `folder` and its parents where they are missing. ERR_FILE.
+int run_folders_make(const char *folder);
 // What is in a folder: nothing of a run that could go on; a run that was begun and never saved, so
 // that nothing is lost where it begins anew; or a checkpoint.h5.
 enum run_folder_state { RUN_FOLDER_NONE, RUN_FOLDER_BEGUN, RUN_FOLDER_SAVED };

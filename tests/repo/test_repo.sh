@@ -42,7 +42,7 @@ room() {
     src/encodings/*) echo encodings ;;
     src/model/*) echo model ;;
     src/train/* | src/io/*) echo train ;;
-    src/cli/* | src/report/*) echo cli ;;
+    src/cli/* | src/report/* | src/recipes/*) echo cli ;;
     tests/*) echo tests ;;
     *) echo nowhere ;;
     esac
@@ -124,6 +124,7 @@ in_step optim/optimizers/list.h optimizer "optim/optimizers/%.c" "list count"
 in_step optim/schedules/list.h schedule "optim/schedules/%.c" "list count"
 in_step datasets/tasks/list.h task "datasets/tasks/%.c" "list count"
 in_step src/cli/list.h command "src/cli/command_%.c" "count"
+in_step src/recipes/list.h recipe "src/recipes/%.c" "list count"
 in_step src/io/export_list.h export "src/io/export_%.c" "formats format_count"
 
 # A file of a folder of one file a row has its row.
