@@ -125,12 +125,10 @@ static void table_name(char name[64], const struct pe_tables *tables, int index)
             snprintf(name, 64, "%s_%s", table->encoding, table->name);
 }
 
-static void write_tables(struct h5_writer *writer, struct trainer *trainer)
+static void write_tables(struct h5_writer *writer, const struct trainer *trainer)
 {
     const struct pe_tables *tables = &trainer->tables;
     char name[64];
-    if (tables->count)
-        trainer_refresh_tables(trainer);
     for (int i = 0; i < tables->count; i++) {
         table_name(name, tables, i);
         write_table(writer, &tables->table[i], name, trainer->config.train_length);
@@ -157,7 +155,8 @@ static void write_history(struct h5_writer *writer, const struct trainer *traine
     }
 }
 
-int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history)
+int checkpoint_image(const char *path, const struct trainer *trainer, const struct history *history,
+                     unsigned char **bytes, size_t *size)
 {
     char *config = checkpoint_config(&trainer->settings);
     struct h5_writer *writer = config ? h5_writer_new() : NULL;
@@ -174,9 +173,21 @@ int checkpoint_save(const char *path, struct trainer *trainer, const struct hist
         checkpoint_write_slab(writer, "/ema", &trainer->params, trainer->averaged.value);
     write_tables(writer, trainer);
     write_history(writer, trainer, history);
-    int code = h5_writer_publish(writer, path);
+    int code = h5_writer_image(writer, path, bytes, size);
     h5_writer_free(writer);
     free(config);
+    return code;
+}
+
+int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history)
+{
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    trainer_refresh_tables(trainer);
+    int code = checkpoint_image(path, trainer, history, &bytes, &size);
+    if (code == 0)
+        code = file_publish(path, bytes, size);
+    free(bytes);
     return code;
 }
 

@@ -180,13 +180,22 @@ void run_best_path(const struct run *run, char path[OPTION_TEXT + 64])
     snprintf(path, OPTION_TEXT + 64, "%s/best.h5", run->folder);
 }
 
+// An evaluation has computed the loss already.
+static int check_state(struct run *run)
+{
+    int code = trainer_check_state(&run->trainer, NULL);
+    if (code == 0 && run->evaluated_step != run->trainer.step)
+        code = trainer_check_loss(&run->trainer);
+    return code;
+}
+
 // The state that was just evaluated, if it is the best. ERR_NUMBER as save().
 static int save_best(struct run *run)
 {
     char path[OPTION_TEXT + 64];
     if (!train_settings_keep_best(&run->trainer.settings) || run->best.step != run->trainer.step)
         return 0;
-    int code = trainer_check_state(&run->trainer);
+    int code = check_state(run);
     if (code < 0)
         return code;
     run_best_path(run, path);
@@ -265,7 +274,7 @@ static void keep_elder(struct run *run)
 static int save(struct run *run, bool last)
 {
     double begin = now();
-    int code = trainer_check_state(&run->trainer);
+    int code = check_state(run);
     if (code < 0)
         return code;
     if (fdatasync(run->metrics) < 0 && errno != EINVAL && errno != EROFS) {
