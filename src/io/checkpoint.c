@@ -95,13 +95,13 @@ static void write_scale(struct h5_writer *writer, const char *path, const struct
     free(value);
 }
 
-static void write_table(struct h5_writer *writer, const struct pe_table *table, const char *name,
-                        int64_t train_length)
+static void write_table(struct h5_writer *writer, const struct pe_table *table, const real *values,
+                        const char *name, int64_t train_length)
 {
     char path[PATH_SIZE], scale[PATH_SIZE];
     const struct ag_shape *shape = &table->tensor->shape;
     snprintf(path, sizeof path, "/tables/%.60s", name);
-    h5_write(writer, path, CHECKPOINT_REAL, shape->dims, shape->size, table->tensor->data);
+    h5_write(writer, path, CHECKPOINT_REAL, shape->dims, shape->size, values);
     h5_attr_text(writer, path, "encoding", table->encoding);
     if (table->distance_sign)
         h5_attr_text(writer, path, "distance_sign", table->distance_sign);
@@ -131,7 +131,8 @@ static void write_tables(struct h5_writer *writer, const struct trainer *trainer
     char name[64];
     for (int i = 0; i < tables->count; i++) {
         table_name(name, tables, i);
-        write_table(writer, &tables->table[i], name, trainer->config.train_length);
+        write_table(writer, &tables->table[i], trainer_table(trainer, i), name,
+                    trainer->config.train_length);
     }
 }
 

@@ -107,6 +107,9 @@ int trainer_check_state(const struct trainer *trainer, real *copy);
 size_t trainer_state_count(const struct trainer *trainer);
 // `view` gets all that `trainer` has, but the state is that of a copy. Owns nothing; for reading.
 void trainer_view(struct trainer *view, const struct trainer *trainer, real *copy);
+// The values of table `index`, as trainer_refresh_tables left them; a table that is a parameter is
+// of the view's own state.
+const real *trainer_table(const struct trainer *trainer, int index);
 // Whether the model still computes: ERR_NUMBER where the loss of the first validation batch is not
 // finite.
 int trainer_check_loss(struct trainer *trainer);

@@ -382,6 +382,16 @@ void trainer_view(struct trainer *view, const struct trainer *trainer, real *cop
         view->averaged.value = copy + (states + 1) * count;
 }
 
+const real *trainer_table(const struct trainer *trainer, int index)
+{
+    const real *data = trainer->tables.table[index].tensor->data;
+    const real *live = trainer->exported.graph.params->value;
+    const real *own = trainer->averaged.value ? trainer->averaged.value : trainer->params.value;
+    uintptr_t offset = (uintptr_t)data - (uintptr_t)live; // of what is before it, more than any
+    bool inside = offset < (size_t)trainer->params.count * sizeof(real);
+    return inside ? own + offset / sizeof(real) : data;
+}
+
 static int slab_not_finite(const struct trainer *trainer, int index, const real *slab)
 {
     char what[64] = "an element";
