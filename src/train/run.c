@@ -432,9 +432,21 @@ static void end_saves(struct run *run)
     err_set(code, "%s", line);
 }
 
+// The memory of a copy, while no step waits for it: where saves will be made beside the training.
+// Where there is none they are made without.
+static void reserve_copy(struct run *run)
+{
+    const struct train_settings *s = &run->trainer.settings;
+    int64_t every = train_settings_keep_best(s) && s->eval_every > 0 ? s->eval_every
+                                                                     : s->save_every;
+    if (every > 0 && run->trainer.step / every * every < s->steps - every)
+        saver_reserve(&run->saver, &run->trainer);
+}
+
 int run_train(struct run *run)
 {
     int code = 0;
+    reserve_copy(run);
     run->log_time = now();
     run->log_step = run->trainer.step;
     while (code == 0 && run->trainer.step < run->trainer.settings.steps && !out_of_patience(run))

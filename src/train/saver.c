@@ -104,13 +104,18 @@ static int copy_history(struct history *to, const struct history *from)
     return code;
 }
 
-static int copy_state(struct saver *saver, struct trainer *trainer, const struct history *history)
+int saver_reserve(struct saver *saver, const struct trainer *trainer)
 {
     if (!saver->copy)
         saver->copy = aligned_zeroed(trainer_state_count(trainer), sizeof(real));
-    if (!saver->copy)
-        return ERR_MEMORY;
-    int code = trainer_check_state(trainer, saver->copy);
+    return saver->copy ? 0 : ERR_MEMORY;
+}
+
+static int copy_state(struct saver *saver, struct trainer *trainer, const struct history *history)
+{
+    int code = saver_reserve(saver, trainer);
+    if (code == 0)
+        code = trainer_check_state(trainer, saver->copy);
     if (code == 0)
         code = copy_history(&saver->history, history);
     if (code < 0)

@@ -55,6 +55,8 @@ struct saver {
     bool done, under_way;
 };
 
+// Makes the memory that a copy takes, which saver_begin does otherwise. ERR_MEMORY.
+int saver_reserve(struct saver *saver, const struct trainer *trainer);
 // Copies the state, of which nothing may be under way, and starts to save it. What is not `proven`
 // to compute is written once saver_judge says so. ERR_NUMBER: something in it is not finite.
 // ERR_MEMORY: there is no memory or no thread for it; saver_here needs neither.
