@@ -158,6 +158,8 @@ bench: all $(BENCHES)
 	@$(BENCH)/bench_threads
 	@for shape in B long C E; do $(BENCH)/bench_encodings -j $(BENCH_JSON) -s $$shape -r 7 || exit 1; done
 	@$(BENCH)/bench_growth -j $(BENCH_JSON)
+	@$(BENCH)/bench_save -j $(BENCH_JSON)
+	@$(BENCH)/bench_start -j $(BENCH_JSON) $(BUILD)/posgrad
 	@$(BENCH)/bench_attention
 	@echo "as JSON: $(BENCH_JSON)"
 	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --json $(BUILD)/rivals.json)

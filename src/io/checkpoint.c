@@ -95,13 +95,13 @@ static void write_scale(struct h5_writer *writer, const char *path, const struct
     free(value);
 }
 
-static void write_table(struct h5_writer *writer, const struct pe_table *table, const char *name,
-                        int64_t train_length)
+static void write_table(struct h5_writer *writer, const struct pe_table *table, const real *values,
+                        const char *name, int64_t train_length)
 {
     char path[PATH_SIZE], scale[PATH_SIZE];
     const struct ag_shape *shape = &table->tensor->shape;
     snprintf(path, sizeof path, "/tables/%.60s", name);
-    h5_write(writer, path, CHECKPOINT_REAL, shape->dims, shape->size, table->tensor->data);
+    h5_write(writer, path, CHECKPOINT_REAL, shape->dims, shape->size, values);
     h5_attr_text(writer, path, "encoding", table->encoding);
     if (table->distance_sign)
         h5_attr_text(writer, path, "distance_sign", table->distance_sign);
@@ -125,15 +125,14 @@ static void table_name(char name[64], const struct pe_tables *tables, int index)
             snprintf(name, 64, "%s_%s", table->encoding, table->name);
 }
 
-static void write_tables(struct h5_writer *writer, struct trainer *trainer)
+static void write_tables(struct h5_writer *writer, const struct trainer *trainer)
 {
     const struct pe_tables *tables = &trainer->tables;
     char name[64];
-    if (tables->count)
-        trainer_refresh_tables(trainer);
     for (int i = 0; i < tables->count; i++) {
         table_name(name, tables, i);
-        write_table(writer, &tables->table[i], name, trainer->config.train_length);
+        write_table(writer, &tables->table[i], trainer_table(trainer, i), name,
+                    trainer->config.train_length);
     }
 }
 
@@ -157,7 +156,8 @@ static void write_history(struct h5_writer *writer, const struct trainer *traine
     }
 }
 
-int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history)
+int checkpoint_image(const char *path, const struct trainer *trainer, const struct history *history,
+                     unsigned char **bytes, size_t *size)
 {
     char *config = checkpoint_config(&trainer->settings);
     struct h5_writer *writer = config ? h5_writer_new() : NULL;
@@ -174,9 +174,21 @@ int checkpoint_save(const char *path, struct trainer *trainer, const struct hist
         checkpoint_write_slab(writer, "/ema", &trainer->params, trainer->averaged.value);
     write_tables(writer, trainer);
     write_history(writer, trainer, history);
-    int code = h5_writer_publish(writer, path);
+    int code = h5_writer_image(writer, path, bytes, size);
     h5_writer_free(writer);
     free(config);
+    return code;
+}
+
+int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history)
+{
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    trainer_refresh_tables(trainer);
+    int code = checkpoint_image(path, trainer, history, &bytes, &size);
+    if (code == 0)
+        code = file_publish(path, bytes, size);
+    free(bytes);
     return code;
 }
 

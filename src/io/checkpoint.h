@@ -44,7 +44,13 @@ int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t th
 int checkpoint_load_trainer_on(struct trainer *trainer, const char *run, int64_t threads,
                                const char *data);
 
-// Writes all state to `path`, atomically. On failure the file that was there stays.
+// The bytes of a checkpoint of all state, malloc'ed; `path` is for the line of an error. Tables are
+// as trainer_refresh_tables left them. HDF5 is not for two threads at once: whoever makes an image
+// beside the training must be the only one who calls any of this.
+int checkpoint_image(const char *path, const struct trainer *trainer, const struct history *history,
+                     unsigned char **bytes, size_t *size);
+// Refreshes the tables and writes all state to `path`, atomically. On failure the file that was
+// there stays.
 int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history);
 
 // --- shared with other files that hold parameters The settings as they go into files: JSON without

@@ -32,7 +32,11 @@ void h5_attr_real(struct h5_writer *writer, const char *path, const char *name, 
 // dimension scale (making it one, named `label`, where it is not yet).
 void h5_attach_scale(struct h5_writer *writer, const char *path, int dim, const char *label,
                      const char *scale_path);
-// Seals and publishes to `file_path`, atomically; replaces what is there. On failure the old file
+// The bytes of the finished file, sealed, in a malloc'ed block; the line of an error names
+// `file_path`, which is not touched.
+int h5_writer_image(struct h5_writer *writer, const char *file_path, unsigned char **bytes,
+                    size_t *size);
+// The image, published to `file_path`, atomically; replaces what is there. On failure the old file
 // stays, no temporary file stays, and the line names file and cause.
 int h5_writer_publish(struct h5_writer *writer, const char *file_path);
 

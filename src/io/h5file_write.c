@@ -387,17 +387,25 @@ static int take_image(struct h5_writer *writer, unsigned char **bytes, size_t *s
     return code;
 }
 
-int h5_writer_publish(struct h5_writer *writer, const char *file_path)
+int h5_writer_image(struct h5_writer *writer, const char *file_path, unsigned char **bytes,
+                    size_t *size)
 {
     if (writer->error)
         return err_set(writer->error, "cannot write %s: %s", file_path, writer->message);
-    unsigned char *bytes = NULL;
-    size_t size = 0;
-    int code = take_image(writer, &bytes, &size);
+    int code = take_image(writer, bytes, size);
     if (code < 0)
         return err_prefix(code, "cannot write %s", file_path);
-    seal_write(bytes, size);
-    code = file_publish(file_path, bytes, size);
+    seal_write(*bytes, *size);
+    return 0;
+}
+
+int h5_writer_publish(struct h5_writer *writer, const char *file_path)
+{
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    int code = h5_writer_image(writer, file_path, &bytes, &size);
+    if (code == 0)
+        code = file_publish(file_path, bytes, size);
     free(bytes);
     return code;
 }

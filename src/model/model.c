@@ -407,9 +407,9 @@ static void build(struct builder *b, struct model_graph *model)
     ag_t *head = config->tie ? table
                              : parameter(b, "head.weight", ag_shape2(config->vocab, config->dim), 0,
                                          INIT_STD, AG_DECAY);
-    model->logits = ag_keep(ag_linear(b->graph, x, head, NULL));
+    model->logits = ag_linear(b->graph, x, head, NULL);
     model->loss =
-        ag_keep(ag_cross_entropy(b->graph, model->logits, model->targets, config->label_smoothing));
+        ag_cross_entropy(b->graph, model->logits, model->targets, config->label_smoothing);
 }
 
 // What the encodings export is built beside the model, so that one forward computes it too.
@@ -425,9 +425,10 @@ static void build_tables(struct builder *b, struct pe_tables *tables)
     }
 }
 
-int model_graph_capture(struct model_graph *model, const struct model_config *config,
-                        struct ag_params *params, int64_t batch, int64_t length,
-                        struct pe_tables *tables)
+// The model, and what the encodings export where it is asked for.
+static void capture(struct model_graph *model, const struct model_config *config,
+                    struct ag_params *params, int64_t batch, int64_t length,
+                    struct pe_tables *tables)
 {
     memset(model, 0, sizeof *model);
     ag_graph_init(&model->graph, params);
@@ -447,6 +448,10 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
     build(&b, model);
     if (tables)
         build_tables(&b, tables);
+}
+
+static int captured(struct model_graph *model)
+{
     if (!model->graph.error)
         return 0;
     int code = err_set(model->graph.error, "%s", model->graph.message);
@@ -454,9 +459,31 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
     return code;
 }
 
+int model_graph_capture(struct model_graph *model, const struct model_config *config,
+                        struct ag_params *params, int64_t batch, int64_t length,
+                        struct pe_tables *tables)
+{
+    capture(model, config, params, batch, length, tables);
+    ag_keep(model->logits);
+    model->output = ag_keep(model->loss);
+    return captured(model);
+}
+
+// The model is captured, too, as hooks hand tensors on to each other; what no table needs is not in
+// the plan. Nothing here is in parts: no table varies with the batch.
+int model_tables_capture(struct model_graph *model, const struct model_config *config,
+                         struct ag_params *params, int64_t length, struct pe_tables *tables)
+{
+    struct model_config whole = *config;
+    whole.parts = 0;
+    capture(model, &whole, params, 1, length, tables);
+    model->output = tables->count ? tables->table[0].tensor : NULL;
+    return captured(model);
+}
+
 int model_graph_plan(struct model_graph *model, bool backward)
 {
-    model->plan = ag_plan_new(&model->graph, model->loss, backward);
+    model->plan = ag_plan_new(&model->graph, model->output, backward);
     return model->plan ? 0 : err_code();
 }
 

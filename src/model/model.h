@@ -31,6 +31,7 @@ struct model_graph {
     ag_t *tokens, *targets, *mask; // index [B, T], written before a replay
     ag_t *logits;                  // [B, T, V], kept
     ag_t *loss;                    // scalar, kept
+    ag_t *output;                  // what a plan is for: the loss, or a table
     int64_t batch, length;
 };
 
@@ -62,6 +63,11 @@ int model_check_length(const struct model_config *config, int64_t length);
 int model_graph_capture(struct model_graph *model, const struct model_config *config,
                         struct ag_params *params, int64_t batch, int64_t length,
                         struct pe_tables *tables);
+// Captures only what the encodings export, of parameters that are there already. Its forward costs
+// little beside the model's, as no table depends on a batch: `tokens` and the rest stay unwritten.
+// Where there are no tables, there is nothing to plan: output is NULL.
+int model_tables_capture(struct model_graph *model, const struct model_config *config,
+                         struct ag_params *params, int64_t length, struct pe_tables *tables);
 int model_graph_plan(struct model_graph *model, bool backward);
 void model_graph_release(struct model_graph *model);
 

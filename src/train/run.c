@@ -180,26 +180,6 @@ void run_best_path(const struct run *run, char path[OPTION_TEXT + 64])
     snprintf(path, OPTION_TEXT + 64, "%s/best.h5", run->folder);
 }
 
-// The state that was just evaluated, if it is the best. ERR_NUMBER as save().
-static int save_best(struct run *run)
-{
-    char path[OPTION_TEXT + 64];
-    if (!train_settings_keep_best(&run->trainer.settings) || run->best.step != run->trainer.step)
-        return 0;
-    int code = trainer_check_state(&run->trainer);
-    if (code < 0)
-        return code;
-    run_best_path(run, path);
-    bool failed_before = run->best_failed;
-    run->best_failed = checkpoint_save(path, &run->trainer, &run->history) < 0;
-    if (run->best_failed)
-        snprintf(run->save_error, sizeof run->save_error, "%s", err_last());
-    if (run->best_failed && !failed_before)
-        say(run, RUN_WARNING, "step %lld is the best and was not saved: %s; the run goes on",
-            (long long)run->trainer.step, run->save_error);
-    return 0;
-}
-
 static int log_evaluation(struct run *run)
 {
     struct line line;
@@ -229,56 +209,137 @@ static int log_evaluation(struct run *run)
     return history_add(&run->history, HISTORY_VALIDATION, trainer->step, value);
 }
 
-// --- saving
+// --- saving. The training waits while the state is copied; the rest is beside it, and what became
+// of that is said after a later step.
+
+static void warn(const struct run *run, enum save_part part)
+{
+    if (run->saver.result.part[part].code < 0)
+        say(run, RUN_WARNING, "%s", run->saver.result.part[part].line);
+}
+
+static void best_went(struct run *run)
+{
+    const struct save_result *result = &run->saver.result;
+    bool failed_before = run->best_failed;
+    run->best_failed = result->part[SAVE_BEST].code < 0;
+    if (run->best_failed)
+        snprintf(run->save_error, sizeof run->save_error, "%s", result->part[SAVE_BEST].line);
+    if (run->best_failed && !failed_before)
+        say(run, RUN_WARNING, "step %lld is the best and was not saved: %s; the run goes on",
+            (long long)result->step, run->save_error);
+}
 
 // A failure is said once, and again at the end if it lasts; the run goes on, as the disk may be
-// freed before the next try.
-static void save_went(struct run *run, int code, bool last)
+// freed before the next try. `last` is for a save that ends the run.
+static void save_went(struct run *run, bool last)
 {
+    const struct save_result *result = &run->saver.result;
     bool failed_before = run->save_failed;
-    run->save_failed = code < 0;
-    if (code < 0) {
-        snprintf(run->save_error, sizeof run->save_error, "%s", err_last());
+    run->save_failed = result->part[SAVE_CHECKPOINT].code < 0;
+    if (run->save_failed) {
+        snprintf(run->save_error, sizeof run->save_error, "%s", result->part[SAVE_CHECKPOINT].line);
         if (!failed_before && !last)
             say(run, RUN_WARNING, "step %lld was not saved: %s; the run goes on and tries again",
-                (long long)run->trainer.step, run->save_error);
+                (long long)result->step, run->save_error);
         return;
     }
     if (failed_before)
         say(run, RUN_NOTICE, "step %lld is saved: %s could be written again",
-            (long long)run->trainer.step, run->checkpoint);
-    run->saved_step = run->trainer.step;
+            (long long)result->step, run->checkpoint);
+    run->saved_step = result->step;
     tell(run, &(struct run_event){.type = RUN_SAVED});
 }
 
-// The newest checkpoint matters more than the one before: it is written even if that cannot stay.
-static void keep_elder(struct run *run)
+static void tell_save(struct run *run, bool last)
 {
-    if (run->trainer.settings.keep > 1 && run->saved_step >= 0 &&
-        run->saved_step != run->trainer.step && !run->save_failed &&
-        run_folder_keep(run->trainer.lock, run->folder, run->saved_step) < 0)
-        say(run, RUN_WARNING, "%s", err_last());
+    const struct saver *saver = &run->saver;
+    if (saver->result.dropped)
+        return;
+    if (saver->order.best[0])
+        best_went(run);
+    if (!saver->order.checkpoint[0])
+        return;
+    run->metrics_failed |= saver->result.part[SAVE_METRICS].code < 0;
+    warn(run, SAVE_METRICS);
+    warn(run, SAVE_ELDER);
+    save_went(run, last);
+    warn(run, SAVE_PRUNE);
 }
 
-// The metrics reach the disk first: a checkpoint never knows of lines that a crash may take. `last`
-// is for a save that ends the run. ERR_NUMBER where the state is not worth keeping.
-static int save(struct run *run, bool last)
+// What became of the save that is under way, if it has ended; with `wait`, when it has.
+static void take_save(struct run *run, bool wait)
 {
-    double begin = now();
-    int code = trainer_check_state(&run->trainer);
+    if (saver_ended(&run->saver, wait))
+        tell_save(run, false);
+}
+
+// A step that goes well proves that the state before it, which is being saved, computes. Where it
+// does not, that state is all there is, as a step that fails changes nothing; validation decides.
+static int judge_save(struct run *run, int code)
+{
+    char line[1024];
+    if (!saver_is_unjudged(&run->saver))
+        return code;
+    if (code == 0) {
+        saver_judge(&run->saver, true);
+        return 0;
+    }
+    snprintf(line, sizeof line, "%s", err_last());
+    int check = trainer_check_loss(&run->trainer);
+    saver_judge(&run->saver, check == 0);
+    return check < 0 ? check : err_set(code, "%s", line);
+}
+
+static void make_order(const struct run *run, bool best, bool checkpoint, struct save_order *order)
+{
+    const struct trainer *trainer = &run->trainer;
+    bool elder = trainer->settings.keep > 1 && run->saved_step >= 0 &&
+                 run->saved_step != trainer->step && !run->save_failed;
+    *order = (struct save_order){.lock = trainer->lock,
+                                 .metrics = run->metrics,
+                                 .elder = elder ? run->saved_step : -1,
+                                 .keep = trainer->settings.keep};
+    strcpy(order->folder, run->folder);
+    if (best)
+        run_best_path(run, order->best);
+    if (checkpoint)
+        strcpy(order->checkpoint, run->checkpoint);
+}
+
+// An evaluation has computed the loss already.
+static bool is_proven(const struct run *run)
+{
+    return run->evaluated_step == run->trainer.step;
+}
+
+static int save_here(struct run *run, const struct save_order *order, bool last)
+{
+    int code = trainer_check_state(&run->trainer, NULL);
+    if (code == 0 && !is_proven(run))
+        code = trainer_check_loss(&run->trainer);
     if (code < 0)
         return code;
-    if (fdatasync(run->metrics) < 0 && errno != EINVAL && errno != EROFS) {
-        say(run, RUN_WARNING, "cannot write %s/metrics.jsonl: %s", run->folder, strerror(errno));
-        run->metrics_failed = true;
-    }
-    keep_elder(run);
-    save_went(run, checkpoint_save(run->checkpoint, &run->trainer, &run->history), last);
-    if (!run->save_failed && run_folder_prune(run->trainer.lock, run->folder, run->trainer.step,
-                                              run->trainer.settings.keep - 1) < 0)
-        say(run, RUN_WARNING, "%s", err_last());
-    run->log_time += now() - begin;
+    saver_here(&run->saver, order, &run->trainer, &run->history);
+    tell_save(run, last);
     return 0;
+}
+
+// A save that ends the run is waited for, and so is one for which there is no memory or no thread.
+// ERR_NUMBER where the state is not worth keeping.
+static int save(struct run *run, bool best, bool checkpoint, bool last)
+{
+    double begin = now();
+    struct save_order order;
+    int code = ERR_MEMORY;
+    take_save(run, true); // one at a time
+    make_order(run, best, checkpoint, &order);
+    if (!last)
+        code = saver_begin(&run->saver, &order, &run->trainer, &run->history, is_proven(run));
+    if (code < 0 && code != ERR_NUMBER)
+        code = save_here(run, &order, last);
+    run->log_time += now() - begin;
+    return code;
 }
 
 static bool due(int64_t step, int64_t every)
@@ -296,6 +357,13 @@ static int diverged(struct run *run, int code)
     return err_set(code, "%s; no checkpoint was saved before", line);
 }
 
+// Whether the state was just evaluated, and is the best, and the best is kept.
+static bool is_best(const struct run *run)
+{
+    return train_settings_keep_best(&run->trainer.settings) && is_proven(run) &&
+           run->best.step == run->trainer.step;
+}
+
 static int after_step(struct run *run, const struct train_step_result *result, bool stopping)
 {
     const struct train_settings *s = &run->trainer.settings;
@@ -306,18 +374,13 @@ static int after_step(struct run *run, const struct train_step_result *result, b
         code = log_training(run, result);
     if (code == 0 && (last || due(step, s->eval_every)))
         code = log_evaluation(run);
-    double begin = now();
-    if (code == 0 && run->evaluated_step == step)
-        code = save_best(run);
-    run->log_time += now() - begin;
     if (code < 0)
         return code;
     if (asked)
         *run->observer.save = 0;
     last = last || out_of_patience(run);
-    if (last || stopping || asked || due(step, s->save_every))
-        code = save(run, last || stopping);
-    return code;
+    bool best = is_best(run), checkpoint = last || stopping || asked || due(step, s->save_every);
+    return best || checkpoint ? save(run, best, checkpoint, last || stopping) : 0;
 }
 
 static int train_one(struct run *run)
@@ -325,9 +388,11 @@ static int train_one(struct run *run)
     struct train_step_result result;
     double begin = now();
     int code = trainer_step(&run->trainer, &result);
+    double seconds = now() - begin;
+    code = judge_save(run, code);
     if (code < 0)
         return code;
-    double seconds = now() - begin;
+    take_save(run, false);
     const struct train_settings *s = &run->trainer.settings;
     struct run_event event = {.type = RUN_STEP, .train = &result, .step_ms = 1e3 * seconds};
     event.tokens_per_s = seconds > 0 ? (double)(s->batch_size * s->length) / seconds : 0;
@@ -357,13 +422,36 @@ static int outcome(struct run *run, int code)
     return code;
 }
 
+// The line of what ended the run stays.
+static void end_saves(struct run *run)
+{
+    char line[1024];
+    int code = err_code();
+    snprintf(line, sizeof line, "%s", err_last());
+    take_save(run, true);
+    err_set(code, "%s", line);
+}
+
+// The memory of a copy, while no step waits for it: where saves will be made beside the training.
+// Where there is none they are made without.
+static void reserve_copy(struct run *run)
+{
+    const struct train_settings *s = &run->trainer.settings;
+    int64_t every = train_settings_keep_best(s) && s->eval_every > 0 ? s->eval_every
+                                                                     : s->save_every;
+    if (every > 0 && run->trainer.step / every * every < s->steps - every)
+        saver_reserve(&run->saver, &run->trainer);
+}
+
 int run_train(struct run *run)
 {
     int code = 0;
+    reserve_copy(run);
     run->log_time = now();
     run->log_step = run->trainer.step;
     while (code == 0 && run->trainer.step < run->trainer.settings.steps && !out_of_patience(run))
         code = train_one(run);
+    end_saves(run);
     if (code == 0 && run->evaluated_step != run->trainer.step)
         code = evaluate(run); // a finished run that was resumed
     return outcome(run, code);
@@ -794,6 +882,7 @@ int run_go_on(struct run *run, const struct train_settings *settings, bool overw
 
 void run_release(struct run *run)
 {
+    saver_release(&run->saver);
     if (run->metrics >= 0)
         close(run->metrics);
     history_release(&run->history);

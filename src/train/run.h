@@ -8,15 +8,16 @@
 #include <signal.h>
 
 #include "history.h"
+#include "saver.h"
 #include "train.h"
 
 enum run_event_type {
     RUN_STEP,       // after every update; timing and train are set
     RUN_LOG,        // a log line of training was written
     RUN_EVALUATION, // one of an evaluation
-    RUN_SAVED,
-    RUN_WARNING, // something went wrong and the run goes on: message
-    RUN_NOTICE,  // something to say: message
+    RUN_SAVED,      // checkpoint.h5 of saved_step is on disk; steps may have gone on since
+    RUN_WARNING,    // something went wrong and the run goes on: message
+    RUN_NOTICE,     // something to say: message
 };
 
 struct run_event {
@@ -48,16 +49,18 @@ struct run_best {
 struct run {
     struct trainer trainer;
     struct history history;
+    struct saver saver;
     struct run_observer observer;
     char folder[OPTION_TEXT], checkpoint[OPTION_TEXT + 64];
     int metrics;           // descriptor of metrics.jsonl, or -1
     int64_t metrics_size;  // bytes of whole lines
     bool metrics_failed;   // lines are missing
-    bool save_failed;      // the last save did not succeed
+    bool save_failed;      // the last save that ended did not succeed
     char save_error[1024]; // why
     struct run_best best;
-    bool best_failed;       // the last save of best.h5 did not succeed: why is in save_error
-    int64_t saved_step;     // step of the file on disk, -1 when there is none
+    bool best_failed;   // the last save of best.h5 did not succeed: why is in save_error
+    int64_t saved_step; // step of the file on disk, -1 when there is none: not of a save that is
+                        // under way
     int64_t evaluated_step; // step that `evaluation` is of, -1 when there is none
     struct evaluation evaluation;
     double log_time; // seconds, monotonic, of the last log line

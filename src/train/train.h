@@ -59,7 +59,8 @@ struct trainer {
     struct model_config config;
     struct ag_params params;
     struct model_graph train, evaluation;
-    struct pe_tables tables; // kept tensors of `evaluation`
+    struct model_graph exported; // makes `tables`, its kept tensors; no plan where there are none
+    struct pe_tables tables;
     struct optimizer optimizer;
     const struct schedule_def *schedule;
     int32_t *predictions; // [B * T] of a part of a batch
@@ -96,12 +97,22 @@ struct evaluation {
     double loss, accuracy, exact_match;
     int64_t scored, rows;
 };
-// Runs the evaluation graph on the first validation batch, so that the kept tensors of `tables`
-// hold what the parameters are now.
+// Computes the kept tensors of `tables` from what the parameters are now.
 void trainer_refresh_tables(struct trainer *trainer);
 // Whether the state is worth keeping: ERR_NUMBER where a parameter or optimizer state is not
-// finite, or the loss of the first validation batch is not, with the step and what was first.
-int trainer_check_state(struct trainer *trainer);
+// finite, with the step and what was first. With `copy` (else NULL), which has room for
+// trainer_state_count numbers, the same pass copies the state.
+int trainer_check_state(const struct trainer *trainer, real *copy);
+// Numbers of the state: parameters, optimizer state, average.
+size_t trainer_state_count(const struct trainer *trainer);
+// `view` gets all that `trainer` has, but the state is that of a copy. Owns nothing; for reading.
+void trainer_view(struct trainer *view, const struct trainer *trainer, real *copy);
+// The values of table `index`, as trainer_refresh_tables left them; a table that is a parameter is
+// of the view's own state.
+const real *trainer_table(const struct trainer *trainer, int index);
+// Whether the model still computes: ERR_NUMBER where the loss of the first validation batch is not
+// finite.
+int trainer_check_loss(struct trainer *trainer);
 // Scores `batches` batches of a split with dropout off. ERR_NUMBER where the loss is not finite.
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result);

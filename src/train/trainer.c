@@ -87,7 +87,10 @@ static int capture(struct trainer *trainer)
     config.label_smoothing = 0;
     if (code == 0)
         code = model_graph_capture(&trainer->evaluation, &config, &trainer->params, rows, s->length,
-                                   &trainer->tables);
+                                   NULL);
+    if (code == 0)
+        code = model_tables_capture(&trainer->exported, &config, &trainer->params, s->length,
+                                    &trainer->tables);
     return code;
 }
 
@@ -104,7 +107,7 @@ static int average(struct trainer *trainer)
     if (!trainer->averaged.value)
         return ERR_MEMORY;
     memcpy(trainer->averaged.value, trainer->params.value, count * sizeof(real));
-    trainer->evaluation.graph.params = &trainer->averaged;
+    trainer->evaluation.graph.params = trainer->exported.graph.params = &trainer->averaged;
     return 0;
 }
 
@@ -135,6 +138,8 @@ static int build(struct trainer *trainer)
         code = model_graph_plan(&trainer->train, true);
     if (code == 0)
         code = model_graph_plan(&trainer->evaluation, false);
+    if (code == 0 && trainer->exported.output)
+        code = model_graph_plan(&trainer->exported, false);
     if (code < 0)
         return code;
     train_settings_pairs(s->optimizer_opt, s->optimizer_opts, pairs);
@@ -190,6 +195,7 @@ void trainer_release(struct trainer *trainer)
     free(trainer->averaged.value);
     if (trainer->optimizer.def)
         optimizer_release(&trainer->optimizer);
+    model_graph_release(&trainer->exported);
     model_graph_release(&trainer->evaluation);
     model_graph_release(&trainer->train);
     ag_params_release(&trainer->params);
@@ -329,7 +335,10 @@ static double run_evaluation(struct trainer *trainer, enum dataset_split split, 
 
 void trainer_refresh_tables(struct trainer *trainer)
 {
-    run_evaluation(trainer, DATASET_VALIDATION, 0, NULL);
+    if (!trainer->exported.plan)
+        return;
+    ag_plan_run(trainer->exported.plan)->seed = (uint64_t)trainer->settings.seed;
+    ag_forward(trainer->exported.plan);
 }
 
 static int evaluation_not_finite(struct trainer *trainer, enum dataset_split split, double loss)
@@ -339,8 +348,58 @@ static int evaluation_not_finite(struct trainer *trainer, enum dataset_split spl
     return not_finite(&trainer->evaluation, trainer->step, what, loss);
 }
 
-static int check_slab(const struct trainer *trainer, const char *what, const real *slab)
+// --- the state of a run: parameters, optimizer state, average
+
+enum { MOST_SLABS = OPTIMIZER_MAX_STATES + 2 };
+
+// In the order of their copies. Returns how many there are.
+static int list_slabs(const struct trainer *trainer, const real *slab[MOST_SLABS])
 {
+    int count = 0;
+    slab[count++] = trainer->params.value;
+    for (int k = 0; k < trainer->optimizer.def->states; k++)
+        slab[count++] = trainer->optimizer.state[k];
+    if (trainer->averaged.value)
+        slab[count++] = trainer->averaged.value;
+    return count;
+}
+
+size_t trainer_state_count(const struct trainer *trainer)
+{
+    const real *slab[MOST_SLABS];
+    return (size_t)list_slabs(trainer, slab) * (size_t)trainer->params.count;
+}
+
+void trainer_view(struct trainer *view, const struct trainer *trainer, real *copy)
+{
+    int states = trainer->optimizer.def->states;
+    int64_t count = trainer->params.count;
+    *view = *trainer;
+    view->params.value = copy;
+    for (int k = 0; k < states; k++)
+        view->optimizer.state[k] = copy + (k + 1) * count;
+    if (trainer->averaged.value)
+        view->averaged.value = copy + (states + 1) * count;
+}
+
+const real *trainer_table(const struct trainer *trainer, int index)
+{
+    const real *data = trainer->tables.table[index].tensor->data;
+    const real *live = trainer->exported.graph.params->value;
+    const real *own = trainer->averaged.value ? trainer->averaged.value : trainer->params.value;
+    uintptr_t offset = (uintptr_t)data - (uintptr_t)live; // of what is before it, more than any
+    bool inside = offset < (size_t)trainer->params.count * sizeof(real);
+    return inside ? own + offset / sizeof(real) : data;
+}
+
+static int slab_not_finite(const struct trainer *trainer, int index, const real *slab)
+{
+    char what[64] = "an element";
+    const struct optimizer_def *optimizer = trainer->optimizer.def;
+    if (index > optimizer->states)
+        snprintf(what, sizeof what, "the average");
+    else if (index > 0)
+        snprintf(what, sizeof what, "the optimizer's %.30s", optimizer->state_name[index - 1]);
     for (int i = 0; i < trainer->params.rows; i++) {
         const struct ag_parameter *row = &trainer->params.row[i];
         for (int64_t k = 0; k < row->count; k++)
@@ -350,22 +409,56 @@ static int check_slab(const struct trainer *trainer, const char *what, const rea
                                (long long)trainer->step, what, row->name,
                                isnan(slab[row->offset + k]) ? "NaN" : "infinite");
     }
+    return err_set(ERR_NUMBER, "step %lld: the update left %s that is not finite; try a lower --lr",
+                   (long long)trainer->step, what);
+}
+
+// One slab in pieces, each of which says whether it is finite: 0 times a number that is not is NaN.
+enum { SLAB_GRAIN = 1 << 16, MOST_PIECES = 64, BLOCK = 4096 };
+struct slab_scan {
+    const real *from;
+    real *to;
+    int64_t count, pieces;
+    real zero[MOST_PIECES];
+};
+
+static void scan_piece(void *context, int64_t piece, int thread)
+{
+    struct slab_scan *scan = context;
+    int64_t end = par_begin(scan->count, scan->pieces, piece + 1);
+    (void)thread;
+    scan->zero[piece] = 0;
+    for (int64_t i = par_begin(scan->count, scan->pieces, piece); i < end; i += BLOCK) {
+        int64_t count = end - i < BLOCK ? end - i : BLOCK;
+        const real *from = scan->from + i;
+        real zero = 0;
+#pragma omp simd reduction(+ : zero)
+        for (int64_t k = 0; k < count; k++)
+            zero += from[k] * REAL(0.0);
+        if (scan->to)
+            memcpy(scan->to + i, from, (size_t)count * sizeof *from);
+        scan->zero[piece] += zero;
+    }
+}
+
+int trainer_check_state(const struct trainer *trainer, real *copy)
+{
+    const real *slab[MOST_SLABS];
+    int count = list_slabs(trainer, slab);
+    for (int i = 0; i < count; i++) {
+        struct slab_scan scan = {.from = slab[i], .count = trainer->params.count};
+        scan.to = copy ? copy + i * scan.count : NULL;
+        scan.pieces = par_pieces(scan.count, SLAB_GRAIN);
+        par_run(scan.pieces, scan_piece, &scan);
+        for (int64_t k = 0; k < scan.pieces; k++)
+            if (scan.zero[k] != 0) // NaN is not 0
+                return slab_not_finite(trainer, i, slab[i]);
+    }
     return 0;
 }
 
-int trainer_check_state(struct trainer *trainer)
+int trainer_check_loss(struct trainer *trainer)
 {
-    const struct optimizer *optimizer = &trainer->optimizer;
-    int code = check_slab(trainer, "an element", trainer->params.value);
-    for (int k = 0; k < optimizer->def->states && code == 0; k++) {
-        char what[64];
-        snprintf(what, sizeof what, "the optimizer's %.30s", optimizer->def->state_name[k]);
-        code = check_slab(trainer, what, optimizer->state[k]);
-    }
-    if (code == 0 && trainer->averaged.value)
-        code = check_slab(trainer, "the average", trainer->averaged.value);
-    if (code < 0)
-        return code;
     double loss = run_evaluation(trainer, DATASET_VALIDATION, 0, NULL);
     return isfinite(loss) ? 0 : evaluation_not_finite(trainer, DATASET_VALIDATION, loss);
 }

@@ -40,13 +40,10 @@ static bool is_on_a_grid(const char *pe)
     return def && strcmp(def->family, "grid") == 0;
 }
 
-int bench_trainer(struct trainer *trainer, const struct bench_shape *shape, const char *pe,
-                  const char *arch)
+void bench_settings(struct train_settings *s, const struct bench_shape *shape, const char *pe,
+                    const char *arch)
 {
     enum { SPECIAL = 2 }; // symbols of the task that are no letters: its separator and its blank
-    struct train_settings *s = calloc(1, sizeof *s);
-    if (!s)
-        return err_set(ERR_MEMORY, "out of memory for the settings");
     train_settings_init(s);
     s->layers = shape->layers;
     s->dim = shape->dim;
@@ -63,6 +60,15 @@ int bench_trainer(struct trainer *trainer, const struct bench_shape *shape, cons
     if (is_on_a_grid(pe))
         snprintf(s->pe_opt[s->pe_opts++], sizeof s->pe_opt[0], "grid_height=%lld",
                  (long long)grid_height(shape->length));
+}
+
+int bench_trainer(struct trainer *trainer, const struct bench_shape *shape, const char *pe,
+                  const char *arch)
+{
+    struct train_settings *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(ERR_MEMORY, "out of memory for the settings");
+    bench_settings(s, shape, pe, arch);
     int code = trainer_init(trainer, s);
     free(s);
     return code;

@@ -13,6 +13,10 @@ struct bench_shape {
 // NULL, and err_set, for another name.
 const struct bench_shape *bench_shape_find(const char *name);
 
+// The settings of a run of `pe` on random strings in `shape`.
+void bench_settings(struct train_settings *settings, const struct bench_shape *shape,
+                    const char *pe, const char *arch);
+
 // A trainer of `pe` on random strings in `shape`; the caller releases it. A grid is as near to a
 // square as the length has one.
 int bench_trainer(struct trainer *trainer, const struct bench_shape *shape, const char *pe,

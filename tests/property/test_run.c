@@ -24,7 +24,8 @@ static struct run run;
 
 // What the observer saw and does.
 struct watch {
-    int64_t stop_at, break_at, lift_at; // steps; 0 for never
+    int64_t stop_at, break_at; // steps; 0 for never
+    bool lift;                 // what is in the way of checkpoint.h5, once it was warned of
     int warnings, notices, saves;
     char notice[2048], warning[2048];
 };
@@ -53,8 +54,6 @@ static void observe(void *context, const struct run *from, const struct run_even
         stop_flag = 1;
     if (event->type == RUN_STEP && step == w->break_at)
         break_state(&from->trainer);
-    if (event->type == RUN_STEP && step == w->lift_at)
-        rmdir(from->checkpoint);
     w->saves += event->type == RUN_SAVED;
     if (event->type == RUN_NOTICE) {
         w->notices++;
@@ -63,6 +62,8 @@ static void observe(void *context, const struct run *from, const struct run_even
     }
     if (event->type == RUN_WARNING) {
         w->warnings++;
+        if (w->lift)
+            rmdir(from->checkpoint);
         snprintf(w->warning, sizeof w->warning, "%s", event->message);
     }
 }
@@ -297,7 +298,7 @@ static void a_failed_save_is_tried_again(void **state)
     assert_non_null(strstr(err_last(), "checkpoint.h5"));
     run_release(&run);
     prepare("mended");
-    watch.lift_at = 6;
+    watch.lift = true;
     start(false);
     assert_int_equal(mkdir(run.checkpoint, 0777), 0);
     finish(0);

@@ -1,0 +1,224 @@
+// Saving beside the training. What the thread reads is a copy, or does not change while a run
+// lasts, or (tables, result) is not touched by the training thread before it has joined this one.
+#include "saver.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "../io/checkpoint.h"
+#include "run_folder.h"
+
+// Lines of errors are a thread's own: they go along.
+static int note(struct saver *saver, enum save_part part, int code)
+{
+    saver->result.part[part].code = code;
+    if (code < 0)
+        snprintf(saver->result.part[part].line, sizeof saver->result.part[part].line, "%s",
+                 err_last());
+    return code;
+}
+
+static int sync_metrics(const struct save_order *order)
+{
+    if (fdatasync(order->metrics) == 0 || errno == EINVAL || errno == EROFS)
+        return 0;
+    return err_set(ERR_FILE, "cannot write %s/metrics.jsonl: %s", order->folder, strerror(errno));
+}
+
+// The newest checkpoint matters more than the one before: it is written even if that cannot stay.
+static void write_checkpoint(struct saver *saver, const unsigned char *bytes, size_t size)
+{
+    const struct save_order *order = &saver->order;
+    note(saver, SAVE_METRICS, sync_metrics(order));
+    if (order->elder >= 0)
+        note(saver, SAVE_ELDER, run_folder_keep(order->lock, order->folder, order->elder));
+    if (note(saver, SAVE_CHECKPOINT, file_publish(order->checkpoint, bytes, size)) == 0)
+        note(saver, SAVE_PRUNE,
+             run_folder_prune(order->lock, order->folder, saver->result.step, order->keep - 1));
+}
+
+static bool wait_for_verdict(struct saver *saver)
+{
+    pthread_mutex_lock(&saver->lock);
+    while (saver->verdict == SAVE_UNJUDGED)
+        pthread_cond_wait(&saver->judged, &saver->lock);
+    bool good = saver->verdict == SAVE_GOOD;
+    pthread_mutex_unlock(&saver->lock);
+    return good;
+}
+
+// best.h5 and checkpoint.h5 of one step have the same bytes.
+static void write_files(struct saver *saver, const struct trainer *state,
+                        const struct history *history)
+{
+    const struct save_order *order = &saver->order;
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    bool best = order->best[0], checkpoint = order->checkpoint[0];
+    int code = checkpoint_image(checkpoint ? order->checkpoint : order->best, state, history,
+                                &bytes, &size);
+    if (best)
+        note(saver, SAVE_BEST, code);
+    if (checkpoint)
+        note(saver, SAVE_CHECKPOINT, code);
+    saver->result.dropped = !wait_for_verdict(saver);
+    if (code == 0 && !saver->result.dropped) {
+        if (best)
+            note(saver, SAVE_BEST, file_publish(order->best, bytes, size));
+        if (checkpoint)
+            write_checkpoint(saver, bytes, size);
+    }
+    free(bytes);
+}
+
+// --- beside the training
+
+static void *beside(void *context)
+{
+    struct saver *saver = context;
+    write_files(saver, &saver->view, &saver->history);
+    pthread_mutex_lock(&saver->lock);
+    saver->done = true;
+    pthread_mutex_unlock(&saver->lock);
+    return NULL;
+}
+
+// Rows are added and never changed.
+static int copy_history(struct history *to, const struct history *from)
+{
+    int code = 0;
+    for (int s = 0; s < HISTORY_SPLITS; s++) {
+        const struct history_series *series = &from->split[s];
+        for (int64_t i = to->split[s].rows; i < series->rows && code == 0; i++) {
+            double value[HISTORY_MAX_COLUMNS];
+            for (int c = 0; c < history_layouts[s].columns; c++)
+                value[c] = series->column[c][i];
+            code = history_add(to, (enum history_split)s, series->step[i], value);
+        }
+    }
+    return code;
+}
+
+int saver_reserve(struct saver *saver, const struct trainer *trainer)
+{
+    if (!saver->copy)
+        saver->copy = aligned_zeroed(trainer_state_count(trainer), sizeof(real));
+    return saver->copy ? 0 : ERR_MEMORY;
+}
+
+static int copy_state(struct saver *saver, struct trainer *trainer, const struct history *history)
+{
+    int code = saver_reserve(saver, trainer);
+    if (code == 0)
+        code = trainer_check_state(trainer, saver->copy);
+    if (code == 0)
+        code = copy_history(&saver->history, history);
+    if (code < 0)
+        return code;
+    trainer_refresh_tables(trainer);
+    trainer_view(&saver->view, trainer, saver->copy);
+    return 0;
+}
+
+static void begin(struct saver *saver, const struct save_order *order, int64_t step,
+                  enum save_verdict verdict)
+{
+    memset(&saver->result, 0, sizeof saver->result);
+    saver->result.step = step;
+    saver->order = *order;
+    saver->verdict = verdict;
+    saver->done = false;
+    pthread_mutex_init(&saver->lock, NULL);
+    pthread_cond_init(&saver->judged, NULL);
+}
+
+static void end(struct saver *saver)
+{
+    pthread_mutex_destroy(&saver->lock);
+    pthread_cond_destroy(&saver->judged);
+    saver->under_way = false;
+}
+
+// Signals are for the thread that trains.
+static bool start(struct saver *saver)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    saver->under_way = pthread_create(&saver->thread, NULL, beside, saver) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return saver->under_way;
+}
+
+int saver_begin(struct saver *saver, const struct save_order *order, struct trainer *trainer,
+                const struct history *history, bool proven)
+{
+    BUG_ON(saver->under_way);
+    int code = copy_state(saver, trainer, history);
+    if (code < 0)
+        return code;
+    begin(saver, order, trainer->step, proven ? SAVE_GOOD : SAVE_UNJUDGED);
+    if (start(saver))
+        return 0;
+    end(saver);
+    return err_set(ERR_MEMORY, "there is no thread to save beside the training");
+}
+
+void saver_here(struct saver *saver, const struct save_order *order, struct trainer *trainer,
+                const struct history *history)
+{
+    BUG_ON(saver->under_way);
+    trainer_refresh_tables(trainer);
+    begin(saver, order, trainer->step, SAVE_GOOD);
+    write_files(saver, trainer, history);
+    end(saver);
+}
+
+bool saver_is_unjudged(struct saver *saver)
+{
+    if (!saver->under_way)
+        return false;
+    pthread_mutex_lock(&saver->lock);
+    bool unjudged = saver->verdict == SAVE_UNJUDGED;
+    pthread_mutex_unlock(&saver->lock);
+    return unjudged;
+}
+
+void saver_judge(struct saver *saver, bool good)
+{
+    BUG_ON(!saver->under_way);
+    pthread_mutex_lock(&saver->lock);
+    saver->verdict = good ? SAVE_GOOD : SAVE_DROPPED;
+    pthread_cond_signal(&saver->judged);
+    pthread_mutex_unlock(&saver->lock);
+}
+
+bool saver_ended(struct saver *saver, bool wait)
+{
+    if (!saver->under_way)
+        return false;
+    BUG_ON(wait && saver_is_unjudged(saver));
+    pthread_mutex_lock(&saver->lock);
+    bool done = saver->done;
+    pthread_mutex_unlock(&saver->lock);
+    if (!done && !wait)
+        return false;
+    pthread_join(saver->thread, NULL);
+    end(saver);
+    return true;
+}
+
+void saver_release(struct saver *saver)
+{
+    if (saver_is_unjudged(saver))
+        saver_judge(saver, false);
+    saver_ended(saver, true);
+    history_release(&saver->history);
+    free(saver->copy);
+    saver->copy = NULL;
+}
