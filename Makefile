@@ -131,7 +131,7 @@ $(LEVEL_TESTS:%.c=$(BUILD)/float-$1/%): $(BUILD)/float-$1/%: $(BUILD)/float-$1/%
 endef
 $(foreach level,$(OTHER_LEVELS),$(eval $(call level_tests,$(level))))
 
-tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(FLOAT)/tests/bench/bench_step $(FLOAT)/tests/bench/bench_encodings
+tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(addprefix $(FLOAT)/tests/bench/,bench_step bench_encodings bench_tasks)
 
 # Programs that measure: in float, as they are about speed.
 BENCHES := $(patsubst %.c,$(FLOAT)/%,$(sort $(wildcard tests/bench/bench_*.c)))
@@ -157,6 +157,7 @@ bench: all $(BENCHES)
 	@$(BENCH)/bench_step -j $(BENCH_JSON) -t $$(nproc)
 	@$(BENCH)/bench_threads
 	@for shape in B long C E; do $(BENCH)/bench_encodings -j $(BENCH_JSON) -s $$shape -r 7 || exit 1; done
+	@$(BENCH)/bench_tasks -j $(BENCH_JSON)
 	@$(BENCH)/bench_growth -j $(BENCH_JSON)
 	@$(BENCH)/bench_save -j $(BENCH_JSON)
 	@$(BENCH)/bench_start -j $(BENCH_JSON) $(BUILD)/posgrad
@@ -191,7 +192,7 @@ help:
 	@echo "make demo       train the probe with and without positions"
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
-	@echo "make bench      measure: step time, share of the processor's limit, what encodings cost;"
+	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
 	@echo "make help       this"

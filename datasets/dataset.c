@@ -95,26 +95,39 @@ static void start_streams(struct dataset *dataset)
     }
 }
 
-// Rows of one batch, 0 where memory is short; the caller frees.
-static int32_t *rows_at_start(struct dataset *dataset, int64_t curriculum, int64_t rows)
+// The first rows of `steps` batches, NULL where memory is short; the caller frees.
+static int32_t *rows_at_start(struct dataset *dataset, int64_t curriculum, int64_t steps)
 {
-    size_t count = (size_t)(rows * dataset->length);
-    int32_t *rows_of = calloc(3 * count, sizeof *rows_of);
-    int64_t was = dataset->curriculum;
+    int64_t length = dataset->length, was = dataset->curriculum;
+    int32_t *rows = calloc((size_t)(3 * steps * length), sizeof *rows);
     dataset->curriculum = curriculum;
-    if (rows_of)
-        dataset_batch(dataset, DATASET_TRAIN, 1, rows, rows_of, rows_of + count,
-                      rows_of + 2 * count);
+    for (int64_t i = 0; rows && i < steps; i++) {
+        int32_t *row = rows + 3 * i * length;
+        dataset_batch(dataset, DATASET_TRAIN, (uint64_t)i + 1, 1, row, row + length,
+                      row + 2 * length);
+    }
     dataset->curriculum = was;
-    return rows_of;
+    return rows;
 }
 
-// Whether a curriculum changes what is drawn is seen by drawing: no task can forget to tell.
+// What gives rows of several lengths.
+static const char *lengths_advice(const struct task_def *task)
+{
+    if (task->options && options_find(task->options, "min_length"))
+        return "give --task-opt min_length=N";
+    if (task->options && options_find(task->options, "mixed"))
+        return "give --task-opt mixed=1";
+    return "take another task";
+}
+
+// Whether a curriculum changes what is drawn is seen by drawing: no task can forget to tell. One
+// row a step, as a task may draw one length for all rows of a batch.
 static int check_curriculum(struct dataset *dataset)
 {
-    enum { ROWS = 64 };
-    size_t size = (size_t)(3 * ROWS * dataset->length) * sizeof(int32_t);
-    int32_t *held = rows_at_start(dataset, INT64_MAX, ROWS), *all = rows_at_start(dataset, 0, ROWS);
+    enum { STEPS = 64 };
+    size_t size = (size_t)(3 * STEPS * dataset->length) * sizeof(int32_t);
+    int32_t *held = rows_at_start(dataset, INT64_MAX, STEPS);
+    int32_t *all = rows_at_start(dataset, 0, STEPS);
     int code = 0;
     if (!held || !all)
         code =
@@ -123,10 +136,7 @@ static int check_curriculum(struct dataset *dataset)
         code = err_set(ERR_ARGUMENT,
                        "task %s draws no lengths between a shortest and a longest here, so that a "
                        "curriculum has nothing to grow; %s, or leave out --curriculum",
-                       dataset->task->name,
-                       dataset->task->options && options_find(dataset->task->options, "min_length")
-                           ? "give --task-opt min_length=N"
-                           : "take another task");
+                       dataset->task->name, lengths_advice(dataset->task));
     free(held);
     free(all);
     return code;

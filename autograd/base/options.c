@@ -62,7 +62,7 @@ static int parse_real(const struct option_def *o, void *at, const char *what, co
         return err_set(ERR_ARGUMENT, "%s '%s' is not a finite number", label_of(what, o->key).text,
                        value);
     if (!(x >= o->min && x <= o->max))
-        return err_set(ERR_ARGUMENT, "%s %s is out of range; it must be from %g to %g",
+        return err_set(ERR_ARGUMENT, "%s %s is out of range; it must be from %.10g to %.10g",
                        label_of(what, o->key).text, value, o->min, o->max);
     memcpy(at, &x, sizeof x);
     return 0;

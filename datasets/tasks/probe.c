@@ -51,13 +51,12 @@ static int open_probe(struct dataset *dataset)
 static void sample(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
                    struct dataset_row *row)
 {
-    (void)split;
     const struct settings *s = dataset->settings;
     int64_t n = most(dataset), start = s->bos;
     if (s->mixed && !dataset->evaluation) {
         struct rng shared;
         dataset_batch_rng(&shared, rng);
-        n = 1 + rng_below(&shared, (uint32_t)n);
+        n = dataset_draw_length(dataset, split, &shared, 1, n);
     }
     if (s->bos) {
         row->tokens[0] = (int32_t)dataset->vocab - 1;

@@ -156,6 +156,8 @@ static bool is_of_a_run(const char *output)
 
 int command_output(const char *output, const char *source)
 {
+    if (!*output)
+        return err_set(ERR_ARGUMENT, "the name of the file to write is empty");
     struct stat out, in;
     bool same = source && stat(output, &out) == 0 && stat(source, &in) == 0 &&
                 out.st_dev == in.st_dev && out.st_ino == in.st_ino;

@@ -209,6 +209,15 @@ static int print(const struct arguments *arguments, struct length_report *report
     return code;
 }
 
+// What the task left out of its data, which hangs on the length.
+static void say_notices(const struct length_report *report)
+{
+    for (int i = 0; i < report->count; i += report->ways)
+        if (report->score[i].notice[0])
+            fprintf(stderr, "posgrad: length %lld: %s\n", (long long)report->score[i].length,
+                    report->score[i].notice);
+}
+
 static int evaluate(const struct arguments *arguments, struct trainer *trainer)
 {
     struct length_request request = {.split = arguments->split ? DATASET_TEST : DATASET_VALIDATION,
@@ -225,8 +234,10 @@ static int evaluate(const struct arguments *arguments, struct trainer *trainer)
     }
     struct length_report report = {arguments->run, trainer, request.split, count, score, ways};
     int code = evaluate_lengths(trainer, &request, count, score);
-    if (code == 0)
+    if (code == 0) {
+        say_notices(&report);
         code = print(arguments, &report);
+    }
     free(score);
     return code;
 }

@@ -95,17 +95,6 @@ static void on_save(int signal)
     save_asked = 1;
 }
 
-// A data file is mapped; when another program cuts it short, reading it is a signal.
-static void on_lost_data(int signal)
-{
-    static const char line[] = "posgrad: the --data file was cut short while it was read; the last "
-                               "checkpoint stays\n";
-    (void)signal;
-    if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
-        _exit(1);
-    _exit(1);
-}
-
 static void install(int signal, void (*handler)(int), int flags)
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART | flags};
@@ -121,8 +110,6 @@ static void install_signals(void)
     install(SIGINT, on_stop, (int)SA_RESETHAND);
     install(SIGTERM, on_stop, (int)SA_RESETHAND);
     install(SIGUSR1, on_save, 0);
-    install(SIGBUS, on_lost_data, 0);
-    install(SIGXFSZ, SIG_IGN, 0); // a file limit is an error of write(), not the end
     install(SIGPIPE, SIG_IGN, 0); // `train | head` goes on training
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
@@ -168,6 +169,17 @@ static bool take_standard_numbers(void)
     return true;
 }
 
+// A data file is mapped; when another program cuts it short, reading it is a signal.
+static void on_lost_data(int signal)
+{
+    static const char line[] = "posgrad: a data file was cut short while it was read; what was "
+                               "saved before stays\n";
+    (void)signal;
+    if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
+        _exit(1);
+    _exit(1);
+}
+
 int main(int argc, char **argv)
 {
     if (!take_standard_numbers())
@@ -176,6 +188,7 @@ int main(int argc, char **argv)
     blas_mend(argv); // may start the program anew
     if (anew)
         restart_program(argv);
+    signal(SIGBUS, on_lost_data);
     signal(SIGXFSZ, SIG_IGN); // a file limit is an error of write(), not the end
     argp_err_exit_status = 2;
     argp_program_version = "posgrad " POSGRAD_VERSION;

@@ -178,6 +178,9 @@ static int add_scores(struct comparison *comparison, const struct checkpoint *ch
         if (code == 0 && !isfinite(value))
             code = note(comparison, "%s at %lld: %s", path, (long long)score[i].length,
                         score[i].scored ? "its loss is not finite" : score[i].reason);
+        if (code == 0 && score[i].notice[0])
+            code = note(comparison, "%s at %lld: %s", path, (long long)score[i].length,
+                        score[i].notice);
     }
     free(score);
     return code;

@@ -155,6 +155,8 @@ static int evaluate_one(struct trainer *trainer, const struct length_request *re
     sweep.samples = request->samples ? request->samples : s->batch_size * s->eval_batches;
     int code = open_data(&sweep, score->length);
     if (code == 0)
+        snprintf(score->notice, sizeof score->notice, "%s", sweep.dataset.notice);
+    if (code == 0)
         code = build_model(&sweep, score);
     if (code == 0)
         code = allocate(&sweep, score->length);

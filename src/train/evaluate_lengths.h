@@ -27,6 +27,7 @@ struct length_score {
     // and what follows is empty.
     bool scored;
     char reason[512];
+    char notice[1024]; // what the task left out of its data at this length; empty for nothing
     const char *reach; // model_reach: "inside", "extrapolated", ...
     double chance;
     bool bits_per_byte;                    // the loss is also told in bits a byte

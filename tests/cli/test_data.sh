@@ -38,10 +38,42 @@ skips() {
 }
 skips "a folder of texts" "$TRAIN" --task text --pe none --arch decoder --data texts "${small[@]}" --out-dir folder
 skips "and its trace" "$POSGRAD" trace folder -o trace.h5
+skips "and its scores" "$POSGRAD" eval folder
+good "and where it is compared" 'folder at 8: --data: 1 of 3 files skipped' "$POSGRAD" compare folder --lengths 8
+run "$POSGRAD" eval folder --lengths 8,200
+if grep -q "^posgrad: length 200: .*'texts/a' has" err && grep -q '^posgrad: length 8: .*1 of 3' err; then
+    ok "what is skipped hangs on the length"
+else
+    fail "what is skipped hangs on the length" "exit $status"
+fi
 run "$TRAIN" --resume folder --steps 6 --quiet
 grep -q 'files skipped' err && ok "and once more when it goes on" || fail "and once more when it goes on" "exit $status"
 cat texts/a >>texts/b
 refused "other texts now" 1 'is not the data that the run was started with' "$TRAIN" --resume folder --steps 8 --quiet
+
+# cut NAME COMMAND...: the text is cut to nothing while it is mapped; the command says so and ends.
+cut() {
+    cp texts/b cut-text
+    "${@:2}" >out 2>err </dev/null &
+    local pid=$!
+    while kill -0 $pid 2>/dev/null && ! grep -q cut-text /proc/$pid/maps 2>/dev/null; do sleep 0.01; done
+    : >cut-text
+    wait $pid
+    status=$?
+    if [ $status -eq 1 ] && [ "$(wc -l <err)" -eq 1 ] && grep -q 'cut short while it was read' err; then
+        ok "$1"
+    else
+        fail "$1" "exit $status"
+    fi
+}
+if [ -e /proc/self/maps ]; then
+    cp texts/b cut-text
+    run "$TRAIN" --task text --pe none --arch decoder --data cut-text "${small[@]}" --out-dir cut-run
+    cut "a text cut short under training" "$TRAIN" --task text --pe none --arch decoder --data cut-text \
+        "${small[@]}" --steps 1000000000 --out-dir cut-long
+    cut "under eval" "$POSGRAD" eval cut-run --samples 1000000000
+    cut "under compare" "$POSGRAD" compare cut-run --lengths 8 --samples 1000000000
+fi
 
 # MNIST's format: a hundred images of 4 by 4, of two classes.
 octal() { printf '\\%03o' "$1"; }

@@ -72,6 +72,7 @@ refused "a best one that is not there" 1 'best.h5' "$POSGRAD" eval rope --checkp
 refused "an elder one of a file" 2 'no run folder' "$POSGRAD" eval rope/checkpoint.h5 --checkpoint 2
 refused "no checkpoint of that name" 2 'neither last, best nor a step' "$POSGRAD" eval rope --checkpoint worst
 refused "CSV over the run" 1 'replace a file of the run' "$POSGRAD" eval rope --csv rope/checkpoint.h5
+refused "CSV into no name" 1 'name of the file to write is empty' "$POSGRAD" eval rope --csv ''
 head -c 1000 rope/checkpoint.h5 >cut.h5
 refused "a damaged one" 1 'cut.h5' "$POSGRAD" eval cut.h5
 

@@ -443,7 +443,26 @@ static void test_curriculum_needs_lengths(void **state)
     assert_int_equal(dataset.curriculum, 10);
     dataset_close(&dataset);
     request = (struct dataset_request){.task = "probe", .length = 15, .curriculum = 10};
+    check_error(dataset_open(&dataset, &request), ERR_ARGUMENT, "give --task-opt mixed=1");
+    request = (struct dataset_request){.task = "probe2d", .length = 16, .curriculum = 10};
     check_error(dataset_open(&dataset, &request), ERR_ARGUMENT, "leave out --curriculum");
+}
+
+// A length that all rows of a batch share grows, too, with any seed.
+static void test_curriculum_of_the_probe(void **state)
+{
+    (void)state;
+    static const char *const pairs[] = {"mixed=1"};
+    struct dataset_request request = {
+        .task = "probe", .length = 3, .curriculum = 100, .pair_count = 1, .pairs = pairs};
+    for (request.seed = 0; request.seed < 50; request.seed++) {
+        check_ok(dataset_open(&dataset, &request));
+        for (uint64_t step = 1; step < 50; step++) { // 2 come from step 50 on
+            batch_draw(&dataset, &batch, DATASET_TRAIN, step, 4);
+            assert_int_equal(batch_row_length(&dataset, &batch, 3), 1);
+        }
+        dataset_close(&dataset);
+    }
 }
 
 static void test_list(void **state)
@@ -461,8 +480,9 @@ static void test_list(void **state)
 
 CHECK_MAIN(cmocka_unit_test(test_evaluation), cmocka_unit_test(test_splits_share_no_row),
            cmocka_unit_test(test_curriculum), cmocka_unit_test(test_curriculum_needs_lengths),
-           cmocka_unit_test(test_list), cmocka_unit_test(test_probe),
-           cmocka_unit_test(test_probe_mixed), cmocka_unit_test(test_probe2d),
-           cmocka_unit_test(test_strings), cmocka_unit_test(test_same_arguments_same_bytes),
+           cmocka_unit_test(test_curriculum_of_the_probe), cmocka_unit_test(test_list),
+           cmocka_unit_test(test_probe), cmocka_unit_test(test_probe_mixed),
+           cmocka_unit_test(test_probe2d), cmocka_unit_test(test_strings),
+           cmocka_unit_test(test_same_arguments_same_bytes),
            cmocka_unit_test(test_splits_steps_rows_and_seeds_differ), cmocka_unit_test(test_scores),
            cmocka_unit_test(test_score_counts), cmocka_unit_test(test_refused))

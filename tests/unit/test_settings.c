@@ -243,7 +243,8 @@ static void what_does_not_fit_together(void **state)
     assert_int_equal(train_settings_check(&settings), 0);
     set("eval-every", "0");
     expect_error(train_settings_check(&settings), ERR_ARGUMENT, "--patience");
-    expect_error(train_settings_assign(&settings, "ema", "1"), ERR_ARGUMENT, "ema");
+    expect_error(train_settings_assign(&settings, "ema", "1"), ERR_ARGUMENT,
+                 "ema 1 is out of range; it must be from 0 to 0.9999999");
     expect_error(train_settings_assign(&settings, "label-smoothing", "1"), ERR_ARGUMENT,
                  "label-smoothing");
     expect_error(train_settings_assign(&settings, "early-stop-metric", "f1"), ERR_ARGUMENT,
