@@ -1,7 +1,9 @@
 // posgrad diff: in what two runs differ. Exit codes are those of diff(1).
 #include <argp.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "../../autograd/base/err.h"
 #include "../report/difference.h"
@@ -45,6 +47,9 @@ static int diff(const struct arguments *arguments)
     int status = difference_is_none(found) ? SAME : DIFFERENT;
     int code = arguments->json ? output_json(json_incref(found)) : difference_text(found, stdout);
     json_decref(found);
+    // "They differ" must not hide that nobody was told in what.
+    if (code == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        code = err_set(ERR_FILE, "cannot write the output: %s", strerror(errno));
     return code < 0 ? code : status;
 }
 

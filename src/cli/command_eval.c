@@ -122,8 +122,19 @@ static error_t parse(int key, char *value, struct argp_state *state)
     return 0;
 }
 
+static const char *const way_title[PE_EXTENSIONS] = {
+    [PE_EXTEND_NONE] = "as trained: formulas go on, tables end",
+    [PE_EXTEND_CLIP] = "far positions and distances share the last entry",
+    [PE_EXTEND_WRAP] = "positions begin again behind the last one",
+    [PE_EXTEND_INTERPOLATE] = "positions are squeezed into those of the training",
+    [PE_EXTEND_HIERARCHICAL] = "N rows of a table make N^2 positions",
+    [PE_EXTEND_NTK] = "rotations with a larger base",
+    [PE_EXTEND_YARN] = "slow rotations are interpolated",
+    [PE_EXTEND_LOGN] = "logits grow with the logarithm of the length; of any",
+};
+
 static const char help_text[] =
-    "\n\nWhat the encoding did: inside (training met all positions and distances), clipped (far "
+    "\nWhat the encoding did: inside (training met all positions and distances), clipped (far "
     "ones "
     "share the last entry), extrapolated (a formula goes on), untrained (entries that still have "
     "their start), undefined (past the end of a table), or what --extend made of it.\n\n"
@@ -148,9 +159,9 @@ static char *help(int key, const char *text, void *input)
     FILE *file = open_memstream(&list, &size);
     if (!file)
         return NULL;
-    fputs("Ways of --extend:\n ", file);
+    fputs("Ways of --extend ('posgrad describe ENCODING' tells which it has):\n", file);
     for (int i = 0; i < PE_EXTENSIONS; i++)
-        fprintf(file, " %s", pe_extension_name[i]);
+        fprintf(file, "  %-13s %s\n", pe_extension_name[i], way_title[i]);
     fputs(help_text, file);
     if (fclose(file) == 0)
         return list;

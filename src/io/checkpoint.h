@@ -1,6 +1,6 @@
 // Checkpoints: all state of a run in one HDF5 file, and back.
 //
-// The layout is a contract (README, "A run folder"). Nothing of this machine goes in - no times, no
+// The layout is a contract: other programs read it. Nothing of this machine goes in - no times, no
 // thread count, no folder - so equal state gives equal bytes.
 #ifndef POSGRAD_CHECKPOINT_H
 #define POSGRAD_CHECKPOINT_H
@@ -53,8 +53,10 @@ int checkpoint_image(const char *path, const struct trainer *trainer, const stru
 // there stays.
 int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history);
 
-// --- shared with other files that hold parameters The settings as they go into files: JSON without
-// what belongs to this machine. malloc'ed, or NULL.
+// --- shared with other files that hold parameters
+
+// The settings as they go into files: JSON without what belongs to this machine. malloc'ed, or
+// NULL.
 char *checkpoint_config(const struct train_settings *settings);
 // Datasets PREFIX/layers/0/... for every row, from a slab of the layout of `params`.
 void checkpoint_write_slab(struct h5_writer *writer, const char *prefix,

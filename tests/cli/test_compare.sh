@@ -92,6 +92,15 @@ cp -r twin $'na\xefve' 2>/dev/null && {
     good "compared" '"na.ve"' "$POSGRAD" compare $'na\xefve' --json
     good "scored" '"run": "na.ve"' "$POSGRAD" eval $'na\xefve' --json
 }
+if [ -e /dev/full ]; then
+    status=0
+    "$POSGRAD" diff learned none >/dev/full 2>err || status=$?
+    if [ $status -eq 2 ] && grep -q 'cannot write the output' err; then
+        ok "differences that nobody can read are trouble"
+    else
+        fail "differences that nobody can read are trouble" "exit $status"
+    fi
+fi
 refused "diff of one" 2 'two RUNs are wanted' "$POSGRAD" diff twin
 refused "diff of three" 2 'too many' "$POSGRAD" diff twin twin twin
 refused "diff with nothing" 2 'nowhere' "$POSGRAD" diff twin nowhere

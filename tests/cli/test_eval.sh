@@ -62,6 +62,7 @@ refused "unknown way" 2 "no way is called 'nonne'; did you mean 'none'" "$POSGRA
 refused "another unknown way" 2 "there are none, clip" "$POSGRAD" eval rope --extend none,xyzzy1234
 refused "unknown split" 2 'validation' "$POSGRAD" eval rope --split training
 refused "no samples" 2 "samples" "$POSGRAD" eval rope --samples many
+good "what each way is" '^  yarn +slow rotations' "$POSGRAD" eval --help
 refused "no RUN" 2 'RUN is missing' "$POSGRAD" eval
 refused "two RUNs" 2 'one RUN too many' "$POSGRAD" eval rope learned
 refused "two for stdout" 2 'both want stdout' "$POSGRAD" eval rope --json --csv -
