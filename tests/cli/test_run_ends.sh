@@ -152,7 +152,7 @@ has_saved data
 : >data.txt
 status=0
 wait $! || status=$?
-if [ "$status" -eq 1 ] && grep -q '^posgrad: the --data file was cut short' err && [ "$(wc -l <err)" -eq 1 ]; then
+if [ "$status" -eq 1 ] && grep -q '^posgrad: a data file was cut short while it was read' err && [ "$(wc -l <err)" -eq 1 ]; then
     ok "data that is cut short"
 else
     fail "data that is cut short" "exit $status"
