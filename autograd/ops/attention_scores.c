@@ -179,7 +179,7 @@ static void apply_kept(enum ag_normaliser normaliser, real *row, int64_t columns
     }
 #pragma omp simd
     for (int64_t j = 0; j < columns; j++)
-        row[j] = vector_exp_below1(row[j] - kept[0]) * kept[1];
+        row[j] = vector_weight1(row[j] - kept[0]) * kept[1];
 }
 
 // Scores to weights for the first time, all but the factor kept[1].
@@ -300,7 +300,7 @@ static real weights_and_dot(enum ag_normaliser normaliser, int64_t columns, real
     real dot = 0, sum = 0;
 #pragma omp simd reduction(+ : dot, sum)
     for (int64_t j = 0; j < columns; j++) {
-        a[j] = vector_exp_below1(a[j] - kept[0]) * kept[1];
+        a[j] = vector_weight1(a[j] - kept[0]) * kept[1];
         dot += a[j] * g[j];
         sum += a[j];
     }

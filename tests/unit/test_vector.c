@@ -249,7 +249,24 @@ static void test_exp_sum(void **state)
     }
 }
 
-CHECK_MAIN(cmocka_unit_test(test_accuracy), cmocka_unit_test(test_gelu),
-           cmocka_unit_test(test_special_values), cmocka_unit_test(test_exp_at_its_ends),
-           cmocka_unit_test(test_cuts_do_not_matter), cmocka_unit_test(test_max),
-           cmocka_unit_test(test_exp_sum))
+// A weight is exp of its argument, or, in float, 0 where no sum of weights would notice it: none is
+// subnormal, nor becomes so when it is multiplied by what a gradient may be.
+static void test_weight(void **state)
+{
+    (void)state;
+    for (double x = 0; x > -110; x -= 0.37) {
+        double weight = (double)vector_weight1((real)x), true_weight = exp((double)(real)x);
+        if (CHECK_ROUNDING < 1e-10 || x > -60)
+            check_close(weight, true_weight, 2 * CHECK_ROUNDING, 0);
+        else
+            assert_true(weight == 0);
+        assert_true(weight == 0 || weight > 1e-38 / 1e-11 || CHECK_ROUNDING < 1e-10);
+    }
+    assert_true(vector_weight1(-(real)INFINITY) == 0);
+    assert_true(isnan(vector_weight1((real)NAN)));
+}
+
+CHECK_MAIN(cmocka_unit_test(test_weight), cmocka_unit_test(test_accuracy),
+           cmocka_unit_test(test_gelu), cmocka_unit_test(test_special_values),
+           cmocka_unit_test(test_exp_at_its_ends), cmocka_unit_test(test_cuts_do_not_matter),
+           cmocka_unit_test(test_max), cmocka_unit_test(test_exp_sum))
