@@ -14,6 +14,7 @@
 #include "../report/table.h"
 #include "../train/statistics.h"
 #include "command.h"
+#include "output.h"
 
 struct arguments {
     const char *name, *folder, *data, *train;
@@ -256,14 +257,8 @@ static int print_json(const struct recipe_def *recipe, const struct recipe_cell 
     json_t *list = json_array();
     for (int at = 0; at < recipe->rows * recipe->columns; at++)
         json_array_append_new(list, cell_json(recipe, &cells[at], at));
-    json_t *root = json_pack("{s:s, s:s, s:s, s:o}", "recipe", recipe->name, "source",
-                             recipe->source, "metric", recipe->metric, "cells", list);
-    int code = root && json_dumpf(root, stdout, JSON_INDENT(1)) == 0
-                   ? 0
-                   : err_set(ERR_MEMORY, "out of memory for the table");
-    putchar('\n');
-    json_decref(root);
-    return code;
+    return output_json(json_pack("{s:s, s:s, s:s, s:o}", "recipe", recipe->name, "source",
+                                 recipe->source, "metric", recipe->metric, "cells", list));
 }
 
 static void observe(void *context, const struct recipe_event *event)

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -169,14 +168,6 @@ struct work {
     bool told_to_stop;
 };
 
-static bool exists(const char *folder, const char *file)
-{
-    char path[PATH + 64];
-    struct stat status;
-    snprintf(path, sizeof path, "%s/%s", folder, file);
-    return stat(path, &status) == 0;
-}
-
 static void score_file(const char *folder, int column, char path[PATH + 64])
 {
     snprintf(path, PATH + 64, "%s/score-%d.json", folder, column);
@@ -214,7 +205,7 @@ static int start_training(struct work *w, struct slot *slot)
                 over[] = "--overwrite", data[] = "--data";
     const struct recipe_request *r = w->request;
     char text[TEXT], eval[TEXT], file[PATH], *word[WORDS];
-    bool resumed = exists(slot->folder, "checkpoint.h5");
+    bool resumed = run_folder_look(slot->folder) == RUN_FOLDER_SAVED;
     int code =
         recipe_commands(r, slot->job.row, slot->job.column, slot->job.seed, text, eval, TEXT);
     int count = 0;

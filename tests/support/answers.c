@@ -58,7 +58,7 @@ static void check_right(const struct dataset *dataset, int64_t rows, const int32
     assert_int_equal(score.correct, score.scored);
 }
 
-void answers_check(const struct answers_case *c)
+static void check_rows(const struct answers_case *c)
 {
     enum { ROWS = 16, STEPS = 20 };
     static int32_t answers[BATCH_MAX];
@@ -86,7 +86,7 @@ static double best_share(const int64_t *counts, int64_t classes, int64_t all)
     return (double)most / (double)all;
 }
 
-void answers_check_chance(const struct answers_case *c)
+static void check_chance(const struct answers_case *c)
 {
     enum { MAX_CLASSES = 1024, STEPS = 100 };
     static int32_t noise[BATCH_MAX];
@@ -113,7 +113,7 @@ void answers_check_chance(const struct answers_case *c)
     dataset_close(&dataset);
 }
 
-bool answers_check_bits(const struct answers_case *c)
+static bool check_bits(const struct answers_case *c)
 {
     enum { STEPS = 150, MAX_KINDS = 4096, FEW = 10 };
     static int32_t kinds[MAX_KINDS * 32];
@@ -140,7 +140,7 @@ bool answers_check_bits(const struct answers_case *c)
     return few;
 }
 
-void answers_check_bytes(const struct answers_case *c)
+static void check_bytes(const struct answers_case *c)
 {
     enum { ROWS = 16 };
     struct dataset dataset;
@@ -174,6 +174,32 @@ void answers_check_evaluation(const struct answers_case *c, int64_t length, int6
     for (int64_t row = 0; row < ROWS; row++)
         assert_int_equal(batch_row_length(&dataset, &batch, row), filled);
     dataset_close(&dataset);
+}
+
+void answers_check(const struct answers_case *cases, int count)
+{
+    for (int i = 0; i < count; i++)
+        check_rows(&cases[i]);
+}
+
+void answers_check_chance(const struct answers_case *cases, int count)
+{
+    for (int i = 0; i < count; i++)
+        check_chance(&cases[i]);
+}
+
+int answers_check_bits(const struct answers_case *cases, int count)
+{
+    int few = 0;
+    for (int i = 0; i < count; i++)
+        few += check_bits(&cases[i]);
+    return few;
+}
+
+void answers_check_bytes(const struct answers_case *cases, int count)
+{
+    for (int i = 0; i < count; i++)
+        check_bytes(&cases[i]);
 }
 
 void answers_check_refused(const struct answers_refusal *refused, int count)

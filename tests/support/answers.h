@@ -21,21 +21,21 @@ struct answers_case {
     int64_t shortest, longest, step; // tokens of the rows that must all come, and no others
 };
 
-// Opens the task and holds rows of all splits to the answers: the same targets, padding only
-// behind, every length seen; the answers score 1.
-void answers_check(const struct answers_case *c);
+// Opens the task of each case and holds rows of all splits to the answers: the same targets,
+// padding only behind, every length seen; the answers score 1.
+void answers_check(const struct answers_case *cases, int count);
 
 // What the task calls its chance is what the best constant answer gets, and random answers get one
 // in the vocabulary.
-void answers_check_chance(const struct answers_case *c);
+void answers_check_chance(const struct answers_case *cases, int count);
 
 // There are as many different rows as row_bits promises, where all are of one length and so few
-// that they can be drawn. Returns whether they were.
-bool answers_check_bits(const struct answers_case *c);
+// that they can be drawn. Returns of how many cases they were.
+int answers_check_bits(const struct answers_case *cases, int count);
 
 // Same arguments, same bytes, whatever was drawn between and however many rows; other arguments,
 // other bytes.
-void answers_check_bytes(const struct answers_case *c);
+void answers_check_bytes(const struct answers_case *cases, int count);
 
 // Rows of `length` that score a model trained by the case: its vocabulary, its answers, and
 // `filled` tokens a row.

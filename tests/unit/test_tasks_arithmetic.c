@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../support/answers.h"
 #include "../support/check.h"
 #include "../support/strings.h"
 
@@ -519,32 +520,24 @@ static void test_long(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *task;
-        int64_t length;
-        const char *options, *words;
-    } bad[] = {
-        {"addition", 5, "", "task addition: length 5 is too short; it must be at least 6"},
-        {"addition", 32, "max_length=10", "it must be at most 9, or length at least 33"},
-        {"addition", 32, "min_length=10", "min_length 10 is more than the longest string has, 9"},
-        {"addition", 32, "order=lest", "did you mean 'least'?"},
-        {"addition", 32, "symbols=10", "no option 'symbols'"},
-        {"binary-addition", 7, "", "at least 8"},
-        {"binary-addition", 32, "min_length=2", "its strings have at least 3 symbols"},
-        {"binary-multiplication", 6, "", "at least 7"},
-        {"binary-multiplication", 32, "max_length=16", "at most 15, or length at least 33"},
-        {"compute-sqrt", 2, "", "at least 3"},
-        {"modular-arithmetic", 2, "", "at least 3"},
-        {"modular-arithmetic-simple", 9, "max_length=9", "at most 7, or length at least 11"},
-        {"solve-equation", 4, "", "at least 5"},
-        {"solve-equation", 9, "max_length=2", "max_length 2 is too short"},
+    static const struct answers_refusal bad[] = {
+        {"addition", 5, 0, "", "task addition: length 5 is too short; it must be at least 6"},
+        {"addition", 32, 0, "max_length=10", "it must be at most 9, or length at least 33"},
+        {"addition", 32, 0, "min_length=10",
+         "min_length 10 is more than the longest string has, 9"},
+        {"addition", 32, 0, "order=lest", "did you mean 'least'?"},
+        {"addition", 32, 0, "symbols=10", "no option 'symbols'"},
+        {"binary-addition", 7, 0, "", "at least 8"},
+        {"binary-addition", 32, 0, "min_length=2", "its strings have at least 3 symbols"},
+        {"binary-multiplication", 6, 0, "", "at least 7"},
+        {"binary-multiplication", 32, 0, "max_length=16", "at most 15, or length at least 33"},
+        {"compute-sqrt", 2, 0, "", "at least 3"},
+        {"modular-arithmetic", 2, 0, "", "at least 3"},
+        {"modular-arithmetic-simple", 9, 0, "max_length=9", "at most 7, or length at least 11"},
+        {"solve-equation", 4, 0, "", "at least 5"},
+        {"solve-equation", 9, 0, "max_length=2", "max_length 2 is too short"},
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct dataset dataset;
-        int code = batch_open(&dataset, bad[i].task, bad[i].length, 0, bad[i].options);
-        check_error(code, ERR_ARGUMENT, bad[i].words);
-        assert_null(dataset.task);
-    }
+    answers_check_refused(bad, sizeof bad / sizeof bad[0]);
 }
 
 CHECK_MAIN(cmocka_unit_test(test_reader), cmocka_unit_test(test_numbers),

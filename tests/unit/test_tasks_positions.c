@@ -206,31 +206,25 @@ static const struct answers_case cases[] = {
 static void test_answers(void **state)
 {
     (void)state;
-    for (int c = 0; c < COUNT(cases); c++)
-        answers_check(&cases[c]);
+    answers_check(cases, COUNT(cases));
 }
 
 static void test_chance(void **state)
 {
     (void)state;
-    for (int c = 0; c < COUNT(cases); c++)
-        answers_check_chance(&cases[c]);
+    answers_check_chance(cases, COUNT(cases));
 }
 
 static void test_bits(void **state)
 {
     (void)state;
-    int few = 0;
-    for (int c = 0; c < COUNT(cases); c++)
-        few += answers_check_bits(&cases[c]);
-    assert_true(few >= 9);
+    assert_true(answers_check_bits(cases, COUNT(cases)) >= 9);
 }
 
 static void test_bytes(void **state)
 {
     (void)state;
-    for (int c = 0; c < COUNT(cases); c++)
-        answers_check_bytes(&cases[c]);
+    answers_check_bytes(cases, COUNT(cases));
 }
 
 static void test_evaluation(void **state)

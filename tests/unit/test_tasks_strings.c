@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../support/answers.h"
 #include "../support/check.h"
 #include "../support/strings.h"
 
@@ -260,37 +261,28 @@ static void test_chance_of_walks(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *task;
-        int64_t length;
-        const char *options, *words;
-    } bad[] = {
-        {"sort", 2, "", "task sort: length 2 is too short; it must be at least 3"},
-        {"sort", 9, "max_length=5", "it must be at most 4, or length at least 11"},
-        {"sort", 9, "symbols=1", "symbols 1 is out of range"},
-        {"sort", 9, "symbols=70000", "symbols 70000 is out of range"},
-        {"duplicate", 3, "", "length 3 is too short; it must be at least 4"},
-        {"duplicate", 12, "max_length=4", "it must be at most 3, or length at least 13"},
-        {"duplicate-string", 12, "min_length=4", "min_length 4 is more than the longest string"},
-        {"bucket-sort", 9, "max_length=3 min_length=4", "min_length 4 is more"},
-        {"odds-first", 2, "", "at least 3"},
-        {"even-pairs", 2, "", "at least 3"},
-        {"even-pairs", 9, "symbols=3", "no option 'symbols'"},
-        {"parity", 9, "max_length=8", "it must be at most 7, or length at least 10"},
-        {"cycle-navigation", 9, "min_length=-1", "min_length -1 is out of range"},
-        {"missing-duplicate", 3, "", "at least 4"},
-        {"missing-duplicate", 9, "min_length=1",
+    static const struct answers_refusal bad[] = {
+        {"sort", 2, 0, "", "task sort: length 2 is too short; it must be at least 3"},
+        {"sort", 9, 0, "max_length=5", "it must be at most 4, or length at least 11"},
+        {"sort", 9, 0, "symbols=1", "symbols 1 is out of range"},
+        {"sort", 9, 0, "symbols=70000", "symbols 70000 is out of range"},
+        {"duplicate", 3, 0, "", "length 3 is too short; it must be at least 4"},
+        {"duplicate", 12, 0, "max_length=4", "it must be at most 3, or length at least 13"},
+        {"duplicate-string", 12, 0, "min_length=4", "min_length 4 is more than the longest string"},
+        {"bucket-sort", 9, 0, "max_length=3 min_length=4", "min_length 4 is more"},
+        {"odds-first", 2, 0, "", "at least 3"},
+        {"even-pairs", 2, 0, "", "at least 3"},
+        {"even-pairs", 9, 0, "symbols=3", "no option 'symbols'"},
+        {"parity", 9, 0, "max_length=8", "it must be at most 7, or length at least 10"},
+        {"cycle-navigation", 9, 0, "min_length=-1", "min_length -1 is out of range"},
+        {"missing-duplicate", 3, 0, "", "at least 4"},
+        {"missing-duplicate", 9, 0, "min_length=1",
          "min_length 1 is too short; its strings have at least 2 symbols"},
-        {"missing-duplicate", 9, "max_length=1", "max_length 1 is too short"},
-        {"stack-manipulation", 5, "", "at least 6"},
-        {"stack-manipulation", 9, "min_length=1", "at least 2 symbols"},
+        {"missing-duplicate", 9, 0, "max_length=1", "max_length 1 is too short"},
+        {"stack-manipulation", 5, 0, "", "at least 6"},
+        {"stack-manipulation", 9, 0, "min_length=1", "at least 2 symbols"},
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct dataset dataset;
-        int code = batch_open(&dataset, bad[i].task, bad[i].length, 0, bad[i].options);
-        check_error(code, ERR_ARGUMENT, bad[i].words);
-        assert_null(dataset.task);
-    }
+    answers_check_refused(bad, sizeof bad / sizeof bad[0]);
 }
 
 CHECK_MAIN(cmocka_unit_test(test_rows), cmocka_unit_test(test_chance),
