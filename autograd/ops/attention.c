@@ -74,13 +74,20 @@ static int64_t longest_column(const struct attention_param *p)
     return longest;
 }
 
+// Numbers of [count, D]; products may read a little behind.
+static int64_t rows_size(const struct attention_param *p, int64_t count)
+{
+    return attention_whole(count * p->head_dim + PRODUCT_BEHIND);
+}
+
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input)
 {
     int64_t count = 2 * ATTENTION_BLOCK * attention_stride(p->keys) +
                     attention_whole(widest_window(p, input)) + attention_whole(longest_column(p)) +
                     attention_whole(p->keys) +
                     2 * attention_whole(product_packed(p->head_dim, p->keys)) +
-                    ATTENTION_BLOCK * ATTENTION_BLOCK;
+                    ATTENTION_BLOCK * ATTENTION_BLOCK + 3 * rows_size(p, p->keys) +
+                    2 * rows_size(p, ATTENTION_BLOCK);
     return (size_t)count * sizeof(real);
 }
 
@@ -95,6 +102,11 @@ struct attention_scratch attention_scratch_of(const struct attention_work *w, in
     s.keys = s.row + attention_whole(p->keys);
     s.values = s.keys + attention_whole(product_packed(p->head_dim, p->keys));
     s.turned = s.values + attention_whole(product_packed(p->head_dim, p->keys));
+    s.rows = s.turned + ATTENTION_BLOCK * ATTENTION_BLOCK;
+    s.key_grad = s.rows + rows_size(p, p->keys);
+    s.value_grad = s.key_grad + rows_size(p, p->keys);
+    s.query = s.value_grad + rows_size(p, p->keys);
+    s.output = s.query + rows_size(p, ATTENTION_BLOCK);
     return s;
 }
 

@@ -79,19 +79,18 @@ static void weights_grad(struct pass *x)
 {
     const struct attention_param *p = x->w->p;
     const struct attention_block *b = &x->b;
-    const real *d_out = x->w->node->grad + attention_place(p, b, p->length, b->first);
     product(&(struct product){.m = b->rows,
                               .n = b->columns,
                               .k = p->head_dim,
-                              .a = d_out,
-                              .a_row = p->width,
+                              .a = x->s.output,
+                              .a_row = p->head_dim,
                               .a_column = 1,
                               .b = x->s.values,
                               .alpha = 1,
                               .c = x->s.grad,
                               .c_row = b->stride});
     if (attention_table_of(x->w->node, BY_VALUE))
-        attention_add_products(x->w, b, BY_VALUE, 1, d_out, &x->s, x->s.grad);
+        attention_add_products(x->w, b, BY_VALUE, 1, x->s.output, p->head_dim, &x->s, x->s.grad);
 }
 
 // dC[r] = sum of A_ij dL/d(A C)_ij, then dL/dA.
@@ -117,16 +116,16 @@ static void value_grad(struct pass *x)
 {
     const struct attention_param *p = x->w->p;
     const struct attention_block *b = &x->b;
-    const real *d_out = x->w->node->grad + attention_place(p, b, p->length, b->first);
     real *d_value = grad_of(x->w, VALUE), *d_table = x->partial.table[BY_VALUE];
     if (!d_value && !d_table)
         return;
     attention_apply_factor(x->w, b, &x->s, x->s.scores);
     attention_drop(x->w, b, x->s.scores);
     if (d_value)
-        product_rows(true, b->columns, p->head_dim, b->rows, 1, x->s.scores, b->stride, d_out,
-                     p->width, true, d_value + attention_place(p, b, p->keys, 0), p->width);
-    struct attention_sums sums = {.from = x->s.scores, .at = d_out, .table_sum = d_table};
+        product_rows(true, b->columns, p->head_dim, b->rows, 1, x->s.scores, b->stride, x->s.output,
+                     p->head_dim, b->first > 0 || p->causal, x->s.value_grad, p->head_dim);
+    struct attention_sums sums = {
+        .from = x->s.scores, .at = x->s.output, .at_row = p->head_dim, .table_sum = d_table};
     if (d_table)
         attention_add_sums(x->w, b, BY_VALUE, 1, &sums, &x->s);
 }
@@ -137,15 +136,14 @@ static void query_key_grad(struct pass *x)
     const struct attention_block *b = &x->b;
     struct ag_tensor *const *input = x->w->node->input;
     int64_t at_query = attention_place(p, b, p->length, b->first);
-    int64_t at_key = attention_place(p, b, p->keys, 0);
     if (input[QUERY]->grad)
         product_rows(false, b->rows, p->head_dim, b->columns, (real)p->scale, x->s.grad, b->stride,
-                     input[KEY]->data + at_key, p->width, !ag_is_fresh(x->w->node, QUERY),
+                     x->s.rows, p->head_dim, !ag_is_fresh(x->w->node, QUERY),
                      input[QUERY]->grad + at_query, p->width);
     if (input[KEY]->grad)
         product_rows(true, b->columns, p->head_dim, b->rows, (real)p->scale, x->s.grad, b->stride,
-                     input[QUERY]->data + at_query, p->width, true, input[KEY]->grad + at_key,
-                     p->width);
+                     x->s.query, p->head_dim, b->first > 0 || p->causal, x->s.key_grad,
+                     p->head_dim);
 }
 
 // S_ij = scale <rq_i, R[r(i,j)]>.
@@ -161,9 +159,11 @@ static void query_relative_grad(struct pass *x)
     struct attention_sums sums = {
         .from = x->s.grad,
         .sum = query->grad ? query->grad + at : NULL,
+        .sum_row = p->width,
         // The query's own gradient was begun by query_key_grad; a relative query begins here.
         .overwrite = reader == RELATIVE_QUERY && ag_is_fresh(x->w->node, reader),
         .at = query->data + at,
+        .at_row = p->width,
         .table_sum = x->partial.table[BY_QUERY]};
     if (sums.sum || sums.table_sum)
         attention_add_sums(x->w, b, BY_QUERY, (real)p->scale, &sums, &x->s);
@@ -180,7 +180,9 @@ static void key_relative_grad(struct pass *x)
     int64_t at = attention_place(p, b, p->keys, 0);
     struct attention_sums sums = {.from = x->s.grad,
                                   .sum = key->grad ? key->grad + at : NULL,
+                                  .sum_row = p->width,
                                   .at = key->data + at,
+                                  .at_row = p->width,
                                   .table_sum = x->partial.table[BY_KEY]};
     if (sums.sum || sums.table_sum)
         attention_add_key_sums(x->w, b, (real)p->scale, &sums, &x->s);
@@ -265,6 +267,11 @@ static void scores_grad(struct pass *x)
 
 static void backward_block(struct pass *x)
 {
+    const struct attention_param *p = x->w->p;
+    const struct attention_block *b = &x->b;
+    attention_copy_rows(p, b, p->length, b->first, b->rows, x->w->node->input[QUERY]->data,
+                        x->s.query);
+    attention_copy_rows(p, b, p->length, b->first, b->rows, x->w->node->grad, x->s.output);
     scores_grad(x);
     query_key_grad(x);
     query_relative_grad(x);
@@ -276,14 +283,22 @@ static void backward_block(struct pass *x)
     value_grad(x); // last, as it changes the weights
 }
 
+// Whether the sums of the blocks are all that the gradient gets so far: nobody else began it, and
+// no table adds to it.
+static bool begins_with_sums(const struct attention_work *w, enum attention_input k)
+{
+    bool read = attention_table_of(w->node, BY_KEY) && attention_reader(w->node, BY_KEY) == k;
+    return ag_is_fresh(w->node, k) && !read;
+}
+
 // Gradients that blocks add to start at zero where this op is the first to write them.
 static void zero_fresh(const struct attention_work *w, int64_t batch, int64_t head)
 {
-    static const enum attention_input summed[] = {KEY, VALUE, RELATIVE_KEY};
+    static const enum attention_input summed[] = {KEY, RELATIVE_KEY};
     const struct attention_param *p = w->p;
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 2; k++) {
         real *grad = grad_of(w, summed[k]);
-        if (!grad || !ag_is_fresh(w->node, summed[k]))
+        if (!grad || !ag_is_fresh(w->node, summed[k]) || begins_with_sums(w, summed[k]))
             continue;
         for (int64_t j = 0; j < p->keys; j++)
             memset(grad + (batch * p->keys + j) * p->width + head * p->head_dim, 0,
@@ -293,6 +308,22 @@ static void zero_fresh(const struct attention_work *w, int64_t batch, int64_t he
     if (column && ag_is_fresh(w->node, COLUMN_BIAS))
         for (int64_t j = 0; j < p->keys; j++)
             column[(batch * p->keys + j) * p->heads + head] = 0;
+}
+
+// The gradients of keys or values, once all blocks are summed.
+static void write_sums(const struct attention_work *w, const struct attention_block *b,
+                       enum attention_input k, const real *restrict from)
+{
+    const struct attention_param *p = w->p;
+    bool begins = begins_with_sums(w, k);
+    real *restrict to = grad_of(w, k);
+    if (!to)
+        return;
+    to += attention_place(p, b, p->keys, 0);
+    for (int64_t j = 0; j < p->keys; j++, to += p->width, from += p->head_dim)
+#pragma omp simd
+        for (int64_t d = 0; d < p->head_dim; d++)
+            to[d] = begins ? from[d] : to[d] + from[d];
 }
 
 static void backward_piece(void *context, int64_t piece, int thread)
@@ -310,10 +341,16 @@ static void backward_piece(void *context, int64_t piece, int thread)
         zero_fresh(w, batch, head);
         x.b = attention_block_of(p, batch, head, 0);
         attention_pack(w, &x.b, &x.s, true);
+        if (p->causal) { // the first block writes the first keys only
+            memset(x.s.key_grad, 0, (size_t)(p->keys * p->head_dim) * sizeof(real));
+            memset(x.s.value_grad, 0, (size_t)(p->keys * p->head_dim) * sizeof(real));
+        }
         for (int64_t first = 0; first < p->length; first += ATTENTION_BLOCK) {
             x.b = attention_block_of(p, batch, head, first);
             backward_block(&x);
         }
+        write_sums(w, &x.b, KEY, x.s.key_grad);
+        write_sums(w, &x.b, VALUE, x.s.value_grad);
     }
 }
 

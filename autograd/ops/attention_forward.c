@@ -12,10 +12,9 @@ static void forward_block(const struct attention_work *w, const struct attention
     attention_weights(w, b, s, kept);
     attention_apply_factor(w, b, s, s->scores);
     attention_drop(w, b, s->scores);
-    product_rows(false, b->rows, p->head_dim, b->columns, 1, s->scores, b->stride,
-                 w->node->input[VALUE]->data + attention_place(p, b, p->keys, 0), p->width, false,
-                 output, p->width);
-    struct attention_sums sums = {.from = s->scores, .sum = output};
+    product_rows(false, b->rows, p->head_dim, b->columns, 1, s->scores, b->stride, s->rows,
+                 p->head_dim, false, output, p->width);
+    struct attention_sums sums = {.from = s->scores, .sum = output, .sum_row = p->width};
     if (attention_table_of(w->node, BY_VALUE))
         attention_add_sums(w, b, BY_VALUE, 1, &sums, s);
     for (int64_t i = 0; i < b->rows; i++)

@@ -135,16 +135,25 @@ struct attention_scratch {
     real *column;        // of a bias or factor, one head's: its rows, or one an offset
     real *row;           // [S]
     real *turned;        // [64, 64]
-    real *keys, *values; // of one head of one sequence: transposed, in panels of the product
+    // Of one head of one sequence. Rows of a [B, T, C] array are often a power of two apart and
+    // would share few lines of the caches, so what is read or written many times is put together.
+    real *keys, *values;         // transposed, in panels of the product
+    real *rows;                  // [S, D]: values in forward, keys in backward
+    real *key_grad, *value_grad; // [S, D]
+    real *query, *output;        // [64, D], of the block, for backward; of the output, its gradient
 };
 size_t attention_scratch_size(const struct attention_param *p, struct ag_tensor *const *input);
 struct attention_scratch attention_scratch_of(const struct attention_work *w, int thread);
 
 // --- attention_scores.c
 
-// Puts the keys of a head of a sequence, and for the gradient of the weights the values, in panels.
+// Puts what the blocks of a head of a sequence share together: the keys in panels, and for backward
+// the values, too; the rows that weights or their gradients are multiplied with.
 void attention_pack(const struct attention_work *w, const struct attention_block *b,
-                    struct attention_scratch *s, bool values);
+                    struct attention_scratch *s, bool backward);
+// The head's columns of `count` rows from row `first` on of a [B, rows, C] array, to [count, D].
+void attention_copy_rows(const struct attention_param *p, const struct attention_block *b,
+                         int64_t rows, int64_t first, int64_t count, const real *from, real *to);
 
 // The weights of a block, [rows, columns], before factor and dropout; zeros where a key is hidden.
 // `kept` has two numbers a row, what is subtracted before exp and the factor after it: written by
@@ -227,19 +236,21 @@ void attention_gather_by_key(const struct attention_lookup *l, int64_t i, int64_
 void attention_scatter_by_key(const struct attention_lookup *l, int64_t i, int64_t begin,
                               int64_t end, const real *row, real *target);
 
-// --- attention_relative.c: R is the table, `at` what a block's rows of a [B, T, C] array begin at
+// --- attention_relative.c: R is the table, `at` a block's rows of head_dim, `at_row` apart
 
 // to[i,j] += alpha <at_i, R[r(i,j)]>.
 void attention_add_products(const struct attention_work *w, const struct attention_block *b,
-                            enum attention_table table, real alpha, const real *at,
+                            enum attention_table table, real alpha, const real *at, int64_t at_row,
                             struct attention_scratch *s, real *to);
 // With W[i,r] = sum of from[i,j] over the keys j whose row is r: sum_i gets alpha sum_r W[i,r] R[r]
 // (added, or in place of what is there), table_sum[r] += alpha sum_i W[i,r] at_i; NULL: not wanted.
 struct attention_sums {
     const real *from;
     real *sum;
+    int64_t sum_row; // from row to row
     bool overwrite;
     const real *at;
+    int64_t at_row;
     real *table_sum;
 };
 void attention_add_sums(const struct attention_work *w, const struct attention_block *b,
@@ -247,7 +258,8 @@ void attention_add_sums(const struct attention_work *w, const struct attention_b
                         struct attention_scratch *s);
 // The same for the key-relative table; `at` and `sum` are of the keys.
 void attention_add_key_products(const struct attention_work *w, const struct attention_block *b,
-                                real alpha, const real *at, struct attention_scratch *s, real *to);
+                                real alpha, const real *at, int64_t at_row,
+                                struct attention_scratch *s, real *to);
 void attention_add_key_sums(const struct attention_work *w, const struct attention_block *b,
                             real alpha, const struct attention_sums *sums,
                             struct attention_scratch *s);

@@ -42,11 +42,11 @@ static inline void add_times(real *restrict to, real factor, const real *restric
 // Query i of the whole block, counted from its first, with keys [0, end).
 static void add_pair_products(const struct attention_param *p, const struct attention_block *b,
                               const struct attention_lookup *l, int64_t i, real alpha,
-                              const real *at, real *to)
+                              const real *at, int64_t at_row, real *to)
 {
     int64_t end = attention_end(p, b->first + i);
     for (int64_t j = 0; j < end; j++)
-        to[i * b->stride + j] += alpha * dot(at + i * p->width,
+        to[i * b->stride + j] += alpha * dot(at + i * at_row,
                                              l->table + row_of(l, b->first + i, j) * l->stride,
                                              p->head_dim);
 }
@@ -58,18 +58,19 @@ static void add_pair_sums(const struct attention_param *p, const struct attentio
     int64_t end = attention_end(p, b->first + i), d = p->head_dim;
     const real *from = sums->from + i * b->stride;
     if (sums->sum && sums->overwrite)
-        memset(sums->sum + i * p->width, 0, (size_t)d * sizeof(real));
+        memset(sums->sum + i * sums->sum_row, 0, (size_t)d * sizeof(real));
     for (int64_t j = 0; j < end; j++) {
         int64_t row = row_of(l, b->first + i, j);
         if (sums->sum)
-            add_times(sums->sum + i * p->width, alpha * from[j], l->table + row * l->stride, d);
+            add_times(sums->sum + i * sums->sum_row, alpha * from[j], l->table + row * l->stride,
+                      d);
         if (sums->table_sum)
-            add_times(sums->table_sum + row * d, alpha * from[j], sums->at + i * p->width, d);
+            add_times(sums->table_sum + row * d, alpha * from[j], sums->at + i * sums->at_row, d);
     }
 }
 
 void attention_add_products(const struct attention_work *w, const struct attention_block *b,
-                            enum attention_table table, real alpha, const real *at,
+                            enum attention_table table, real alpha, const real *at, int64_t at_row,
                             struct attention_scratch *s, real *to)
 {
     const struct attention_param *p = w->p;
@@ -78,11 +79,11 @@ void attention_add_products(const struct attention_work *w, const struct attenti
         struct attention_lookup l = attention_lookup_of(w, &strip, table, 0, strip.columns);
         if (is_sparse(&l, strip.columns)) {
             for (int64_t i = from; i < from + strip.rows; i++)
-                add_pair_products(p, b, &l, i, alpha, at, to);
+                add_pair_products(p, b, &l, i, alpha, at, at_row, to);
             continue;
         }
         int64_t width = attention_whole(l.count);
-        product_rows(false, strip.rows, width, p->head_dim, alpha, at + from * p->width, p->width,
+        product_rows(false, strip.rows, width, p->head_dim, alpha, at + from * at_row, at_row,
                      l.turned + l.low, attention_stride(p->rows[table]), false, s->window, width);
         for (int64_t i = 0; i < strip.rows; i++)
             attention_gather(p, &l, strip.first + i, 0, attention_end(p, strip.first + i),
@@ -128,11 +129,11 @@ void attention_add_sums(const struct attention_work *w, const struct attention_b
         if (sums->sum)
             product_rows(false, strip.rows, d, l.count, alpha, s->window, l.count,
                          l.table + l.low * l.stride, l.stride, !sums->overwrite,
-                         sums->sum + from * p->width, p->width);
+                         sums->sum + from * sums->sum_row, sums->sum_row);
         if (sums->table_sum)
             product_rows(true, l.count, d, strip.rows, alpha, s->window, l.count,
-                         sums->at + from * p->width, p->width, true, sums->table_sum + l.low * d,
-                         d);
+                         sums->at + from * sums->at_row, sums->at_row, true,
+                         sums->table_sum + l.low * d, d);
     }
 }
 
@@ -197,12 +198,12 @@ static void collect(const struct attention_param *p, const struct attention_bloc
 // The same where keys read the table: keys [begin, end) with all queries of the block.
 static void add_key_pair_products(const struct attention_param *p, const struct attention_block *b,
                                   const struct attention_lookup *l, int64_t begin, int64_t end,
-                                  real alpha, const real *at, real *to)
+                                  real alpha, const real *at, int64_t at_row, real *to)
 {
     for (int64_t i = 0; i < b->rows; i++) {
         int64_t stop = smaller(attention_end(p, b->first + i), end);
         for (int64_t j = begin; j < stop; j++)
-            to[i * b->stride + j] += alpha * dot(at + j * p->width,
+            to[i * b->stride + j] += alpha * dot(at + j * at_row,
                                                  l->table + row_of(l, b->first + i, j) * l->stride,
                                                  p->head_dim);
     }
@@ -219,27 +220,30 @@ static void add_key_pair_sums(const struct attention_param *p, const struct atte
         for (int64_t j = begin; j < stop; j++) {
             int64_t row = row_of(l, b->first + i, j);
             if (sums->sum)
-                add_times(sums->sum + j * p->width, alpha * from[j], l->table + row * l->stride, d);
+                add_times(sums->sum + j * sums->sum_row, alpha * from[j],
+                          l->table + row * l->stride, d);
             if (sums->table_sum)
-                add_times(sums->table_sum + row * d, alpha * from[j], sums->at + j * p->width, d);
+                add_times(sums->table_sum + row * d, alpha * from[j], sums->at + j * sums->at_row,
+                          d);
         }
     }
 }
 
 void attention_add_key_products(const struct attention_work *w, const struct attention_block *b,
-                                real alpha, const real *at, struct attention_scratch *s, real *to)
+                                real alpha, const real *at, int64_t at_row,
+                                struct attention_scratch *s, real *to)
 {
     const struct attention_param *p = w->p;
     for (int64_t begin = 0; begin < b->columns; begin += p->strip[BY_KEY]) {
         int64_t end = smaller(begin + p->strip[BY_KEY], b->columns);
         struct attention_lookup l = attention_lookup_of(w, b, BY_KEY, begin, end);
         if (is_sparse(&l, b->rows)) {
-            add_key_pair_products(p, b, &l, begin, end, alpha, at, to);
+            add_key_pair_products(p, b, &l, begin, end, alpha, at, at_row, to);
             continue;
         }
-        product_rows(false, end - begin, l.count, p->head_dim, alpha, at + begin * p->width,
-                     p->width, l.turned + l.low, attention_stride(p->rows[BY_KEY]), false,
-                     s->window, l.count);
+        product_rows(false, end - begin, l.count, p->head_dim, alpha, at + begin * at_row, at_row,
+                     l.turned + l.low, attention_stride(p->rows[BY_KEY]), false, s->window,
+                     l.count);
         hand_out(p, b, &l, begin, end, s, to);
     }
 }
@@ -260,11 +264,11 @@ void attention_add_key_sums(const struct attention_work *w, const struct attenti
         collect(p, b, &l, begin, end, s, sums->from);
         if (sums->sum)
             product_rows(false, keys, d, l.count, alpha, s->window, l.count,
-                         l.table + l.low * l.stride, l.stride, true, sums->sum + begin * p->width,
-                         p->width);
+                         l.table + l.low * l.stride, l.stride, true,
+                         sums->sum + begin * sums->sum_row, sums->sum_row);
         if (sums->table_sum)
             product_rows(true, l.count, d, keys, alpha, s->window, l.count,
-                         sums->at + begin * p->width, p->width, true, sums->table_sum + l.low * d,
-                         d);
+                         sums->at + begin * sums->at_row, sums->at_row, true,
+                         sums->table_sum + l.low * d, d);
     }
 }

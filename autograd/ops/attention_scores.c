@@ -24,7 +24,8 @@ static void add_query_relative(const struct attention_work *w, const struct atte
     const struct attention_param *p = w->p;
     const struct ag_tensor *reader = w->node->input[attention_reader(w->node, BY_QUERY)];
     attention_add_products(w, b, BY_QUERY, (real)p->scale,
-                           reader->data + attention_place(p, b, p->length, b->first), s, s->scores);
+                           reader->data + attention_place(p, b, p->length, b->first), p->width, s,
+                           s->scores);
 }
 
 static void add_key_relative(const struct attention_work *w, const struct attention_block *b,
@@ -33,7 +34,8 @@ static void add_key_relative(const struct attention_work *w, const struct attent
     const struct attention_param *p = w->p;
     const struct ag_tensor *reader = w->node->input[attention_reader(w->node, BY_KEY)];
     attention_add_key_products(w, b, (real)p->scale,
-                               reader->data + attention_place(p, b, p->keys, 0), s, s->scores);
+                               reader->data + attention_place(p, b, p->keys, 0), p->width, s,
+                               s->scores);
 }
 
 static void add_table_bias(const struct attention_work *w, const struct attention_block *b,
@@ -103,14 +105,26 @@ static void clear_behind(const struct attention_work *w, const struct attention_
         memset(row + end, 0, (size_t)(b->columns - end) * sizeof *row);
 }
 
+void attention_copy_rows(const struct attention_param *p, const struct attention_block *b,
+                         int64_t rows, int64_t first, int64_t count, const real *restrict from,
+                         real *restrict to)
+{
+    from += attention_place(p, b, rows, first);
+    for (int64_t i = 0; i < count; i++) // (rows are short: calls of memcpy take longer)
+#pragma omp simd
+        for (int64_t d = 0; d < p->head_dim; d++)
+            to[i * p->head_dim + d] = from[i * p->width + d];
+}
+
 void attention_pack(const struct attention_work *w, const struct attention_block *b,
-                    struct attention_scratch *s, bool values)
+                    struct attention_scratch *s, bool backward)
 {
     const struct attention_param *p = w->p;
     struct ag_tensor *const *input = w->node->input;
     int64_t at = attention_place(p, b, p->keys, 0), panels = product_panels(p->keys);
     product_pack(s->keys, true, p->head_dim, p->keys, input[KEY]->data + at, p->width, 0, panels);
-    if (values)
+    attention_copy_rows(p, b, p->keys, 0, p->keys, input[backward ? KEY : VALUE]->data, s->rows);
+    if (backward)
         product_pack(s->values, true, p->head_dim, p->keys, input[VALUE]->data + at, p->width, 0,
                      panels);
 }
