@@ -165,7 +165,7 @@ bench: all $(BENCHES)
 	@echo "as JSON: $(BENCH_JSON)"
 	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --json $(BUILD)/rivals.json)
 	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --shapes ABC --threads 1 --rounds 5 \
-	    --encodings t5$(comma)shaw$(comma)transformer-xl$(comma)deberta$(comma)rope$(comma)urpe --json $(BUILD)/rivals-encodings.json)
+	    --encodings t5$(comma)shaw$(comma)transformer-xl$(comma)deberta$(comma)rope$(comma)alibi$(comma)urpe --json $(BUILD)/rivals-encodings.json)
 
 test: all tests
 	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh

@@ -1,6 +1,7 @@
 // What an encoding costs: the step time of each beside that of the same model with none.
 //
 // Pairs, interleaved: in every round a few steps of both; the ratio is the median of the rounds'.
+// Beside it stands the ratio of what their products count, as some encodings multiply more.
 // Usage: bench_encodings [-j FILE] [-t THREADS] [-r ROUNDS] [-s SHAPE] [-a encoder|decoder]
 // [ENCODING...]
 #include <stdio.h>
@@ -27,7 +28,8 @@ static void give_up(void)
     exit(1);
 }
 
-static void compare(struct trainer *none, const struct bench_shape *shape, const char *pe)
+static void compare(struct trainer *none, double products, const struct bench_shape *shape,
+                    const char *pe)
 {
     static double ms[MOST_ROUNDS], base[MOST_ROUNDS], ratio[MOST_ROUNDS];
     static struct trainer trainer;
@@ -41,38 +43,45 @@ static void compare(struct trainer *none, const struct bench_shape *shape, const
         ms[i] = bench_steps(&trainer, steps);
         ratio[i] = ms[i] / base[i];
     }
-    printf("  %-16s %9.2f ms  %9.2f ms none  %6.3f\n", pe, measure_median(ms, arguments.rounds),
-           measure_median(base, arguments.rounds), measure_median(ratio, arguments.rounds));
+    double more = bench_products(&trainer) / products;
+    printf("  %-16s %9.2f ms  %9.2f ms none  %6.3f  FLOPs %.2f\n", pe,
+           measure_median(ms, arguments.rounds), measure_median(base, arguments.rounds),
+           measure_median(ratio, arguments.rounds), more);
     fflush(stdout);
     measure_json(
         arguments.json,
         "{\"bench\": \"encoding\", \"shape\": \"%s\", \"encoding\": \"%s\", \"arch\": \"%s\", "
-        "\"threads\": %d, \"rounds\": %d, \"ms\": %.6g, \"none_ms\": %.6g, \"ratio\": %.6g}",
+        "\"threads\": %d, \"rounds\": %d, \"ms\": %.6g, \"none_ms\": %.6g, \"ratio\": %.6g, "
+        "\"flops_ratio\": %.6g}",
         shape->name, pe, arguments.arch, par_threads(), arguments.rounds,
         measure_median(ms, arguments.rounds), measure_median(base, arguments.rounds),
-        measure_median(ratio, arguments.rounds));
+        measure_median(ratio, arguments.rounds), more);
     trainer_release(&trainer);
 }
 
 static void compare_all(const char *name, int count, char **pe)
 {
-    static struct trainer none;
+    static struct trainer none, counted;
     const struct bench_shape *shape = bench_shape_find(name);
     if (!shape || bench_trainer(&none, shape, "none", arguments.arch) < 0)
         give_up();
     par_set_threads(arguments.threads);
+    if (bench_trainer(&counted, shape, "none", arguments.arch) < 0)
+        give_up();
+    double products = bench_products(&counted);
+    trainer_release(&counted);
     printf("encodings, %s: layers %lld dim %lld heads %lld length %lld batch %lld, %s, threads %d "
            "(median of %d)\n",
            name, (long long)shape->layers, (long long)shape->dim, (long long)shape->heads,
            (long long)shape->length, (long long)shape->batch, arguments.arch, par_threads(),
            arguments.rounds);
     for (int i = 0; i < count; i++)
-        compare(&none, shape, pe[i]);
+        compare(&none, products, shape, pe[i]);
     for (int i = 0; i < pe_count && count == 0; i++)
         if (strcmp(pe_list[i]->name, "none") != 0) {
             char one[128];
             pe_smallest_stack(pe_list[i], one);
-            compare(&none, shape, one);
+            compare(&none, products, shape, one);
         }
     trainer_release(&none);
 }

@@ -135,6 +135,9 @@ class Model(nn.Module):
         elif encoding == "t5":
             self.register_buffer("buckets", t5_buckets(length))
             self.bias = nn.Embedding(32, heads)
+        elif encoding == "alibi":
+            slopes = 2 ** (-8 * torch.arange(1, heads + 1) / heads)  # Press et al. 2021
+            self.register_buffer("far", -slopes[:, None, None] * offsets(length).abs())
         elif encoding == "deberta":
             self.positions = nn.Parameter(0.02 * torch.randn(2 * length, dim))
         self.blocks = nn.ModuleList(Block(dim, heads, ff, length, encoding) for _ in range(layers))
@@ -144,7 +147,11 @@ class Model(nn.Module):
         x = self.embedding(tokens)
         if self.encoding == "learned":
             x = x + self.table
-        bias = self.bias(self.buckets).permute(2, 0, 1)[None] if self.encoding == "t5" else None
+        bias = None
+        if self.encoding == "t5":
+            bias = self.bias(self.buckets).permute(2, 0, 1)[None]
+        elif self.encoding == "alibi":
+            bias = self.far
         positions = self.positions if self.encoding == "deberta" else None
         for block in self.blocks:
             x = block(x, bias, positions)

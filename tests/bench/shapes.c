@@ -96,3 +96,16 @@ double bench_flops(const struct trainer *trainer)
     double attention = 12 * (double)(s->layers * s->length * s->dim) * (s->arch ? 0.5 : 1);
     return tokens * (6 * parameters + attention);
 }
+
+double bench_products(struct trainer *trainer)
+{
+    struct ag_profile_row rows[128];
+    double sum = 0;
+    if (ag_plan_profile(trainer->train.plan) < 0)
+        return 0;
+    bench_steps(trainer, 1);
+    int count = ag_plan_profile_rows(trainer->train.plan, rows, 128);
+    for (int i = 0; i < count; i++)
+        sum += rows[i].flops;
+    return sum;
+}

@@ -28,5 +28,8 @@ double bench_steps(struct trainer *trainer, int steps);
 // FLOPs of one update, as models are counted: 6 a parameter and token, but for the tables that are
 // looked up, and 12 L T C a token of attention (half where it is causal).
 double bench_flops(const struct trainer *trainer);
+// Those that the products of a step in fact do: scores are made twice, and tables by relative
+// position are multiplied, too. Switches the plan's profile on, so it is called after measuring.
+double bench_products(struct trainer *trainer);
 
 #endif
