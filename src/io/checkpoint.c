@@ -170,8 +170,9 @@ static void write_history(struct h5_writer *writer, const struct trainer *traine
     }
 }
 
-// The last look at all numbers that are about to be written. Whoever asks for a save has checked
-// them before, and named what made them so; this is for what nobody thought of.
+// The last look at all numbers, when the image is made of them: so what is wrong in it is still
+// wrong here. Whoever asks for a save has checked them before, and named what made them so; this is
+// for what nobody thought of, and for what happens while a save is made beside the training.
 static int check_finite(const struct trainer *trainer, const struct history *history)
 {
     const struct ag_params *params = &trainer->params;
@@ -197,9 +198,6 @@ static int check_finite(const struct trainer *trainer, const struct history *his
 int checkpoint_image(const char *path, const struct trainer *trainer, const struct history *history,
                      unsigned char **bytes, size_t *size)
 {
-    int code = check_finite(trainer, history);
-    if (code < 0)
-        return code;
     char *config = checkpoint_config(&trainer->settings);
     struct h5_writer *writer = config ? h5_writer_new() : NULL;
     if (!writer) {
@@ -215,9 +213,14 @@ int checkpoint_image(const char *path, const struct trainer *trainer, const stru
         checkpoint_write_slab(writer, "/ema", &trainer->params, trainer->averaged.value);
     write_tables(writer, trainer);
     write_history(writer, trainer, history);
-    code = h5_writer_image(writer, path, bytes, size);
+    int code = h5_writer_image(writer, path, bytes, size);
     h5_writer_free(writer);
     free(config);
+    if (code == 0 && check_finite(trainer, history) < 0) {
+        free(*bytes);
+        *bytes = NULL;
+        return ERR_NUMBER;
+    }
     return code;
 }
 

@@ -264,23 +264,31 @@ static const struct ag_parameter *first_not_finite(const struct ag_params *param
     return NULL;
 }
 
+// Which state of the optimizer is so for this parameter, or -1. An update hands it on.
+static int broken_state(const struct optimizer *optimizer, const struct ag_parameter *row)
+{
+    for (int k = 0; k < optimizer->def->states; k++)
+        if (!finite_all(optimizer->state[k] + row->offset, row->count))
+            return k;
+    return -1;
+}
+
 // Whether a parameter was so before the model ran: by itself, or by the state that updated it.
 static bool locate_state(const struct trainer *trainer, const struct model_graph *model,
                          char *where, size_t size)
 {
     const struct ag_params *params = model->graph.params;
-    const struct optimizer *optimizer = &trainer->optimizer;
     const struct ag_parameter *row = first_not_finite(params, params->value);
     if (!row)
         return false;
-    snprintf(where, size, "%s%s (before the step)",
-             params == &trainer->averaged ? "the average of " : "", row->name);
-    for (int k = 0; k < optimizer->def->states && params == &trainer->params; k++)
-        if (!finite_all(optimizer->state[k] + row->offset, row->count)) {
-            snprintf(where, size, "the optimizer's %.30s of %s (before the step)",
-                     optimizer->def->state_name[k], row->name);
-            break;
-        }
+    // What was handed on: by the optimizer to the parameter, and from there to the average.
+    bool own = !finite_all(trainer->params.value + row->offset, row->count);
+    int state = own ? broken_state(&trainer->optimizer, row) : -1;
+    if (state >= 0)
+        snprintf(where, size, "the optimizer's %.30s of %s (before the step)",
+                 trainer->optimizer.def->state_name[state], row->name);
+    else
+        snprintf(where, size, "%s%s (before the step)", own ? "" : "the average of ", row->name);
     return true;
 }
 
@@ -453,10 +461,13 @@ static int slab_not_finite(const struct trainer *trainer, int index, const real 
     char what[64] = "an element";
     const struct optimizer_def *optimizer = trainer->optimizer.def;
     const struct ag_parameter *row = first_not_finite(&trainer->params, slab);
+    int state = index == 0 && row ? broken_state(&trainer->optimizer, row) : index - 1;
     if (index > optimizer->states)
         snprintf(what, sizeof what, "the average");
-    else if (index > 0)
-        snprintf(what, sizeof what, "the optimizer's %.30s", optimizer->state_name[index - 1]);
+    else if (state >= 0)
+        snprintf(what, sizeof what, "the optimizer's %.30s", optimizer->state_name[state]);
+    if (index == 0 && state >= 0)
+        slab = trainer->optimizer.state[state];
     if (row)
         for (int64_t k = 0; k < row->count; k++)
             if (!isfinite(slab[row->offset + k]))
