@@ -547,6 +547,26 @@ void ag_forward(struct ag_plan *plan)
         run_one(plan, t);
 }
 
+static void watch(struct ag_tensor *node)
+{
+    for (int k = 0; k < node->inputs; k++) {
+        const struct ag_tensor *input = node->input[k];
+        if (input && input->type == AG_REAL)
+            finite_or_nan(input->data, input->count, node->data, node->count);
+    }
+}
+
+void ag_forward_watched(struct ag_plan *plan)
+{
+    BUG_ON(in_parts(plan) && !plan->run.batch);
+    for (int t = 0; t < plan->forward_count; t++) {
+        struct ag_tensor *node = plan->instruction[t].node;
+        run_one(plan, t);
+        if (node->op->flags & AG_HAS_LIMITS)
+            watch(node);
+    }
+}
+
 static void seed_cotangent(struct ag_plan *plan, const real *cotangent)
 {
     struct ag_tensor *output = plan->output;

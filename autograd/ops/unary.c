@@ -52,9 +52,9 @@ struct job {
         int64_t end = par_begin(job->node->count, job->pieces, piece + 1);                         \
         for (int64_t i = par_begin(job->node->count, job->pieces, piece); i < end; i++) {          \
             real x = in[i], y = out[i], g = grad[i];                                               \
-            (void)x;                                                                               \
             (void)y;                                                                               \
-            to[i] = (old != 0 ? to[i] : 0) + (BACKWARD);                                           \
+            real d = x - x == 0 ? (BACKWARD) : (real)NAN; /* f may have a limit at infinity */     \
+            to[i] = (old != 0 ? to[i] : 0) + d;                                                    \
         }                                                                                          \
     }                                                                                              \
     static void NAME##_backward(const struct ag_run *run, struct ag_tensor *node)                  \
@@ -74,7 +74,8 @@ struct job {
     const struct ag_op ag_op_##NAME = {                                                            \
         .name = #NAME,                                                                             \
         .formula = TEXT,                                                                           \
-        .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH,  \
+        .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH | \
+                 AG_HAS_LIMITS,                                                                    \
         .forward = NAME##_forward,                                                                 \
         .backward = NAME##_backward,                                                               \
         .variants = 2,                                                                             \

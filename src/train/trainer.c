@@ -233,6 +233,7 @@ static void draw_batch(struct trainer *trainer, struct model_graph *model, enum 
 
 static void forward_part(struct trainer *trainer, struct model_graph *model, int64_t part)
 {
+    bool training = model == &trainer->train;
     int64_t count = model->tokens->count, all = count * trainer->settings.accumulate;
     if (trainer->whole) {
         const int32_t *from = trainer->whole + part * count;
@@ -243,7 +244,10 @@ static void forward_part(struct trainer *trainer, struct model_graph *model, int
         trainer->part.part = part;
         ag_plan_run(model->plan)->batch = &trainer->part;
     }
-    ag_forward(model->plan);
+    if (training)
+        ag_forward(model->plan);
+    else
+        ag_forward_watched(model->plan);
 }
 
 static void score(struct trainer *trainer, const struct model_graph *model,
@@ -389,7 +393,7 @@ int trainer_refresh_tables(struct trainer *trainer)
     if (!trainer->exported.plan)
         return 0;
     ag_plan_run(trainer->exported.plan)->seed = (uint64_t)trainer->settings.seed;
-    ag_forward(trainer->exported.plan);
+    ag_forward_watched(trainer->exported.plan);
     for (int i = 0; i < trainer->tables.count; i++) {
         const struct pe_table *table = &trainer->tables.table[i];
         if (finite_all(table->tensor->data, table->tensor->count))
