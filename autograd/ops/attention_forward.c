@@ -58,9 +58,10 @@ void attention_forward(const struct ag_run *run, struct ag_tensor *node)
     struct attention_work w = attention_work_of(run, node);
     attention_prepare(&w);
     par_run(w.p->batch * w.p->heads * cut_count(w.p), forward_piece, &w);
-    // A bias of -infinity would hide a key. (One of all pairs is looked at where it is added.)
-    const struct ag_tensor *bias[] = {attention_table_of(node, BY_BIAS), node->input[COLUMN_BIAS]};
-    for (int k = 0; k < 2; k++)
+    // A bias of -infinity would hide a key.
+    const struct ag_tensor *bias[] = {attention_table_of(node, BY_BIAS), node->input[COLUMN_BIAS],
+                                      node->input[DENSE_BIAS]};
+    for (int k = 0; k < 3; k++)
         if (bias[k])
             finite_or_nan(bias[k]->data, bias[k]->count, node->data, node->count);
 }

@@ -51,16 +51,10 @@ static void add_dense_bias(const struct attention_work *w, const struct attentio
     const struct attention_param *p = w->p;
     int64_t head = p->dense_batched ? b->batch * p->heads + b->head : b->head;
     const real *bias = w->node->input[DENSE_BIAS]->data + (head * p->length + b->first) * p->keys;
-    for (int64_t i = 0; i < b->rows; i++) {
-        real zero = 0; // NaN where the bias hides a key by -infinity, which only a mask may
-#pragma omp simd reduction(+ : zero)
-        for (int64_t j = 0; j < b->columns; j++) {
+    for (int64_t i = 0; i < b->rows; i++)
+#pragma omp simd
+        for (int64_t j = 0; j < b->columns; j++)
             s->scores[i * b->stride + j] += bias[i * p->keys + j];
-            zero += bias[i * p->keys + j] * REAL(0.0);
-        }
-        if (zero != 0)
-            s->scores[i * b->stride] = zero;
-    }
 }
 
 static void add_row_bias(const struct attention_work *w, const struct attention_block *b,

@@ -97,6 +97,27 @@ static inline real angle_of(real a, real b)
     return (real)((x - turns * high) - turns * low);
 }
 
+static void make_angles(const real *restrict a, int64_t step_a, const real *restrict b,
+                        int64_t step_b, real *restrict y, int64_t n)
+{
+    if (step_a == 0) { // the product of either is the other's
+        const real *c = a;
+        a = b;
+        b = c;
+        step_a = step_b;
+        step_b = 0;
+    }
+    if (step_a == 1 && step_b == 0) {
+        real same = *b;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] = angle_of(a[i], same);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        y[i] = angle_of(a[i * step_a], b[i * step_b]);
+}
+
 struct job {
     struct ag_tensor *node;
     int64_t pieces, row, which;
@@ -117,9 +138,7 @@ static void forward_row(const struct ag_tensor *node, int64_t begin, int64_t end
         return;
     }
     if (p->angle) {
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++)
-            y[i] = angle_of(a[i * step_a], b[i * step_b]);
+        make_angles(a, step_a, b, step_b, y, n);
         return;
     }
     for (int64_t i = 0; i < n; i++)
