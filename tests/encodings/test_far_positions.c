@@ -113,7 +113,8 @@ static void check_shift(const char *what, const real *x, int64_t width)
 
 static double far_sine(int64_t place, int64_t c, int64_t pairs, double base, bool cosine)
 {
-    long double angle = (long double)place * powl(base, -(long double)c / (long double)pairs);
+    long double angle = (long double)place *
+                        powl((long double)base, -(long double)c / (long double)pairs);
     return (double)(cosine ? cosl(angle) : sinl(angle));
 }
 
