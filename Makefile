@@ -170,6 +170,17 @@ bench: all $(BENCHES)
 test: all tests
 	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
 
+# The long forms of tests whose short ones `make test` runs.
+PLACES ?= 1000
+BITS_STEPS ?= 200
+NONFINITE := $(FLOAT)/tests/faults/test_nonfinite
+BITS := $(FLOAT)/tests/faults/test_bits
+.PHONY: faults faults-numbers
+faults: faults-numbers
+faults-numbers: $(NONFINITE) $(BITS)
+	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
+	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
+
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
 demo: all
@@ -192,6 +203,8 @@ help:
 	@echo "make demo       train the probe with and without positions"
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
+	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
+	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"

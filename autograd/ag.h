@@ -185,6 +185,9 @@ void ag_plan_free(struct ag_plan *plan);
 struct ag_run *ag_plan_run(struct ag_plan *plan);
 
 void ag_forward(struct ag_plan *plan);
+// As ag_forward; and where infinity goes into what has a limit there, as sigmoid or the weights of
+// attention, NaN comes out. For replays without a backward, which would make NaN of it.
+void ag_forward_watched(struct ag_plan *plan);
 // In a graph of parts, which needs ag_plan_run(plan)->batch, gradients of what does not vary are
 // added up over the replays from part 0 on, and those of the parameters are complete after the last
 // part. The loss and every gradient then have the bits of the whole batch where ag_plan_rounded

@@ -32,6 +32,9 @@ ag_t *ag_gelu(struct ag_graph *graph, ag_t *x);
 ag_t *ag_add(struct ag_graph *graph, ag_t *a, ag_t *b);
 ag_t *ag_sub(struct ag_graph *graph, ag_t *a, ag_t *b);
 ag_t *ag_mul(struct ag_graph *graph, ag_t *a, ag_t *b);
+// a b for a sine or cosine: in double, less whole turns, so that no digits are lost where a place
+// of up to 2^24 meets a frequency.
+ag_t *ag_angle(struct ag_graph *graph, ag_t *a, ag_t *b);
 ag_t *ag_div(struct ag_graph *graph, ag_t *a, ag_t *b);
 
 // --- shape

@@ -7,7 +7,6 @@
 // Where a batch comes in parts, gradients of what does not vary (parameters, and tables made of
 // them) last from part to part and are added to; the instructions behind them, which make gradients
 // of parameters out of gradients of tables, run in the last part only, as they would for the whole.
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "base/err.h"
 #include "base/par.h"
 #include "kernels/blas.h"
+#include "kernels/finite.h"
 #include "kernels/product.h"
 #include "ops/op.h"
 
@@ -547,6 +547,26 @@ void ag_forward(struct ag_plan *plan)
         run_one(plan, t);
 }
 
+static void watch(struct ag_tensor *node)
+{
+    for (int k = 0; k < node->inputs; k++) {
+        const struct ag_tensor *input = node->input[k];
+        if (input && input->type == AG_REAL)
+            finite_or_nan(input->data, input->count, node->data, node->count);
+    }
+}
+
+void ag_forward_watched(struct ag_plan *plan)
+{
+    BUG_ON(in_parts(plan) && !plan->run.batch);
+    for (int t = 0; t < plan->forward_count; t++) {
+        struct ag_tensor *node = plan->instruction[t].node;
+        run_one(plan, t);
+        if (node->op->flags & AG_HAS_LIMITS)
+            watch(node);
+    }
+}
+
 static void seed_cotangent(struct ag_plan *plan, const real *cotangent)
 {
     struct ag_tensor *output = plan->output;
@@ -610,19 +630,11 @@ int ag_plan_profile_rows(const struct ag_plan *plan, struct ag_profile_row *rows
     return count;
 }
 
-static bool all_finite(const real *x, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
-}
-
 static bool gradients_finite(const struct ag_tensor *node)
 {
     for (int k = 0; k < node->inputs; k++)
         if (node->input[k] && node->input[k]->grad &&
-            !all_finite(node->input[k]->grad, node->input[k]->count))
+            !finite_all(node->input[k]->grad, node->input[k]->count))
             return false;
     return true;
 }
@@ -630,7 +642,7 @@ static bool gradients_finite(const struct ag_tensor *node)
 bool ag_locate_nonfinite(struct ag_plan *plan, char *text, size_t size)
 {
     for (struct ag_tensor *t = plan->graph->first; t; t = t->next) {
-        if (!t->op && t->type == AG_REAL && t->data && !all_finite(t->data, t->count)) {
+        if (!t->op && t->type == AG_REAL && t->data && !finite_all(t->data, t->count)) {
             snprintf(text, size, "%s (before the step)", t->name);
             return true;
         }
@@ -645,7 +657,7 @@ bool ag_locate_nonfinite(struct ag_plan *plan, char *text, size_t size)
             continue;
         bool good = now->node->type == AG_INT || !forward
                         ? gradients_finite(now->node)
-                        : all_finite(now->node->data, now->node->count);
+                        : finite_all(now->node->data, now->node->count);
         if (!good) {
             snprintf(text, size, "%s %s", now->node->name, forward ? "forward" : "backward");
             return true;

@@ -1,4 +1,5 @@
-// Parallel loops by OpenMP: this file holds the only parallel pragma.
+// Parallel loops by OpenMP: this file holds the only parallel pragma. Whatever thread runs a piece
+// flushes denormals first: OpenMP makes threads when it likes, and each has a mode of its own.
 #include "par.h"
 
 #include <omp.h>
@@ -6,8 +7,63 @@
 
 enum { MAX_PIECES = 64 };
 
+// --- denormals: a bit of the thread's control register, and for operands another on x86
+
+#if defined __SSE2__
+#define FLUSH_BITS 0x8040u // FTZ and DAZ of MXCSR
+typedef unsigned control_word;
+static inline control_word get_control(void)
+{
+    return __builtin_ia32_stmxcsr();
+}
+static inline void set_control(control_word word)
+{
+    __builtin_ia32_ldmxcsr(word);
+}
+#elif defined __aarch64__
+#define FLUSH_BITS ((uint64_t)1 << 24) // FZ of FPCR
+typedef uint64_t control_word;
+static inline control_word get_control(void)
+{
+    control_word word;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(word));
+    return word;
+}
+static inline void set_control(control_word word)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(word));
+}
+#endif
+
+// Reading the register takes some ten cycles, writing it more.
+static inline void flush(void)
+{
+#ifdef FLUSH_BITS
+    control_word word = get_control();
+    if ((word & FLUSH_BITS) != FLUSH_BITS)
+        set_control(word | FLUSH_BITS);
+#endif
+}
+
+void par_flush_denormals(void)
+{
+    flush();
+}
+
+const char *par_denormals(void)
+{
+#ifdef FLUSH_BITS
+    return "flushed";
+#else
+    return "kept";
+#endif
+}
+
+// --- loops
+
 void par_set_threads(int threads)
 {
+    flush();
     if (threads <= 0)
         threads = omp_get_num_procs();
     omp_set_num_threads(threads > PAR_MAX_THREADS ? PAR_MAX_THREADS : threads);
@@ -24,6 +80,7 @@ int par_threads(void)
 static void run_serial(int64_t pieces, par_function *function, void *context)
 {
     int thread = omp_get_thread_num();
+    flush();
     for (int64_t i = 0; i < pieces; i++)
         function(context, i, thread);
 }
@@ -36,8 +93,10 @@ void par_run_in_region(int64_t pieces, par_function *function, void *context)
         return;
     }
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (int64_t i = 0; i < pieces; i++)
+    for (int64_t i = 0; i < pieces; i++) {
+        flush(); // by piece, as a region with a part before its loop has a lock more
         function(context, i, omp_get_thread_num());
+    }
 }
 
 void par_run(int64_t pieces, par_function *function, void *context)

@@ -30,6 +30,16 @@ void par_run(int64_t pieces, par_function *function, void *context);
 // OpenMP uses its own threads, and so other bits, when it is called outside of one.
 void par_run_in_region(int64_t pieces, par_function *function, void *context);
 
+// Numbers too small to be normal (below 1.2e-38 in float) cost a processor a hundred cycles each,
+// and averages that decay end among them. They are zero, as operands and as results, in every
+// thread while it runs a piece, and from then on; in the calling thread from par_set_threads on. It
+// changes bits, so there is no way without, and checkpoints say it.
+//
+// For threads of one's own, which inherit it from a thread that has it. Costs a few nanoseconds.
+void par_flush_denormals(void);
+// "flushed", or "kept" where the architecture has no such mode.
+const char *par_denormals(void);
+
 // How long gcc's OpenMP spins at the end of a loop before it sleeps: 300 000 turns, some 15 ms.
 // Where another program runs on the same processors that is the time of a whole step, at every
 // loop. Sets GOMP_SPINCOUNT to 1000 turns (50 us) where the user has set neither that nor

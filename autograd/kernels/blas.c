@@ -46,6 +46,21 @@ const char *blas_better_core(const char *core, const struct blas_cpu *cpu, const
     return cpu->avx2 && cpu->fma ? "Haswell" : NULL;
 }
 
+const char *blas_other_core(const char *core, const struct blas_cpu *cpu)
+{
+    static const char *const by_avx2[] = {"Haswell", "Zen", "Excavator", "Steamroller"};
+    bool is_avx2 = is_old(core);
+    for (size_t i = 0; i < sizeof by_avx2 / sizeof by_avx2[0]; i++)
+        is_avx2 = is_avx2 || strcasecmp(core, by_avx2[i]) == 0;
+    if (!is_avx2 && cpu->avx2 && cpu->fma)
+        return "Haswell";
+#if defined(__x86_64__) || defined(__i386__)
+    return strcasecmp(core, "Prescott") == 0 ? NULL : "Prescott";
+#else
+    return NULL;
+#endif
+}
+
 void blas_mend(char **argv)
 {
     const char *core = openblas_get_corename();

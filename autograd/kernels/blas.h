@@ -25,6 +25,9 @@ struct blas_cpu blas_cpu(void);
 // `chosen` is what the user has in OPENBLAS_CORETYPE (NULL or "" for nothing); his choice stands.
 const char *blas_better_core(const char *core, const struct blas_cpu *cpu, const char *chosen);
 
+// Simpler kernels to ask for where those of `core` are wrong, or NULL.
+const char *blas_other_core(const char *core, const struct blas_cpu *cpu);
+
 // Call first in main(). Starts the program anew with better kernels where there are any; otherwise,
 // and when that fails, it returns and the program goes on with what it has.
 void blas_mend(char **argv);

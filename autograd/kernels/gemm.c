@@ -15,6 +15,13 @@ void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, r
         product_any(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta != 0, c, ldc);
         return;
     }
+    gemm_by_library(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+void gemm_by_library(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                     real alpha, const real *a, int64_t lda, const real *b, int64_t ldb, real beta,
+                     real *c, int64_t ldc)
+{
     enum CBLAS_TRANSPOSE ta = transpose_a ? CblasTrans : CblasNoTrans;
     enum CBLAS_TRANSPOSE tb = transpose_b ? CblasTrans : CblasNoTrans;
 #ifdef POSGRAD_DOUBLE

@@ -16,6 +16,11 @@
 void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, real alpha,
           const real *a, int64_t lda, const real *b, int64_t ldb, real beta, real *c, int64_t ldc);
 
+// The same by OpenBLAS, whatever the size; what a test of it calls.
+void gemm_by_library(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                     real alpha, const real *a, int64_t lda, const real *b, int64_t ldb, real beta,
+                     real *c, int64_t ldc);
+
 // Which kernels the library chose for this CPU ("SkylakeX"), and what it is ("OpenBLAS 0.3.21
 // ..."): bits depend on both, so checkpoints hold them.
 const char *gemm_kernel(void);

@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
 
 const char *const level_names[] = {
 #ifdef POSGRAD_HAS_avx512
@@ -23,6 +26,24 @@ const char *const level_names[] = {
 const char *level_own(void)
 {
     return TEXT_OF(POSGRAD_LEVEL);
+}
+
+const char *level_compiler(void)
+{
+#ifdef __clang__
+    return "clang " __clang_version__;
+#else
+    return "gcc " __VERSION__;
+#endif
+}
+
+const char *level_c_library(void)
+{
+#ifdef __GLIBC__
+    return gnu_get_libc_version();
+#else
+    return "unknown";
+#endif
 }
 
 bool level_runs(const char *name)

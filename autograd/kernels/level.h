@@ -18,4 +18,9 @@ extern const char *const level_names[];
 // Whether this processor can run a level.
 bool level_runs(const char *name);
 
+// What else bits depend on: the compiler of this build ("gcc 12.2.0"), and the library whose pow,
+// sine and cosine it calls (glibc's version, "2.36", or "unknown").
+const char *level_compiler(void);
+const char *level_c_library(void);
+
 #endif

@@ -268,7 +268,8 @@ const struct ag_op ag_op_attention = {
     .name = "attention",
     .formula =
         "O_i = sum_j normaliser_j(scale <q_i, k_j> + terms by relative position) v_j, by heads",
-    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH | AG_KEEPS_PARTIAL,
+    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH | AG_KEEPS_PARTIAL |
+             AG_HAS_LIMITS,
     .forward = attention_forward,
     .backward = attention_backward,
     .same_sums = same_sums,

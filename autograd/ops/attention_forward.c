@@ -1,5 +1,6 @@
 // Attention, forward: a piece is a run of blocks of query rows of one head of one sequence.
 #include "../base/par.h"
+#include "../kernels/finite.h"
 #include "../kernels/product.h"
 #include "attention_inside.h"
 
@@ -56,4 +57,10 @@ void attention_forward(const struct ag_run *run, struct ag_tensor *node)
     struct attention_work w = attention_work_of(run, node);
     attention_prepare(&w);
     par_run(w.p->batch * w.p->heads * cut_count(w.p), forward_piece, &w);
+    // A bias of -infinity would hide a key.
+    const struct ag_tensor *bias[] = {attention_table_of(node, BY_BIAS), node->input[COLUMN_BIAS],
+                                      node->input[DENSE_BIAS]};
+    for (int k = 0; k < 3; k++)
+        if (bias[k])
+            finite_or_nan(bias[k]->data, bias[k]->count, node->data, node->count);
 }

@@ -1,15 +1,16 @@
-// Sum, difference, product, quotient of two tensors with broadcasting.
+// Sum, difference, product, quotient of two tensors with broadcasting; and the product as an angle.
 //
 // The result is walked as rows of its last dimension; for every row each side has an offset and a
 // step of 0 or 1. The gradient of a side that is repeated sums over its repeats: the rows are cut
 // by what they add to, not by where they come from, so that the order of the sum is fixed.
+#include <math.h>
 #include <string.h>
 
 #include "../ag_ops.h"
 #include "../base/par.h"
 #include "op.h"
 
-enum kind { ADD, SUB, MUL, DIV };
+enum kind { ADD, SUB, MUL, DIV, ANGLE };
 
 struct side {
     int64_t stride[AG_MAX_DIMS]; // in elements, 0 where the dimension is repeated
@@ -19,6 +20,7 @@ struct side {
 
 struct param {
     enum kind kind;
+    bool angle; // of kind MUL: less whole turns
     struct side side[2];
 };
 
@@ -82,6 +84,40 @@ static real apply(enum kind kind, real a, real b)
     return kind == ADD ? a + b : kind == SUB ? a - b : kind == MUL ? a * b : a / b;
 }
 
+// a b less as many turns as are in it, which leaves at most half a turn. In double, where the
+// product of two floats is exact: a position of a million times a frequency has no digit left
+// behind the point in float. A turn is in two parts, of which the first has so few bits that its
+// multiples are exact.
+static inline real angle_of(real a, real b)
+{
+    const double high = 6.28318548202514648, low = -1.74845552783219577e-07;
+    const double whole = 0x1.8p52; // adding it leaves the nearest whole number
+    double x = (double)a * (double)b;
+    double turns = (x * 0.159154943091895336 + whole) - whole;
+    return (real)((x - turns * high) - turns * low);
+}
+
+static void make_angles(const real *restrict a, int64_t step_a, const real *restrict b,
+                        int64_t step_b, real *restrict y, int64_t n)
+{
+    if (step_a == 0) { // the product of either is the other's
+        const real *c = a;
+        a = b;
+        b = c;
+        step_a = step_b;
+        step_b = 0;
+    }
+    if (step_a == 1 && step_b == 0) {
+        real same = *b;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] = angle_of(a[i], same);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        y[i] = angle_of(a[i * step_a], b[i * step_b]);
+}
+
 struct job {
     struct ag_tensor *node;
     int64_t pieces, row, which;
@@ -99,6 +135,10 @@ static void forward_row(const struct ag_tensor *node, int64_t begin, int64_t end
 #pragma omp simd
         for (int64_t i = 0; i < n; i++)
             y[i] = a[i] + b[i];
+        return;
+    }
+    if (p->angle) {
+        make_angles(a, step_a, b, step_b, y, n);
         return;
     }
     for (int64_t i = 0; i < n; i++)
@@ -150,6 +190,7 @@ static void backward_row(const struct ag_tensor *node, int which, int64_t begin,
         real d = p->kind == ADD || (p->kind == SUB && which == 0) ? g[i]
                  : p->kind == SUB                                 ? -g[i]
                  : p->kind == MUL                                 ? g[i] * (which ? x : y)
+                 : y - y != 0                                     ? (real)NAN // not 0
                  : which                                          ? -g[i] * x / (y * y)
                                                                   : g[i] / y;
         to[i * t] += d;
@@ -223,7 +264,9 @@ static ag_t *build(struct ag_graph *graph, const struct ag_op *op, enum kind kin
     if (!broadcast(&out, &a->shape, &b->shape))
         return ag_fail(graph, "%s: shapes %s and %s do not fit", op->name,
                        ag_shape_text(a->shape, ta), ag_shape_text(b->shape, tb));
-    struct param p = {.kind = kind, .side = {side_of(&out, a), side_of(&out, b)}};
+    struct param p = {.kind = kind == ANGLE ? MUL : kind,
+                      .angle = kind == ANGLE,
+                      .side = {side_of(&out, a), side_of(&out, b)}};
     return ag_node(graph, op, out, 2, (ag_t *const[]){a, b}, &p, sizeof p);
 }
 
@@ -240,12 +283,13 @@ static ag_t *random_case(struct ag_graph *graph, struct rng *rng, int variant, b
                                                           ag_shape2(t, 1),
                                                           ag_shape1(1)};
     bool swapped = variant >= 7;
-    ag_t *x = ag_case_leaf(graph, rng, swapped ? other[variant - 7] : full, 0.5, 2);
-    ag_t *y = ag_case_leaf(graph, rng, swapped ? full : other[variant], 0.5, 2);
+    double high = build_op == ag_angle ? 1.7 : 2; // products stay below half a turn
+    ag_t *x = ag_case_leaf(graph, rng, swapped ? other[variant - 7] : full, 0.5, high);
+    ag_t *y = ag_case_leaf(graph, rng, swapped ? full : other[variant], 0.5, high);
     if (variant == 13) // both sides repeated
-        x = ag_case_leaf(graph, rng, ag_shape3(b, 1, c), 0.5, 2);
+        x = ag_case_leaf(graph, rng, ag_shape3(b, 1, c), 0.5, high);
     if (variant == 13)
-        y = ag_case_leaf(graph, rng, ag_shape3(1, t, 1), 0.5, 2);
+        y = ag_case_leaf(graph, rng, ag_shape3(1, t, 1), 0.5, high);
     return build_op(graph, x, y);
 }
 
@@ -274,4 +318,7 @@ static ag_t *random_case(struct ag_graph *graph, struct rng *rng, int variant, b
 BINARY(add, ADD, "y = a + b, broadcast", AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)
 BINARY(sub, SUB, "y = a - b, broadcast", AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)
 BINARY(mul, MUL, "y = a b, broadcast", AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)
-BINARY(div, DIV, "y = a / b, broadcast", AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)
+BINARY(div, DIV, "y = a / b, broadcast",
+       AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH | AG_HAS_LIMITS)
+BINARY(angle, ANGLE, "y = a b less whole turns, at most half a turn, broadcast",
+       AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH)

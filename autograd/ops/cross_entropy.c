@@ -58,12 +58,15 @@ static void forward_piece(void *context, int64_t piece, int thread)
     for (int64_t row = par_begin(job->rows, job->pieces, piece); row < end; row++) {
         const real *x = logits->data + row * job->vocab;
         BUG_ON(target->index[row] >= job->vocab);
-        real largest = vector_max(x, job->vocab), sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t v = 0; v < job->vocab; v++)
+        real largest = vector_max(x, job->vocab), sum = 0, zero = 0;
+        // A logit of minus infinity has no share in the sum, but is a fault: 0 times it is NaN.
+#pragma omp simd reduction(+ : sum, zero)
+        for (int64_t v = 0; v < job->vocab; v++) {
             sum += vector_exp1(x[v] - largest);
+            zero += x[v] * REAL(0.0);
+        }
         saved[2 * row] = largest;
-        saved[2 * row + 1] = sum;
+        saved[2 * row + 1] = sum + zero;
     }
 }
 

@@ -391,7 +391,8 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
 const struct ag_op ag_op_linear_attention = {
     .name = "linear_attention",
     .formula = "O_i = sum_j <f'_i, g'_j> v_j / sum_j <f_i, g_j>, by heads",
-    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH,
+    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH |
+             AG_HAS_LIMITS,
     .forward = forward,
     .backward = backward,
     .variants = 8,

@@ -2,6 +2,7 @@
 OP(abs)
 OP(add)
 OP(affine)
+OP(angle)
 OP(attention)
 OP(concat)
 OP(cos)

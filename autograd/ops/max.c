@@ -52,7 +52,7 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
 const struct ag_op ag_op_max = {
     .name = "max",
     .formula = "y = max of x along one dimension",
-    .flags = AG_BACKWARD_READS_INPUTS,
+    .flags = AG_BACKWARD_READS_INPUTS | AG_HAS_LIMITS,
     .forward = forward,
     .backward = backward,
     .variants = 3,

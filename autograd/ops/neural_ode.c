@@ -284,7 +284,8 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
 const struct ag_op ag_op_neural_ode = {
     .name = "neural_ode",
     .formula = "p(i dt) of dp/dt = W_down [relu(W_up [p; t] + c_up); t] + c_down, by RK4",
-    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH,
+    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH |
+             AG_HAS_LIMITS,
     .forward = forward,
     .backward = backward,
     .variants = 3,

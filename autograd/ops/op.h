@@ -18,6 +18,7 @@ enum ag_op_flags {
     AG_KEEPS_PARTIAL = 128, // in a graph of parts, `partial` is kept from one part to the next
     AG_LINEAR_GRAD = 32,    // informative: the derivative is exact under central differences
     AG_MAKES_INDEX = 64,    // the output is an index (AG_INT), not numbers
+    AG_HAS_LIMITS = 256,    // infinity in may give a finite number, which ag_forward_watched sees
 };
 
 typedef void ag_kernel(const struct ag_run *run, struct ag_tensor *node);

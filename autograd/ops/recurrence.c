@@ -8,6 +8,7 @@
 
 #include "../ag_ops.h"
 #include "../base/par.h"
+#include "../kernels/finite.h"
 #include "../kernels/gemm.h"
 #include "../kernels/vector.h"
 #include "op.h"
@@ -85,7 +86,9 @@ static void forward_piece(void *context, int64_t piece, int thread)
 static void forward(const struct ag_run *run, struct ag_tensor *node)
 {
     (void)run;
+    const struct ag_tensor *x = node->input[X];
     par_run_in_region(tiles(node->param), forward_piece, node);
+    finite_or_nan(x->data, x->count, node->data, node->count); // tanh has limits
 }
 
 // d [B, T, C], the gradients before f: d_t = f'(h_t) (dh_t + U^T d_{t+1}).
@@ -191,7 +194,8 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
 const struct ag_op ag_op_recurrence = {
     .name = "recurrence",
     .formula = "h_t = f(x_t + U h_{t-1}), f tanh or the identity",
-    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH,
+    .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH |
+             AG_HAS_LIMITS,
     .forward = forward,
     .backward = backward,
     .variants = 4,

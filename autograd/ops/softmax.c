@@ -1,6 +1,7 @@
 // Softmax over the last dimension.
 #include "../ag_ops.h"
 #include "../base/par.h"
+#include "../kernels/finite.h"
 #include "../kernels/vector.h"
 #include "op.h"
 
@@ -26,7 +27,8 @@ static void forward_piece(void *context, int64_t piece, int thread)
     for (int64_t row = par_begin(job->rows, job->pieces, piece); row < end; row++) {
         const real *x = job->node->input[0]->data + row * job->width;
         real *y = job->node->data + row * job->width;
-        real sum = vector_exp_sum(y, x, vector_max(x, job->width), job->width);
+        real zero = finite_sum(x, job->width); // -infinity has no share, but is a fault
+        real sum = vector_exp_sum(y, x, vector_max(x, job->width), job->width) + zero;
         for (int64_t i = 0; i < job->width; i++)
             y[i] /= sum;
     }
@@ -74,7 +76,7 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
 const struct ag_op ag_op_softmax = {
     .name = "softmax",
     .formula = "y_i = exp(x_i) / sum_j exp(x_j)",
-    .flags = AG_BACKWARD_READS_OUTPUT,
+    .flags = AG_BACKWARD_READS_OUTPUT | AG_HAS_LIMITS,
     .forward = forward,
     .backward = backward,
     .variants = 2,

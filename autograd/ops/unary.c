@@ -52,8 +52,8 @@ struct job {
         int64_t end = par_begin(job->node->count, job->pieces, piece + 1);                         \
         for (int64_t i = par_begin(job->node->count, job->pieces, piece); i < end; i++) {          \
             real x = in[i], y = out[i], g = grad[i];                                               \
-            (void)x;                                                                               \
             (void)y;                                                                               \
+            (void)x;                                                                               \
             to[i] = (old != 0 ? to[i] : 0) + (BACKWARD);                                           \
         }                                                                                          \
     }                                                                                              \
@@ -74,7 +74,8 @@ struct job {
     const struct ag_op ag_op_##NAME = {                                                            \
         .name = #NAME,                                                                             \
         .formula = TEXT,                                                                           \
-        .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH,  \
+        .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH | \
+                 AG_HAS_LIMITS,                                                                    \
         .forward = NAME##_forward,                                                                 \
         .backward = NAME##_backward,                                                               \
         .variants = 2,                                                                             \
@@ -85,20 +86,23 @@ struct job {
         return ag_node(graph, &ag_op_##NAME, x->shape, 1, &x, NULL, 0);                            \
     }
 
+// Where f has a finite limit at infinity its derivative would hide that x was not finite.
+#define LIMITED(derivative) (x - x == 0 ? (derivative) : (real)NAN)
+
 // Names, formulas, a range for random cases away from kinks and poles, f, g f'.
-UNARY(exp, "y = exp(x)", -2, 2, vector_exp1(x), g *y)
+UNARY(exp, "y = exp(x)", -2, 2, vector_exp1(x), LIMITED(g *y))
 UNARY(log, "y = log(x)", 0.5, 3, M(log)(x), g / x)
 UNARY(sin, "y = sin(x)", -3, 3, M(sin)(x), g *M(cos)(x))
 UNARY(cos, "y = cos(x)", -3, 3, M(cos)(x), -g *M(sin)(x))
-UNARY(tanh, "y = tanh(x)", -2, 2, vector_tanh1(x), g *(1 - y * y))
-UNARY(sigmoid, "y = 1 / (1 + exp(-x))", -3, 3, vector_sigmoid1(x), g *y *(1 - y))
+UNARY(tanh, "y = tanh(x)", -2, 2, vector_tanh1(x), LIMITED(g *(1 - y * y)))
+UNARY(sigmoid, "y = 1 / (1 + exp(-x))", -3, 3, vector_sigmoid1(x), LIMITED(g *y *(1 - y)))
 UNARY(softplus, "y = log(1 + exp(x))", -3, 3,
-      (x > 0 ? x : 0) + M(log1p)(vector_exp1(x > 0 ? -x : x)), g *vector_sigmoid1(x))
-UNARY(relu, "y = max(x, 0)", 0.05, 2, x > 0 ? x : (x != x ? x : 0), x > 0 ? g : 0)
+      (x > 0 ? x : 0) + M(log1p)(vector_exp1(x > 0 ? -x : x)), LIMITED(g *vector_sigmoid1(x)))
+UNARY(relu, "y = max(x, 0)", 0.05, 2, x > 0 ? x : (x != x ? x : 0), LIMITED(x > 0 ? g : 0))
 UNARY(abs, "y = |x|", -2, -0.05, M(fabs)(x), x > 0 ? g : (x < 0 ? -g : 0))
 UNARY(sqrt, "y = sqrt(x)", 0.5, 3, M(sqrt)(x), g / (2 * y))
 UNARY(square, "y = x^2", -2, 2, x *x, 2 * g * x)
-UNARY(reciprocal, "y = 1 / x", 0.5, 3, 1 / x, -g *y *y)
+UNARY(reciprocal, "y = 1 / x", 0.5, 3, 1 / x, LIMITED(-g *y *y))
 UNARY(neg, "y = -x", -2, 2, -x, -g)
 // gelu: y = x Phi(x), y' = Phi(x) + x phi(x).
 UNARY(gelu, "y = x Phi(x), Phi the normal distribution function", -3, 3, x *vector_normal1(x),

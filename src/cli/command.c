@@ -9,6 +9,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
+#include "../../autograd/kernels/selftest.h"
 
 int command_run(const struct command *command, int argc, char **argv)
 {
@@ -29,6 +30,11 @@ int command_usage(const char *name, const char *line)
     command_error(line);
     fprintf(stderr, "Try 'posgrad%s%s --help'.\n", name && *name ? " " : "", name ? name : "");
     return 2;
+}
+
+int command_check_products(void)
+{
+    return selftest_products() < 0 ? command_error(NULL) : 0;
 }
 
 // --- arguments

@@ -26,6 +26,10 @@ int command_error(const char *line);
 // The same with "Try 'posgrad NAME --help'." after it, and returns 2.
 int command_usage(const char *name, const char *line);
 
+// Before a command computes: 0, or 1 after the line that says which of the matrix products is wrong
+// on this processor.
+int command_check_products(void);
+
 // argp_parse, with '_' for '-' in the names of long options and the nearest name for one that is
 // unknown. 0, or the exit code 2 after what is wrong was said.
 int command_parse(const char *name, const struct argp *argp, int argc, char **argv, void *input);

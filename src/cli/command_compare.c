@@ -144,6 +144,8 @@ static int run_command(int argc, char **argv)
         .length = arguments.lengths.length,
         .threads = arguments.threads,
     };
+    if ((request.lengths || arguments.split) && command_check_products() != 0)
+        return 1;
     if (comparison_init(&comparison, &request) < 0)
         return command_usage("compare", err_last());
     int status = compare(&arguments, &comparison);

@@ -294,6 +294,8 @@ static int run_command(int argc, char **argv)
     if (status == 0 && check_usage(arguments) < 0)
         status = command_usage("eval", err_last());
     if (status == 0)
+        status = command_check_products();
+    if (status == 0)
         status = eval(arguments);
     free(arguments);
     return status;

@@ -186,6 +186,8 @@ static int run(int argc, char **argv)
     struct tally tally = {0};
     if (command_parse("gradcheck", &argp, argc, argv, &arguments) != 0)
         return 2;
+    if (command_check_products() != 0)
+        return 1;
     int code = 0;
     if (arguments.op || !arguments.pe)
         code = check_ops(&tally, arguments.op ? arguments.op : "all", arguments.seed);

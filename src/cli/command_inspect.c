@@ -95,7 +95,8 @@ static void add_attributes(json_t *facts, struct h5_reader *reader)
 {
     static const char *const names[] = {"format",       "format_version", "step",
                                         "seed",         "precision",      "posgrad_version",
-                                        "blas_version", "blas_kernel"};
+                                        "blas_version", "blas_kernel",    "vector_level",
+                                        "compiler",     "c_library",      "denormals"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         int64_t number;
         char *text = h5_read_attr_text(reader, "/", names[i]);
@@ -209,6 +210,10 @@ static void print_text(const json_t *facts)
            text_of(facts, "precision"));
     printf("BLAS     %s, kernels %s\n", text_of(facts, "blas_version"),
            text_of(facts, "blas_kernel"));
+    if (json_object_get(facts, "compiler"))
+        printf("built    %s, vectors %s, C library %s, denormals %s\n", text_of(facts, "compiler"),
+               text_of(facts, "vector_level"), text_of(facts, "c_library"),
+               text_of(facts, "denormals"));
     printf("step     %lld, seed %lld\n", number_of(facts, "step"), number_of(facts, "seed"));
     json_t *config = json_object_get(facts, "config");
     if (config) {

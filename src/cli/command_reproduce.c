@@ -389,7 +389,7 @@ static int run_command(int argc, char **argv)
     if (code < 0)
         return code == ERR_ARGUMENT ? command_usage("reproduce", err_last()) : command_error(NULL);
     if (!a.dry_run)
-        return run(&a, &request);
+        return command_check_products() != 0 ? 1 : run(&a, &request);
     return print_commands(&request) < 0 ? command_error(NULL) : 0;
 }
 

@@ -132,11 +132,9 @@ static void gather(struct facts *facts)
 {
     add(facts, "posgrad", "posgrad", "%s", POSGRAD_VERSION);
     add(facts, "precision", "precision", "%s", REAL_NAME);
-#ifdef __clang__
-    add(facts, "compiler", "compiler", "clang %s", __clang_version__);
-#else
-    add(facts, "compiler", "compiler", "gcc %s", __VERSION__);
-#endif
+    add(facts, "compiler", "compiler", "%s", level_compiler());
+    add(facts, "c_library", "C library", "%s", level_c_library());
+    add(facts, "denormals", "denormals", "%s", par_denormals());
     add_cpu(facts);
     add_level(facts);
     add_waiting(facts);

@@ -122,7 +122,9 @@ static int run_command(int argc, char **argv)
         code = check_usage(arguments);
     if (code < 0)
         status = code == ERR_ARGUMENT ? command_usage("trace", err_last()) : command_error(NULL);
-    else if (status == 0 && trace(arguments) < 0)
+    else if (status == 0)
+        status = command_check_products();
+    if (status == 0 && trace(arguments) < 0)
         status = command_error(NULL);
     free(arguments);
     return status;

@@ -512,6 +512,8 @@ static int run_command(int argc, char **argv)
     if (code < 0)
         status = code == ERR_ARGUMENT ? command_usage("train", err_last()) : command_error(NULL);
     else if (status == 0)
+        status = command_check_products();
+    if (status == 0)
         status = arguments->seed_list ? train_seeds(arguments, run) : train(arguments, run);
     free(arguments);
     free(run);

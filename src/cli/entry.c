@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/par.h"
 #include "entry.h"
 
 int POSGRAD_ENTRY(int argc, char **argv)
 {
+    par_flush_denormals();
     for (int i = 0; argc > 0 && i < command_count; i++)
         if (strcmp(commands[i]->name, argv[0]) == 0)
             return command_run(commands[i], argc, argv);

@@ -63,21 +63,16 @@ static ag_t *for_tokens(const struct pe_context *context, bool phase)
 // Positions as numbers, [T, 1] or [B, T, 1].
 static ag_t *positions(const struct pe_context *context)
 {
-    struct ag_graph *graph = context->graph;
-    int64_t count = context->position ? context->position_count : context->length;
-    real *number = arena_alloc(&graph->arena, (size_t)count * sizeof *number);
-    if (!number)
-        return ag_fail(graph, "%s", err_last());
-    for (int64_t i = 0; i < count; i++)
-        number[i] = (real)pe_place(context, i);
-    ag_t *all = ag_constant(graph, ag_shape2(count, 1), number);
-    return context->position ? ag_gather(graph, all, context->position) : all;
+    if (!context->position)
+        return pe_places(context, context->length);
+    return ag_gather(context->graph, pe_places(context, context->position_count),
+                     context->position);
 }
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
 {
     struct ag_graph *graph = context->graph;
-    ag_t *angle = ag_mul(graph, for_tokens(context, false), positions(context));
+    ag_t *angle = ag_angle(graph, for_tokens(context, false), positions(context));
     angle = ag_add(graph, angle, for_tokens(context, true));
     ag_t *part[2] = {ag_mul(graph, x, ag_cos(graph, angle)),
                      ag_mul(graph, x, ag_sin(graph, angle))};

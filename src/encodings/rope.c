@@ -91,12 +91,22 @@ static ag_t *trained_angles(const struct pe_context *context)
     return ag_mul(context->graph, angles, stretch(context));
 }
 
+static ag_t *trained_frequencies(const struct pe_context *context);
+
+// The same less whole turns, with all the digits that far positions have.
+static ag_t *trained_turns(const struct pe_context *context)
+{
+    int64_t count = context->position ? context->position_count : context->length;
+    ag_t *places = ag_reshape(context->graph, pe_places(context, count), ag_shape3(count, 1, 1));
+    return ag_angle(context->graph, places, trained_frequencies(context));
+}
+
 // Cosines and sines into the context's memo: once for all layers, or the layer's own.
 static void prepare(const struct pe_context *context)
 {
     const struct settings *settings = context->settings;
     if (settings->trainable) {
-        ag_t *angles = pe_by_place(context, trained_angles(context));
+        ag_t *angles = pe_by_place(context, trained_turns(context));
         context->memo[COSINE] = ag_cos(context->graph, angles);
         context->memo[SINE] = ag_sin(context->graph, angles);
     } else if (!context->memo[COSINE]) {

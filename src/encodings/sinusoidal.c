@@ -65,16 +65,14 @@ static ag_t *trainable_table(const struct pe_context *context, int64_t n)
 {
     struct ag_graph *graph = context->graph;
     int64_t half = context->dim / 2;
-    real *angle = arena_alloc(&graph->arena, (size_t)(n * half) * sizeof *angle);
-    if (!angle)
+    real *start = arena_alloc(&graph->arena, (size_t)half * sizeof *start);
+    if (!start)
         return ag_fail(graph, "%s", err_last());
-    for (int64_t k = 0; k < n; k++)
-        for (int64_t c = 0; c < half; c++)
-            angle[k * half + c] =
-                (real)(pe_place(context, k) * frequency(context->settings, context->dim, c));
+    for (int64_t c = 0; c < half; c++)
+        start[c] = (real)frequency(context->settings, context->dim, c);
     ag_t *delta = pe_shared(context, "log_frequency_shift", ag_shape1(half), 0, 0);
-    ag_t *angles =
-        ag_mul(graph, ag_constant(graph, ag_shape2(n, half), angle), ag_exp(graph, delta));
+    ag_t *rates = ag_mul(graph, ag_constant(graph, ag_shape1(half), start), ag_exp(graph, delta));
+    ag_t *angles = ag_angle(graph, pe_places(context, n), rates);
     return arrange(context, ag_sin(graph, angles), ag_cos(graph, angles));
 }
 

@@ -9,6 +9,8 @@
 
 #include "../../autograd/base/arena.h"
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/par.h"
+#include "../../autograd/kernels/finite.h"
 #include "../../autograd/kernels/gemm.h"
 #include "../../autograd/kernels/level.h"
 #include "version.h"
@@ -54,6 +56,18 @@ void checkpoint_write_slab(struct h5_writer *writer, const char *prefix,
     }
 }
 
+// What the bits of a run depend on beside its settings. A checkpoint that lacks one is older than
+// it.
+static const struct {
+    const char *key;
+    const char *(*value)(void);
+} ground[] = {{"blas_kernel", gemm_kernel},
+              {"vector_level", level_own},
+              {"compiler", level_compiler},
+              {"c_library", level_c_library},
+              {"denormals", par_denormals}};
+enum { GROUNDS = sizeof ground / sizeof ground[0] };
+
 void checkpoint_write_identity(struct h5_writer *writer, const char *format, int64_t version,
                                const struct trainer *trainer, int64_t step)
 {
@@ -63,8 +77,8 @@ void checkpoint_write_identity(struct h5_writer *writer, const char *format, int
     h5_attr_int(writer, "/", "seed", trainer->settings.seed);
     h5_attr_text(writer, "/", "posgrad_version", POSGRAD_VERSION);
     h5_attr_text(writer, "/", "blas_version", gemm_library());
-    h5_attr_text(writer, "/", "blas_kernel", gemm_kernel());
-    h5_attr_text(writer, "/", "vector_level", level_own());
+    for (int i = 0; i < GROUNDS; i++)
+        h5_attr_text(writer, "/", ground[i].key, ground[i].value());
     h5_attr_text(writer, "/", "precision", REAL_NAME);
     char text[24];
     snprintf(text, sizeof text, "%016llx", (unsigned long long)trainer->dataset.fingerprint);
@@ -156,6 +170,31 @@ static void write_history(struct h5_writer *writer, const struct trainer *traine
     }
 }
 
+// The last look at all numbers, when the image is made of them: so what is wrong in it is still
+// wrong here. Whoever asks for a save has checked them before, and named what made them so; this is
+// for what nobody thought of, and for what happens while a save is made beside the training.
+static int check_finite(const struct trainer *trainer, const struct history *history)
+{
+    const struct ag_params *params = &trainer->params;
+    const struct optimizer *optimizer = &trainer->optimizer;
+    bool good = finite_all(params->value, params->count);
+    for (int k = 0; k < optimizer->def->states; k++)
+        good = good && finite_all(optimizer->state[k], params->count);
+    if (trainer->averaged.value)
+        good = good && finite_all(trainer->averaged.value, params->count);
+    for (int i = 0; i < trainer->tables.count; i++)
+        good = good &&
+               finite_all(trainer_table(trainer, i), trainer->tables.table[i].tensor->count);
+    for (int s = 0; s < HISTORY_SPLITS; s++)
+        for (int c = 0; c < history_layouts[s].columns; c++)
+            for (int64_t i = 0; i < history->split[s].rows; i++)
+                good = good && isfinite(history->split[s].column[c][i]);
+    return good ? 0
+                : err_set(ERR_NUMBER,
+                          "step %lld holds a number that is not finite, and no checkpoint may",
+                          (long long)trainer->step);
+}
+
 int checkpoint_image(const char *path, const struct trainer *trainer, const struct history *history,
                      unsigned char **bytes, size_t *size)
 {
@@ -177,6 +216,11 @@ int checkpoint_image(const char *path, const struct trainer *trainer, const stru
     int code = h5_writer_image(writer, path, bytes, size);
     h5_writer_free(writer);
     free(config);
+    if (code == 0 && check_finite(trainer, history) < 0) {
+        free(*bytes);
+        *bytes = NULL;
+        return ERR_NUMBER;
+    }
     return code;
 }
 
@@ -184,8 +228,9 @@ int checkpoint_save(const char *path, struct trainer *trainer, const struct hist
 {
     unsigned char *bytes = NULL;
     size_t size = 0;
-    trainer_refresh_tables(trainer);
-    int code = checkpoint_image(path, trainer, history, &bytes, &size);
+    int code = trainer_refresh_tables(trainer);
+    if (code == 0)
+        code = checkpoint_image(path, trainer, history, &bytes, &size);
     if (code == 0)
         code = file_publish(path, bytes, size);
     free(bytes);
@@ -377,16 +422,25 @@ int checkpoint_check_data(struct checkpoint *checkpoint, const struct trainer *t
                           trainer->settings.data);
 }
 
-bool checkpoint_same_kernels(struct checkpoint *checkpoint, char kernel[64])
+bool checkpoint_same_ground(struct checkpoint *checkpoint, char was[CHECKPOINT_GROUND],
+                            char is[CHECKPOINT_GROUND])
 {
-    char *there = h5_read_attr_text(checkpoint->reader, "/", "blas_kernel");
-    char *level = h5_read_attr_text(checkpoint->reader, "/", "vector_level");
-    bool same = (!there || strcmp(there, gemm_kernel()) == 0) &&
-                (!level || strcmp(level, level_own()) == 0);
-    snprintf(kernel, 64, "%.30s%s%.30s", there ? there : "", level ? " and " : "",
-             level ? level : "");
-    free(there);
-    free(level);
+    bool same = true;
+    was[0] = is[0] = '\0';
+    for (int i = 0; i < GROUNDS; i++) {
+        char *there = h5_read_attr_text(checkpoint->reader, "/", ground[i].key);
+        const char *here = ground[i].value();
+        if (there && strcmp(there, here) != 0) {
+            size_t used[] = {strlen(was), strlen(is)};
+            const char *comma = same ? "" : ", ";
+            snprintf(was + used[0], CHECKPOINT_GROUND - used[0], "%s%s %.40s", comma, ground[i].key,
+                     there);
+            snprintf(is + used[1], CHECKPOINT_GROUND - used[1], "%s%s %.40s", comma, ground[i].key,
+                     here);
+            same = false;
+        }
+        free(there);
+    }
     return same;
 }
 
@@ -415,6 +469,11 @@ static int read_series(struct checkpoint *checkpoint, struct history *history, i
         else
             memset(series->column[c], 0, (size_t)rows * sizeof *series->column[c]);
     }
+    for (int c = 0; c < layout->columns && code == 0; c++)
+        for (int64_t i = 0; i < rows && code == 0; i++)
+            if (!isfinite(series->column[c][i]))
+                code = err_set(ERR_FORMAT, "/history/%s/%s holds a number that is not finite",
+                               layout->name, layout->column[c]);
     if (code == 0)
         series->rows = rows;
     return code;

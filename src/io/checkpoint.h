@@ -30,9 +30,11 @@ int checkpoint_read_params(struct checkpoint *checkpoint, struct trainer *traine
 int checkpoint_read_optimizer(struct checkpoint *checkpoint, struct trainer *trainer);
 // ERR_ARGUMENT when the file that the trainer reads has other bytes than it had.
 int checkpoint_check_data(struct checkpoint *checkpoint, const struct trainer *trainer);
-// Whether products have the kernels that they had, and so the same bits; `kernel` gets what they
-// were.
-bool checkpoint_same_kernels(struct checkpoint *checkpoint, char kernel[64]);
+// Whether the run goes on with the bits that it would have had: on the same BLAS kernels, vector
+// code, compiler, C library. Else what of them was another ("blas_kernel Haswell"), and is now.
+enum { CHECKPOINT_GROUND = 320 };
+bool checkpoint_same_ground(struct checkpoint *checkpoint, char was[CHECKPOINT_GROUND],
+                            char is[CHECKPOINT_GROUND]);
 // Into an empty history.
 int checkpoint_read_history(struct checkpoint *checkpoint, struct history *history);
 
@@ -44,9 +46,10 @@ int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t th
 int checkpoint_load_trainer_on(struct trainer *trainer, const char *run, int64_t threads,
                                const char *data);
 
-// The bytes of a checkpoint of all state, malloc'ed; `path` is for the line of an error. Tables are
-// as trainer_refresh_tables left them. HDF5 is not for two threads at once: whoever makes an image
-// beside the training must be the only one who calls any of this.
+// The bytes of a checkpoint of all state, malloc'ed, or ERR_NUMBER where any of it is not finite;
+// `path` is for the line of an error. Tables are as trainer_refresh_tables left them. HDF5 is not
+// for two threads at once: whoever makes an image beside the training must be the only one who
+// calls any of this.
 int checkpoint_image(const char *path, const struct trainer *trainer, const struct history *history,
                      unsigned char **bytes, size_t *size);
 // Refreshes the tables and writes all state to `path`, atomically. On failure the file that was

@@ -40,8 +40,9 @@ static json_t *config_of(struct h5_reader *reader)
 static json_t *attributes_of(struct h5_reader *reader)
 {
     static const char *const names[] = {
-        "format",      "format_version", "posgrad_version",  "precision", "blas_version",
-        "blas_kernel", "vector_level",   "data_fingerprint", "step",      "best_step"};
+        "format",           "format_version", "posgrad_version", "precision", "blas_version",
+        "blas_kernel",      "vector_level",   "compiler",        "c_library", "denormals",
+        "data_fingerprint", "step",           "best_step"};
     json_t *attributes = json_object();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         int64_t number;

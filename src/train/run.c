@@ -15,8 +15,6 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
-#include "../../autograd/kernels/gemm.h"
-#include "../../autograd/kernels/level.h"
 #include "../io/checkpoint.h"
 #include "run_folder.h"
 
@@ -318,11 +316,11 @@ static int save_here(struct run *run, const struct save_order *order, bool last)
     int code = trainer_check_state(&run->trainer, NULL);
     if (code == 0 && !is_proven(run))
         code = trainer_check_loss(&run->trainer);
-    if (code < 0)
-        return code;
-    saver_here(&run->saver, order, &run->trainer, &run->history);
-    tell_save(run, last);
-    return 0;
+    if (code == 0)
+        code = saver_here(&run->saver, order, &run->trainer, &run->history);
+    if (code == 0)
+        tell_save(run, last);
+    return code;
 }
 
 // A save that ends the run is waited for, and so is one for which there is no memory or no thread.
@@ -634,7 +632,7 @@ static void say_changes(const struct run *run, struct checkpoint *checkpoint,
                         const struct train_settings *was)
 {
     const struct train_settings *is = &checkpoint->settings;
-    char kernel[64];
+    char ground_was[CHECKPOINT_GROUND], ground_is[CHECKPOINT_GROUND];
     for (const struct option_def *row = train_options; row->key; row++) {
         char before[OPTION_TEXT], after[OPTION_TEXT];
         if (options_get(row, was, before, sizeof before) >= 0 &&
@@ -643,11 +641,11 @@ static void say_changes(const struct run *run, struct checkpoint *checkpoint,
     }
     if (was->steps != is->steps)
         say_steps(run, is, was->steps);
-    if (!checkpoint_same_kernels(checkpoint, kernel))
+    if (!checkpoint_same_ground(checkpoint, ground_was, ground_is))
         say(run, RUN_NOTICE,
-            "resume: the run was on kernels (%s) other than these (%s and %s), which round "
-            "differently: its bits are no longer those of an unbroken run",
-            kernel, gemm_kernel(), level_own());
+            "resume: the run was on kernels (%s) other than these (%s), which round differently: "
+            "its bits are no longer those of an unbroken run",
+            ground_was, ground_is);
 }
 
 static int agree_setting(struct train_settings *s, const struct run_setting *given)

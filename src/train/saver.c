@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/par.h"
 #include "../io/checkpoint.h"
 #include "run_folder.h"
 
@@ -81,6 +82,7 @@ static void write_files(struct saver *saver, const struct trainer *state,
 static void *beside(void *context)
 {
     struct saver *saver = context;
+    par_flush_denormals();
     write_files(saver, &saver->view, &saver->history);
     pthread_mutex_lock(&saver->lock);
     saver->done = true;
@@ -118,11 +120,11 @@ static int copy_state(struct saver *saver, struct trainer *trainer, const struct
         code = trainer_check_state(trainer, saver->copy);
     if (code == 0)
         code = copy_history(&saver->history, history);
-    if (code < 0)
-        return code;
-    trainer_refresh_tables(trainer);
-    trainer_view(&saver->view, trainer, saver->copy);
-    return 0;
+    if (code == 0)
+        code = trainer_refresh_tables(trainer);
+    if (code == 0)
+        trainer_view(&saver->view, trainer, saver->copy);
+    return code;
 }
 
 static void begin(struct saver *saver, const struct save_order *order, int64_t step,
@@ -169,14 +171,17 @@ int saver_begin(struct saver *saver, const struct save_order *order, struct trai
     return err_set(ERR_MEMORY, "there is no thread to save beside the training");
 }
 
-void saver_here(struct saver *saver, const struct save_order *order, struct trainer *trainer,
-                const struct history *history)
+int saver_here(struct saver *saver, const struct save_order *order, struct trainer *trainer,
+               const struct history *history)
 {
     BUG_ON(saver->under_way);
-    trainer_refresh_tables(trainer);
+    int code = trainer_refresh_tables(trainer);
+    if (code < 0)
+        return code;
     begin(saver, order, trainer->step, SAVE_GOOD);
     write_files(saver, trainer, history);
     end(saver);
+    return 0;
 }
 
 bool saver_is_unjudged(struct saver *saver)

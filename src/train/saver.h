@@ -62,9 +62,10 @@ int saver_reserve(struct saver *saver, const struct trainer *trainer);
 // ERR_MEMORY: there is no memory or no thread for it; saver_here needs neither.
 int saver_begin(struct saver *saver, const struct save_order *order, struct trainer *trainer,
                 const struct history *history, bool proven);
-// Saves in this thread, without a copy. `result` is there when it returns.
-void saver_here(struct saver *saver, const struct save_order *order, struct trainer *trainer,
-                const struct history *history);
+// Saves in this thread, without a copy, a state that was checked. `result` is there when it returns
+// 0. ERR_NUMBER: a table made of it is not finite.
+int saver_here(struct saver *saver, const struct save_order *order, struct trainer *trainer,
+               const struct history *history);
 // Whether a save is under way that waits for saver_judge.
 bool saver_is_unjudged(struct saver *saver);
 void saver_judge(struct saver *saver, bool good);

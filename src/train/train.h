@@ -97,8 +97,9 @@ struct evaluation {
     double loss, accuracy, exact_match;
     int64_t scored, rows;
 };
-// Computes the kept tensors of `tables` from what the parameters are now.
-void trainer_refresh_tables(struct trainer *trainer);
+// Computes the kept tensors of `tables` from what the parameters are now. ERR_NUMBER where they are
+// not finite, and so not worth keeping either.
+int trainer_refresh_tables(struct trainer *trainer);
 // Whether the state is worth keeping: ERR_NUMBER where a parameter or optimizer state is not
 // finite, with the step and what was first. With `copy` (else NULL), which has room for
 // trainer_state_count numbers, the same pass copies the state.

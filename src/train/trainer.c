@@ -11,6 +11,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
+#include "../../autograd/kernels/finite.h"
 #include "train.h"
 
 // An encoder is no use to a task of next tokens, nor a decoder to one that needs both sides.
@@ -232,6 +233,7 @@ static void draw_batch(struct trainer *trainer, struct model_graph *model, enum 
 
 static void forward_part(struct trainer *trainer, struct model_graph *model, int64_t part)
 {
+    bool training = model == &trainer->train;
     int64_t count = model->tokens->count, all = count * trainer->settings.accumulate;
     if (trainer->whole) {
         const int32_t *from = trainer->whole + part * count;
@@ -242,7 +244,10 @@ static void forward_part(struct trainer *trainer, struct model_graph *model, int
         trainer->part.part = part;
         ag_plan_run(model->plan)->batch = &trainer->part;
     }
-    ag_forward(model->plan);
+    if (training)
+        ag_forward(model->plan);
+    else
+        ag_forward_watched(model->plan);
 }
 
 static void score(struct trainer *trainer, const struct model_graph *model,
@@ -252,25 +257,74 @@ static void score(struct trainer *trainer, const struct model_graph *model,
     dataset_score(sum, model->batch, model->length, trainer->predictions, model->targets->index);
 }
 
-static int not_finite(const struct model_graph *model, int64_t step, const char *what, double value)
+// --- what to say where a number is not finite
+
+// The first parameter, in the order of the slab, of which this slab has such a number, or NULL.
+static const struct ag_parameter *first_not_finite(const struct ag_params *params, const real *slab)
+{
+    for (int i = 0; i < params->rows; i++)
+        if (!finite_all(slab + params->row[i].offset, params->row[i].count))
+            return &params->row[i];
+    return NULL;
+}
+
+// Which state of the optimizer is so for this parameter, or -1. An update hands it on.
+static int broken_state(const struct optimizer *optimizer, const struct ag_parameter *row)
+{
+    for (int k = 0; k < optimizer->def->states; k++)
+        if (!finite_all(optimizer->state[k] + row->offset, row->count))
+            return k;
+    return -1;
+}
+
+// Whether a parameter was so before the model ran: by itself, or by the state that updated it.
+static bool locate_state(const struct trainer *trainer, const struct model_graph *model,
+                         char *where, size_t size)
+{
+    const struct ag_params *params = model->graph.params;
+    const struct ag_parameter *row = first_not_finite(params, params->value);
+    if (!row)
+        return false;
+    // What was handed on: by the optimizer to the parameter, and from there to the average.
+    bool own = !finite_all(trainer->params.value + row->offset, row->count);
+    int state = own ? broken_state(&trainer->optimizer, row) : -1;
+    if (state >= 0)
+        snprintf(where, size, "the optimizer's %.30s of %s (before the step)",
+                 trainer->optimizer.def->state_name[state], row->name);
+    else
+        snprintf(where, size, "%s%s (before the step)", own ? "" : "the average of ", row->name);
+    return true;
+}
+
+// `known` is what is not finite now, for the case that it is finite when all is computed again.
+static int not_finite(const struct trainer *trainer, const struct model_graph *model, int64_t step,
+                      const char *what, double value, const char *known)
 {
     char where[2 * AG_NAME_SIZE];
-    if (!ag_locate_nonfinite(model->plan, where, sizeof where))
-        snprintf(where, sizeof where, "the sum of all gradients");
-    return err_set(ERR_NUMBER, "step %lld: the %s is %s, first seen in %s; try a lower --lr",
-                   (long long)step, what, isnan(value) ? "NaN" : "infinite", where);
+    const char *again = "";
+    if (!locate_state(trainer, model, where, sizeof where) &&
+        !ag_locate_nonfinite(model->plan, where, sizeof where)) {
+        snprintf(where, sizeof where, "%s", known ? known : "the sum of all gradients");
+        if (known)
+            again = ", and not when it is computed again: a fault of this machine, or";
+    }
+    return err_set(ERR_NUMBER, "step %lld: the %s is %s, first seen in %s%s; try a lower --lr",
+                   (long long)step, what, isnan(value) ? "NaN" : "infinite", where, again);
 }
 
 static int gradients_not_finite(struct trainer *trainer, double norm)
 {
     struct model_graph *model = &trainer->train;
-    char where[2 * AG_NAME_SIZE];
+    char where[2 * AG_NAME_SIZE], known[2 * AG_NAME_SIZE];
+    const struct ag_parameter *row = first_not_finite(&trainer->params, trainer->params.grad);
+    snprintf(known, sizeof known, "the gradient of %s", row ? row->name : "");
     for (int64_t part = 0; trainer->whole && part < trainer->settings.accumulate; part++) {
         forward_part(trainer, model, part);
         if (ag_locate_nonfinite(model->plan, where, sizeof where))
             break;
     }
-    return not_finite(model, trainer->step + 1, "norm of the gradient", norm);
+    return not_finite(trainer, model, trainer->step + 1, "norm of the gradient", norm,
+                      row ? known : NULL);
 }
 
 int trainer_gradients(struct trainer *trainer, struct train_step_result *result)
@@ -287,7 +341,7 @@ int trainer_gradients(struct trainer *trainer, struct train_step_result *result)
         forward_part(trainer, model, part);
         result->loss = (double)model->loss->data[0];
         if (!isfinite(result->loss))
-            return not_finite(model, trainer->step + 1, "loss", result->loss);
+            return not_finite(trainer, model, trainer->step + 1, "loss", result->loss, "the loss");
         score(trainer, model, &sum);
         ag_backward(model->plan, NULL);
     }
@@ -333,19 +387,33 @@ static double run_evaluation(struct trainer *trainer, enum dataset_split split, 
     return loss;
 }
 
-void trainer_refresh_tables(struct trainer *trainer)
+int trainer_refresh_tables(struct trainer *trainer)
 {
+    char where[2 * AG_NAME_SIZE];
     if (!trainer->exported.plan)
-        return;
+        return 0;
     ag_plan_run(trainer->exported.plan)->seed = (uint64_t)trainer->settings.seed;
-    ag_forward(trainer->exported.plan);
+    ag_forward_watched(trainer->exported.plan);
+    for (int i = 0; i < trainer->tables.count; i++) {
+        const struct pe_table *table = &trainer->tables.table[i];
+        if (finite_all(table->tensor->data, table->tensor->count))
+            continue;
+        if (!locate_state(trainer, &trainer->exported, where, sizeof where) &&
+            !ag_locate_nonfinite(trainer->exported.plan, where, sizeof where))
+            snprintf(where, sizeof where, "%s", table->name);
+        return err_set(ERR_NUMBER,
+                       "step %lld: the update left %s's %s with a number that is not finite, first "
+                       "seen in %s; try a lower --lr",
+                       (long long)trainer->step, table->encoding, table->name, where);
+    }
+    return 0;
 }
 
 static int evaluation_not_finite(struct trainer *trainer, enum dataset_split split, double loss)
 {
     char what[64];
     snprintf(what, sizeof what, "%s loss after the update", dataset_split_name[split]);
-    return not_finite(&trainer->evaluation, trainer->step, what, loss);
+    return not_finite(trainer, &trainer->evaluation, trainer->step, what, loss, "the loss");
 }
 
 // --- the state of a run: parameters, optimizer state, average
@@ -396,24 +464,26 @@ static int slab_not_finite(const struct trainer *trainer, int index, const real 
 {
     char what[64] = "an element";
     const struct optimizer_def *optimizer = trainer->optimizer.def;
+    const struct ag_parameter *row = first_not_finite(&trainer->params, slab);
+    int state = index == 0 && row ? broken_state(&trainer->optimizer, row) : index - 1;
     if (index > optimizer->states)
         snprintf(what, sizeof what, "the average");
-    else if (index > 0)
-        snprintf(what, sizeof what, "the optimizer's %.30s", optimizer->state_name[index - 1]);
-    for (int i = 0; i < trainer->params.rows; i++) {
-        const struct ag_parameter *row = &trainer->params.row[i];
+    else if (state >= 0)
+        snprintf(what, sizeof what, "the optimizer's %.30s", optimizer->state_name[state]);
+    if (index == 0 && state >= 0)
+        slab = trainer->optimizer.state[state];
+    if (row)
         for (int64_t k = 0; k < row->count; k++)
             if (!isfinite(slab[row->offset + k]))
                 return err_set(ERR_NUMBER,
                                "step %lld: the update left %s of %s %s; try a lower --lr",
                                (long long)trainer->step, what, row->name,
                                isnan(slab[row->offset + k]) ? "NaN" : "infinite");
-    }
     return err_set(ERR_NUMBER, "step %lld: the update left %s that is not finite; try a lower --lr",
                    (long long)trainer->step, what);
 }
 
-// One slab in pieces, each of which says whether it is finite: 0 times a number that is not is NaN.
+// One slab in pieces, each of which says whether it is finite.
 enum { SLAB_GRAIN = 1 << 16, MOST_PIECES = 64, BLOCK = 4096 };
 struct slab_scan {
     const real *from;
@@ -431,13 +501,9 @@ static void scan_piece(void *context, int64_t piece, int thread)
     for (int64_t i = par_begin(scan->count, scan->pieces, piece); i < end; i += BLOCK) {
         int64_t count = end - i < BLOCK ? end - i : BLOCK;
         const real *from = scan->from + i;
-        real zero = 0;
-#pragma omp simd reduction(+ : zero)
-        for (int64_t k = 0; k < count; k++)
-            zero += from[k] * REAL(0.0);
+        scan->zero[piece] += finite_sum(from, count);
         if (scan->to)
             memcpy(scan->to + i, from, (size_t)count * sizeof *from);
-        scan->zero[piece] += zero;
     }
 }
 

@@ -182,6 +182,59 @@ static void test_unary_special_values(void **state)
     }
 }
 
+// A product that is an angle: where it is less than half a turn it is the product, to the bit, and
+// beyond the same direction, up to a million turns.
+static void test_angles(void **state)
+{
+    (void)state;
+    const double places[] = {0, 1, 3, 100, 12345, 1e6, -1e6, 16777215};
+    struct fixture f;
+    begin(&f);
+    ag_t *place = ag_keep(leaf(&f, ag_shape2(8, 1), 0, 1));
+    ag_t *rate = ag_keep(leaf(&f, ag_shape1(5), 0.1, 1));
+    ag_t *y = ag_angle(&f.graph, place, rate);
+    run(&f, y, NULL);
+    for (int i = 0; i < 8; i++)
+        place->data[i] = (real)places[i];
+    ag_forward(f.plan);
+    for (int i = 0; i < 40; i++) {
+        long double angle = (long double)place->data[i / 5] * (long double)rate->data[i % 5];
+        real product = place->data[i / 5] * rate->data[i % 5];
+        assert_true(fabs((double)y->data[i]) <= M_PI * (1 + CHECK_ROUNDING));
+        check_close(cos((double)y->data[i]), (double)cosl(angle), 0, 3e-7);
+        check_close(sin((double)y->data[i]), (double)sinl(angle), 0, 3e-7);
+        if (fabsl(angle) < 3)
+            check_same_bytes(&y->data[i], &product, sizeof product);
+    }
+    rate->data[0] = (real)INFINITY;
+    ag_forward(f.plan);
+    assert_true(isnan(y->data[5]));
+    end(&f);
+}
+
+// Infinity goes into what has a limit there: a backward makes NaN of it, and so does a replay that
+// is watched.
+static void test_infinity_is_seen_at_a_limit(void **state)
+{
+    (void)state;
+    for (size_t u = 0; u < sizeof unary / sizeof unary[0]; u++)
+        for (int sign = -1; sign <= 1; sign += 2) {
+            struct fixture f;
+            begin(&f);
+            ag_t *x = ag_keep(leaf(&f, ag_shape1(19), 0.5, 1));
+            ag_t *y = unary[u].build(&f.graph, x);
+            run(&f, y, NULL);
+            x->data[7] = (real)INFINITY * (real)sign;
+            ag_forward(f.plan);
+            ag_backward(f.plan, NULL);
+            assert_true(isnan(x->grad[7]) || !isfinite(y->data[7]));
+            assert_true(isfinite(x->grad[6]) && isfinite(x->grad[8]));
+            ag_forward_watched(f.plan);
+            assert_true(isnan(y->data[7]));
+            end(&f);
+        }
+}
+
 // Where a naive formula would overflow or cancel.
 static void test_unary_stays_accurate_in_the_tails(void **state)
 {
@@ -1084,6 +1137,7 @@ static void test_mistakes_are_named(void **state)
 }
 
 CHECK_MAIN(cmocka_unit_test(test_unary), cmocka_unit_test(test_unary_special_values),
+           cmocka_unit_test(test_angles), cmocka_unit_test(test_infinity_is_seen_at_a_limit),
            cmocka_unit_test(test_unary_stays_accurate_in_the_tails), cmocka_unit_test(test_affine),
            cmocka_unit_test(test_binary), cmocka_unit_test(test_the_same_tensor_twice),
            cmocka_unit_test(test_transpose), cmocka_unit_test(test_slice),

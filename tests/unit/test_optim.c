@@ -225,6 +225,36 @@ static void test_threads_do_not_change_bits(void **state)
     par_set_threads(0);
 }
 
+// Averages that have decayed to where numbers are denormal are zero after the next step, whichever
+// thread makes it.
+static void test_denormal_averages_are_zero(void **state)
+{
+    (void)state;
+    static const int threads[] = {1, 2, 3, 8};
+    static const unsigned char tiny[sizeof(real)] = {0, 1}; // denormal in either order of bytes
+    if (strcmp(par_denormals(), "flushed") != 0)
+        skip();
+    for (int k = 0; k < CASES * 4; k++) {
+        struct optimizer optimizer;
+        struct ag_params params;
+        par_set_threads(threads[k % 4]);
+        start_case(&optimizer, &params, k / 4);
+        memset(params.grad, 0, (size_t)params.count * sizeof(real));
+        for (int s = 0; s < optimizer.def->states; s++)
+            for (int64_t i = 0; i < params.count; i++)
+                memcpy(&optimizer.state[s][i], tiny, sizeof tiny);
+        optimizer_update(&optimizer, 1, 0.001, 0, 0, 0);
+        for (int s = 0; s < optimizer.def->states; s++)
+            for (int64_t i = params.row[LARGE].offset; i < params.count; i++) {
+                real zero = 0; // by its bits, as a comparison would take a denormal for it
+                assert_memory_equal(&optimizer.state[s][i], &zero, sizeof zero);
+            }
+        optimizer_release(&optimizer);
+        ag_params_release(&params);
+    }
+    par_set_threads(0);
+}
+
 // f(x) = sum (x - 1)^2 / 2, from 0.5-ish random starts.
 static void test_bowl_is_descended(void **state)
 {
@@ -464,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_formulas),
         cmocka_unit_test(test_frozen_rows_stay),
         cmocka_unit_test(test_threads_do_not_change_bits),
+        cmocka_unit_test(test_denormal_averages_are_zero),
         cmocka_unit_test(test_bowl_is_descended),
         cmocka_unit_test(test_average),
         cmocka_unit_test(test_norm),

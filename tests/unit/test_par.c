@@ -1,11 +1,15 @@
 // Parallel loops: every piece once, the same bits for any number of threads, nested work under the
-// thread that asked for it.
+// thread that asked for it, and no denormal number in any thread.
 #include "../../autograd/base/par.h"
 
+#include <float.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../support/check.h"
 
@@ -182,6 +186,110 @@ static void test_thread_counts_are_clamped(void **state)
     assert_int_equal(par_threads(), all);
 }
 
+// --- denormals
+
+static bool is_zero(real x)
+{
+    static const real zero = 0;
+    return memcmp(&x, &zero, sizeof x) == 0;
+}
+
+// As a result and as an operand.
+static bool flushes(void)
+{
+    volatile real smallest = (real)(sizeof(real) == 4 ? (double)FLT_MIN : DBL_MIN),
+                  half = (real)0.5;
+    volatile real tiny = 0, large = (real)1e20;
+    static const unsigned char bytes[sizeof(real)] = {0, 1}; // one in either order of bytes
+    real denormal;
+    memcpy(&denormal, bytes, sizeof denormal);
+    tiny = denormal;
+    return is_zero(smallest * half) && is_zero(tiny * large);
+}
+
+// As a thread is before anyone has told it.
+static void stop_flushing(void)
+{
+#ifdef __SSE2__
+    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() & ~0x8040u);
+#endif
+}
+
+static void flushing_piece(void *context, int64_t piece, int thread)
+{
+    (void)piece;
+    (void)thread;
+    if (!flushes())
+        atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static void stopping_piece(void *context, int64_t piece, int thread)
+{
+    (void)context;
+    (void)piece;
+    (void)thread;
+    stop_flushing();
+    usleep(50); // so that all threads get some
+}
+
+// How many of the pieces met a denormal, after all threads had stopped to flush.
+static int unflushed(runner *run, int64_t pieces)
+{
+    atomic_int count = 0;
+    run(64, stopping_piece, NULL);
+    stop_flushing();
+    run(pieces, flushing_piece, &count);
+    return count;
+}
+
+static void *unflushed_elsewhere(void *context)
+{
+    stop_flushing();
+    int wrong = unflushed(runners[0], 1) + unflushed(runners[1], 64);
+    stop_flushing();
+    par_flush_denormals();
+    *(int *)context = wrong + !flushes();
+    return NULL;
+}
+
+static void test_every_thread_flushes(void **state)
+{
+    (void)state;
+    if (strcmp(par_denormals(), "flushed") != 0)
+        skip();
+    // Up and down: OpenMP makes the threads that it lacks, and ends those that are too many.
+    static const int counts[] = {1, 2, 8, 3, 16, 1, 5};
+    for (size_t t = 0; t < sizeof counts / sizeof counts[0]; t++) {
+        stop_flushing();
+        par_set_threads(counts[t]);
+        assert_true(flushes());
+        for (int r = 0; r < 2; r++)
+            for (int64_t pieces = 1; pieces <= 64; pieces *= 8)
+                assert_int_equal(unflushed(runners[r], pieces), 0);
+    }
+}
+
+static void test_threads_and_children_flush(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    int wrong = -1, status = -1;
+    if (strcmp(par_denormals(), "flushed") != 0)
+        skip();
+    par_set_threads(2);
+    assert_int_equal(pthread_create(&thread, NULL, unflushed_elsewhere, &wrong), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(wrong, 0);
+    par_set_threads(1); // after fork() OpenMP has no threads to wake
+    pid_t child = fork();
+    if (child == 0)
+        _exit(!flushes() + 2 * unflushed(runners[0], 4));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 CHECK_MAIN(cmocka_unit_test(test_same_bits), cmocka_unit_test(test_each_piece_once),
            cmocka_unit_test(test_nested_runs_in_place), cmocka_unit_test(test_pieces_cover),
-           cmocka_unit_test(test_thread_counts_are_clamped))
+           cmocka_unit_test(test_thread_counts_are_clamped),
+           cmocka_unit_test(test_every_thread_flushes),
+           cmocka_unit_test(test_threads_and_children_flush))

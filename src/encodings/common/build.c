@@ -60,6 +60,16 @@ double pe_place(const struct pe_context *context, int64_t i)
     return (double)i * (double)(context->position_count - 1) / (double)(context->length - 1);
 }
 
+ag_t *pe_places(const struct pe_context *context, int64_t count)
+{
+    real *number = arena_alloc(&context->graph->arena, (size_t)count * sizeof *number);
+    if (!number)
+        return ag_fail(context->graph, "%s", err_last());
+    for (int64_t i = 0; i < count; i++)
+        number[i] = (real)pe_place(context, i);
+    return ag_constant(context->graph, ag_shape2(count, 1), number);
+}
+
 ag_t *pe_between_rows(const struct pe_context *context, ag_t *table, int64_t count, double first,
                       double step, int64_t (*row)(const struct pe_context *context, int64_t number))
 {

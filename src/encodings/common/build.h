@@ -29,6 +29,9 @@ ag_t *pe_rows(const struct pe_context *context, ag_t *table);
 // Where token i stands, as a number: i, or interpolated between those that training met.
 double pe_place(const struct pe_context *context, int64_t i);
 
+// pe_place of 0..count-1, a constant [count, 1].
+ag_t *pe_places(const struct pe_context *context, int64_t count);
+
 // Rows [count, C...] of `table` at first + step k, k = 0..count-1: between two rows their mean by
 // distance. `row` (NULL: itself) maps whole numbers to rows of the table.
 ag_t *pe_between_rows(const struct pe_context *context, ag_t *table, int64_t count, double first,

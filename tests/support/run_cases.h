@@ -1,0 +1,27 @@
+// Small runs over all lists: what tests of whole runs walk.
+//
+// A case for each encoding, each task, each optimizer with each schedule, each way to normalise
+// attention, and each option that adds something to a run, alone and with all others. A new row of
+// a list is a new case.
+#ifndef POSGRAD_TESTS_RUN_CASES_H
+#define POSGRAD_TESTS_RUN_CASES_H
+
+#include "../../src/train/train.h"
+
+int run_case_count(void);
+
+// A setting of all cases, as typed without the dashes: how large they are, how long they run.
+struct run_case_size {
+    const char *key, *value;
+};
+
+// The settings of case `index`: those of `size` (which ends with a NULL key), then the case's own,
+// then the first of some lengths and architectures that encoding and task agree on. A task that
+// needs a file gets `text`. `name` says what the case is. Fails the test where nothing fits.
+void run_case_settings(int index, const struct run_case_size *size, const char *text,
+                       struct train_settings *settings, char name[160]);
+
+// Writes a text of 20 000 lines for them.
+void run_case_write_text(const char *path);
+
+#endif
