@@ -76,6 +76,8 @@ void h5_library_version(char *text, size_t size);
 // the target is replaced; a device or FIFO is written into, without any of this. A limit on file
 // size (ulimit -f) also raises SIGXFSZ: programs must ignore it, or they end before the error.
 int file_publish(const char *path, const void *bytes, size_t size);
+// All of `size` bytes to an open file, however many calls that takes; -1 with errno.
+int file_write_all(int fd, const void *bytes, size_t size);
 // The whole file in a malloc'ed block, a NUL after it; at most `limit` bytes.
 int file_read(const char *path, size_t limit, char **bytes, size_t *size);
 

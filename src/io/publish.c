@@ -16,52 +16,65 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/retry.h"
 #include "h5file.h"
 
 // Linux writes at most 2 GiB a call; smaller pieces also let a signal be seen between them.
 enum { WRITE_PIECE = 1 << 28 };
 
-static int write_all(int fd, const char *bytes, size_t size)
+int file_write_all(int fd, const void *bytes, size_t size)
 {
+    const char *from = bytes;
     while (size > 0) {
-        ssize_t n = write(fd, bytes, size < WRITE_PIECE ? size : WRITE_PIECE);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n;
+        RETRY(n, write(fd, from, size < WRITE_PIECE ? size : WRITE_PIECE));
         if (n < 0)
             return -1;
         if (n == 0) { // no progress and no error: as full
             errno = ENOSPC;
             return -1;
         }
-        bytes += n;
+        from += n;
         size -= (size_t)n;
     }
     return 0;
 }
 
+static int open_retry(const char *path, int flags)
+{
+    int fd;
+    RETRY(fd, open(path, flags | O_CLOEXEC, 0644));
+    return fd;
+}
+
 static int sync_retry(int fd)
 {
     int result;
-    do
-        result = fsync(fd);
-    while (result < 0 && errno == EINTR);
+    RETRY(result, fsync(fd));
     return result;
+}
+
+// An interrupted close has closed, and what was synced before is safe.
+static int close_once(int fd)
+{
+    int result = close(fd);
+    return result < 0 && errno == EINTR ? 0 : result;
 }
 
 // Writes and syncs `temporary`. A failed fsync is final: the kernel may have dropped the pages, and
 // a second one would lie.
 static int write_temporary(const char *temporary, const void *bytes, size_t size)
 {
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = open_retry(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot create %s: %s", temporary, strerror(errno));
     const char *verb = NULL;
-    if (write_all(fd, bytes, size) < 0)
+    if (file_write_all(fd, bytes, size) < 0)
         verb = "write";
     else if (sync_retry(fd) < 0)
         verb = "sync";
     int error = errno;
-    if (close(fd) < 0 && !verb) {
+    if (close_once(fd) < 0 && !verb) {
         verb = "close";
         error = errno;
     }
@@ -80,7 +93,7 @@ static int sync_folder(const char *path, char *folder)
     size_t size = slash ? (size_t)(slash - path) + 1 : 0;
     memcpy(folder, path, size);
     strcpy(folder + size, size ? "" : ".");
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_retry(folder, O_RDONLY | O_DIRECTORY);
     int result = fd < 0 ? -1 : sync_retry(fd);
     int error = errno;
     if (fd >= 0)
@@ -114,11 +127,11 @@ static int publish_regular(const char *path, const void *bytes, size_t size)
 // A device or a FIFO is written into: a file renamed to its name would take its place.
 static int write_special(const char *path, const void *bytes, size_t size)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open_retry(path, O_WRONLY | O_NOCTTY);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
-    int error = write_all(fd, bytes, size) < 0 ? errno : 0;
-    if (close(fd) < 0 && !error)
+    int error = file_write_all(fd, bytes, size) < 0 ? errno : 0;
+    if (close_once(fd) < 0 && !error)
         error = errno;
     return error ? err_set(ERR_FILE, "cannot write %s: %s", path, strerror(error)) : 0;
 }
@@ -157,9 +170,8 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
     size_t done = 0;
     while (done < size) {
         size_t want = size - done < WRITE_PIECE ? size - done : WRITE_PIECE;
-        ssize_t n = read(fd, bytes + done, want);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n;
+        RETRY(n, read(fd, bytes + done, want));
         if (n < 0)
             return -1;
         if (n == 0)
@@ -213,7 +225,7 @@ int file_read(const char *path, size_t limit, char **bytes, size_t *size)
     *bytes = NULL;
     *size = 0;
     // O_NONBLOCK: opening a FIFO must not wait for a writer that never comes.
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open_retry(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
     int code = read_open_file(fd, path, limit, bytes, size);
