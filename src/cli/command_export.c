@@ -163,8 +163,9 @@ static int run_command(int argc, char **argv)
                                      NULL};
     struct arguments arguments = {.what = "tables"};
     const struct export_format *format = NULL;
-    if (command_parse("export", &argp, argc, argv, &arguments) != 0)
-        return 2;
+    int parsed = command_parse("export", &argp, argc, argv, &arguments);
+    if (parsed != 0)
+        return parsed;
     if (check_usage(&arguments, &format) < 0)
         return command_usage("export", err_last());
     return export(&arguments, format) < 0 ? command_error(NULL) : 0;

@@ -457,7 +457,8 @@ static int train_seeds(struct arguments *arguments, struct run *run)
     }
     if (stop_signal)
         return 128 + stop_signal;
-    seeds_print(seeds, arguments->json);
+    if (seeds_print(seeds, arguments->json) < 0 && status == 0)
+        status = command_error(NULL);
     return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/h5file.h"
+#include "../io/json_memory.h"
 
 int output_text(const char *path, int (*write)(void *context, FILE *file), void *context)
 {
@@ -29,9 +30,9 @@ int output_json(json_t *object)
 {
     char *text = json_dumps(object, JSON_INDENT(2));
     json_decref(object);
-    if (!text)
-        return err_set(ERR_MEMORY, "out of memory for JSON");
-    puts(text);
+    int code = text ? json_memory_check(0) : err_set(ERR_MEMORY, "out of memory for JSON");
+    if (code == 0)
+        puts(text);
     free(text);
-    return 0;
+    return code;
 }

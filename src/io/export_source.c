@@ -67,7 +67,7 @@ static int read_axis(struct reading *reading, int i, struct export_array *array,
     char path[PATH_SIZE];
     array->axis[dim] = keep(reading, h5_read_axis(reading->reader, reading->path[i], dim));
     if (!array->axis[dim])
-        return 0;
+        return err_code() == ERR_MEMORY ? ERR_MEMORY : 0;
     int length = snprintf(path, sizeof path, "/scales/%s/%s", array->name, array->axis[dim]);
     if (length < 0 || (size_t)length >= sizeof path || !h5_has(reading->reader, path))
         return 0;
@@ -112,6 +112,8 @@ static int read_attributes(struct reading *reading, const char *path, const char
         struct export_attribute *one = &list[*count];
         *one = (struct export_attribute){.name = names[i]};
         one->text = keep(reading, h5_read_attr_text(reading->reader, path, names[i]));
+        if (!one->text && err_code() == ERR_MEMORY)
+            return ERR_MEMORY;
         if (one->text || h5_read_attr_int(reading->reader, path, names[i], &one->number) == 0)
             ++*count;
     }

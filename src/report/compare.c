@@ -13,6 +13,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/checkpoint.h"
+#include "../io/json_memory.h"
 #include "../train/statistics.h"
 #include "json_text.h"
 #include "table.h"
@@ -133,6 +134,7 @@ static int add_value(struct comparison *comparison, const struct checkpoint *che
                      const char *path, int64_t length, double value)
 {
     char encoding[LABEL_SIZE], task[LABEL_SIZE];
+    unsigned long failures = json_memory_failures();
     json_t *config = config_of(checkpoint);
     if (!config)
         return no_memory();
@@ -145,7 +147,9 @@ static int add_value(struct comparison *comparison, const struct checkpoint *che
                             "options", other_options(config), "value",
                             isnan(value) ? json_null() : json_real(value));
     json_decref(config);
-    return !row || json_array_append_new(comparison->runs, row) < 0 ? no_memory() : 0;
+    if (!row || json_array_append_new(comparison->runs, row) < 0)
+        return no_memory();
+    return json_memory_check(failures);
 }
 
 static double value_of(const struct length_score *score, const char *metric)
@@ -396,6 +400,7 @@ static int summarise(const struct comparison *comparison, json_t *cell)
 
 json_t *comparison_tables(struct comparison *comparison)
 {
+    unsigned long failures = json_memory_failures();
     json_t *tables = json_array(), *keys = differing_keys(comparison->runs), *run, *table, *cell;
     size_t i, k;
     int code = tables && keys ? 0 : no_memory();
@@ -405,6 +410,8 @@ json_t *comparison_tables(struct comparison *comparison)
         json_array_foreach (json_object_get(table, "cells"), k, cell)
             code = code < 0 ? code : summarise(comparison, cell);
     json_decref(keys);
+    if (code == 0)
+        code = json_memory_check(failures);
     if (code == 0)
         return tables;
     json_decref(tables);
@@ -424,8 +431,9 @@ static double number_of(const json_t *object, const char *key)
 }
 
 // "lr 0.001, layers 2"
-static void print_options(const json_t *options, FILE *file)
+static int print_options(const json_t *options, FILE *file)
 {
+    unsigned long failures = json_memory_failures();
     const char *key;
     json_t *value;
     int printed = 0;
@@ -434,6 +442,7 @@ static void print_options(const json_t *options, FILE *file)
         fprintf(file, "%s%s %s", printed++ ? ", " : "", key, text ? text : "?");
         free(text);
     }
+    return json_memory_check(failures);
 }
 
 static const json_t *cell_of(const json_t *cells, const char *encoding, const char *task)
@@ -478,12 +487,13 @@ static json_t *names_of(const json_t *cells, const char *key)
 
 static int print_cells(const json_t *cells, FILE *file)
 {
+    unsigned long failures = json_memory_failures();
     json_t *encodings = names_of(cells, "encoding"), *tasks = names_of(cells, "task");
     json_t *encoding, *task;
     size_t i, k, columns = json_array_size(tasks) + 1;
     struct table table;
     char *align = malloc(columns + 1);
-    if (!align || columns < 2) {
+    if (!align || columns < 2 || json_memory_check(failures) < 0) {
         free(align);
         json_decref(encodings);
         json_decref(tasks);
@@ -520,7 +530,7 @@ int comparison_text(const struct comparison *comparison, const json_t *tables, F
     json_array_foreach (tables, i, table) {
         if (json_array_size(tables) > 1) {
             putc('\n', file);
-            print_options(json_object_get(table, "options"), file);
+            code = code < 0 ? code : print_options(json_object_get(table, "options"), file);
             putc('\n', file);
         }
         code = code < 0 ? code : print_cells(json_object_get(table, "cells"), file);
@@ -549,6 +559,7 @@ static void csv_row(struct table *table, const json_t *options, const json_t *ce
 {
     static const char *const numbers[] = {"mean", "low", "high"};
     char *text = json_dumps(options, JSON_COMPACT);
+    table->failed = table->failed || !text;
     table_cell(table, "%s", text && json_object_size(options) ? text : "");
     free(text);
     table_cell(table, "%s", text_of(cell, "encoding"));
