@@ -114,10 +114,20 @@ posgrad: $(BUILD)/posgrad FORCE
 train: posgrad
 	@ln -sf posgrad $@
 
+# What a test has beside its own file comes before the library.
+objects_first = $(filter %.o,$^) $(filter-out %.o,$^)
 $(FLOAT_TESTS): $(FLOAT)/%: $(FLOAT)/%.o $(SUPPORT:%.c=$(FLOAT)/%.o) $(FLOAT)/libposgrad.a
-	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $(objects_first) $(ALL_LIBS) -lcmocka
 $(DOUBLE_TESTS): $(DOUBLE)/%: $(DOUBLE)/%.o $(SUPPORT:%.c=$(DOUBLE)/%.o) $(DOUBLE)/libposgrad.a
-	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $(objects_first) $(ALL_LIBS) -lcmocka
+
+# Calls that fail, in the processes of the commands that it runs. A sanitizer keeps malloc for
+# itself, so that there only calls of our own objects can be led elsewhere.
+FAILING := tests/faults/test_failing
+$(FLOAT)/$(FAILING): $(addprefix $(FLOAT)/tests/faults/,failing.o failing_run.o)
+$(DOUBLE)/$(FAILING): $(addprefix $(DOUBLE)/tests/faults/,failing.o failing_run.o)
+WRAPPED := malloc calloc realloc posix_memalign strdup vasprintf open_memstream
+$(FLOAT)/$(FAILING) $(DOUBLE)/$(FAILING): ALL_LIBS += $(if $(SAN),$(WRAPPED:%=-Wl,--wrap=%))
 
 # Kernels are tested at every level that this machine has.
 LEVEL_TESTS := $(filter tests/unit/test_product.c tests/unit/test_vector.c tests/unit/test_transpose.c tests/ops/% \
@@ -181,6 +191,14 @@ faults-numbers: $(NONFINITE) $(BITS)
 	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
 	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
 
+# Each call of each command fails in turn.
+FAILING_STRIDE ?= 1
+.PHONY: failing faults-failing
+faults: faults-failing
+failing: faults-failing
+faults-failing: $(FLOAT)/$(FAILING)
+	@FAILING_STRIDE=$(FAILING_STRIDE) OMP_WAIT_POLICY=passive $<
+
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
 demo: all
@@ -205,6 +223,7 @@ help:
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
 	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
+	@echo "make failing    the part of them in which each system call and each allocation fails in turn"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
