@@ -19,9 +19,9 @@ size_t attention_saved_size(struct attention_param *p, struct ag_tensor *const *
 {
     const int64_t line = 16;
     int64_t count = 2 * p->batch * p->heads * p->length; // what is kept of the rows comes first
-    for (int k = BY_QUERY; k <= BY_VALUE; k++) {
-        const struct ag_tensor *table = input[FIRST_TABLE + 2 * k];
-        const struct ag_tensor *index = input[FIRST_TABLE + 2 * k + 1];
+    for (enum attention_table k = BY_QUERY; k <= BY_VALUE; k++) {
+        const struct ag_tensor *table = input[attention_input_of(k)];
+        const struct ag_tensor *index = input[attention_input_of(k) + 1];
         count = (count + line - 1) / line * line;
         p->turned[k] = count;
         if (table)
@@ -93,7 +93,7 @@ static struct attention_runs *runs_of(const struct attention_work *w, enum atten
 void attention_prepare(const struct attention_work *w)
 {
     const struct attention_param *p = w->p;
-    for (int k = BY_QUERY; k <= BY_VALUE; k++) {
+    for (enum attention_table k = BY_QUERY; k <= BY_VALUE; k++) {
         const struct ag_tensor *table = attention_table_of(w->node, k);
         const struct ag_tensor *index = attention_index_of(w->node, k);
         if (!table)
