@@ -190,22 +190,28 @@ static int by_attribute_name(const void *a, const void *b)
     return compare_names(x->name, x->length, y->name, y->length);
 }
 
+static bool sort_unique(void *items, size_t count, size_t size,
+                        int (*compare)(const void *a, const void *b))
+{
+    qsort(items, count, size, compare);
+    for (size_t i = 1; i < count; i++)
+        if (compare((char *)items + (i - 1) * size, (char *)items + i * size) == 0)
+            return false;
+    return true;
+}
+
 // In order of name, and each name once.
 static int sort_names(struct h5_parse *parse)
 {
-    struct h5_index_node *here = &parse->index->node[parse->node];
-    struct h5_index_node *child = parse->index->node + here->first_child;
-    struct h5_index_attribute *attribute = parse->index->attribute + here->first_attribute;
-    if (here->children > 1)
-        qsort(child, here->children, sizeof *child, by_name);
-    if (here->attributes > 1)
-        qsort(attribute, here->attributes, sizeof *attribute, by_attribute_name);
-    for (uint32_t i = 1; i < here->children; i++)
-        if (by_name(&child[i - 1], &child[i]) == 0)
-            return h5_refuse(parse, "has two links of one name");
-    for (uint32_t i = 1; i < here->attributes; i++)
-        if (by_attribute_name(&attribute[i - 1], &attribute[i]) == 0)
-            return h5_refuse(parse, "has two attributes of one name");
+    const struct h5_index *index = parse->index;
+    struct h5_index_node *here = &index->node[parse->node];
+    if (here->children > 1 &&
+        !sort_unique(&index->node[here->first_child], here->children, sizeof *index->node, by_name))
+        return h5_refuse(parse, "has two links of one name");
+    if (here->attributes > 1 &&
+        !sort_unique(&index->attribute[here->first_attribute], here->attributes,
+                     sizeof *index->attribute, by_attribute_name))
+        return h5_refuse(parse, "has two attributes of one name");
     return 0;
 }
 
