@@ -160,6 +160,7 @@ bench: all $(BENCHES)
 	@$(BENCH)/bench_tasks -j $(BENCH_JSON)
 	@$(BENCH)/bench_growth -j $(BENCH_JSON)
 	@$(BENCH)/bench_save -j $(BENCH_JSON)
+	@for shape in A B C; do $(BENCH)/bench_save_cost -j $(BENCH_JSON) $$shape || exit 1; done
 	@$(BENCH)/bench_start -j $(BENCH_JSON) $(BUILD)/posgrad
 	@$(BENCH)/bench_attention
 	@echo "as JSON: $(BENCH_JSON)"
@@ -177,6 +178,11 @@ NONFINITE := $(FLOAT)/tests/faults/test_nonfinite
 BITS := $(FLOAT)/tests/faults/test_bits
 .PHONY: faults faults-numbers
 faults: faults-numbers
+# Files that are damaged or cut.
+.PHONY: faults-damage
+faults: faults-damage
+faults-damage: $(FLOAT)/tests/faults/test_damage
+	@FULL=1 $<
 faults-numbers: $(NONFINITE) $(BITS)
 	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
 	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
@@ -204,7 +210,8 @@ help:
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
-	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
+	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed,"
+	@echo "                140 000 damaged checkpoints"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
