@@ -20,6 +20,7 @@ struct wall_limits {
     int64_t memory; // bytes beyond those that this process has now
     int seconds;    // of the processor
     int patience;   // seconds of the clock without an answer; for a child that waits for ever
+    bool no_filter; // limits alone, as where the kernel allows no filter; for tests of these
 };
 
 // Fills `answer`, which arrives zeroed, in the child.
