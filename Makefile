@@ -131,7 +131,14 @@ $(LEVEL_TESTS:%.c=$(BUILD)/float-$1/%): $(BUILD)/float-$1/%: $(BUILD)/float-$1/%
 endef
 $(foreach level,$(OTHER_LEVELS),$(eval $(call level_tests,$(level))))
 
-tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(addprefix $(FLOAT)/tests/bench/,bench_step bench_encodings bench_tasks)
+# Targets of fuzzing, with a driver of our own, or with libFuzzer (see `fuzz` below).
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZERS := $(FUZZ_NAMES:%=$(FLOAT)/tests/fuzz/fuzz_%)
+FUZZ_PARTS := $(FLOAT)/tests/fuzz/input.o $(if $(LIBFUZZER),,$(FLOAT)/tests/fuzz/replay.o)
+$(FUZZERS): $(FLOAT)/%: $(FLOAT)/%.o $(FUZZ_PARTS) $(FLOAT)/libposgrad.a
+	$(call run,LD)$(CC) $(ALL_CFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(ALL_LIBS)
+
+tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(FUZZERS) $(addprefix $(FLOAT)/tests/bench/,bench_step bench_encodings bench_tasks)
 
 # Programs that measure: in float, as they are about speed.
 BENCHES := $(patsubst %.c,$(FLOAT)/%,$(sort $(wildcard tests/bench/bench_*.c)))
@@ -174,10 +181,12 @@ test: all tests
 # The long forms of tests whose short ones `make test` runs.
 PLACES ?= 1000
 BITS_STEPS ?= 200
+VECTORS ?= 1000000
+FILES ?= 20000
 NONFINITE := $(FLOAT)/tests/faults/test_nonfinite
 BITS := $(FLOAT)/tests/faults/test_bits
-.PHONY: faults faults-numbers
-faults: faults-numbers
+.PHONY: faults faults-numbers faults-arguments faults-wall
+faults: faults-numbers faults-arguments faults-wall
 # Files that are damaged or cut.
 .PHONY: faults-damage
 faults: faults-damage
@@ -186,6 +195,29 @@ faults-damage: $(FLOAT)/tests/faults/test_damage
 faults-numbers: $(NONFINITE) $(BITS)
 	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
 	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
+# Random command lines; there the program stops where it would begin to compute.
+ARGUMENTS := tests/faults/test_arguments
+$(FLOAT)/$(ARGUMENTS) $(DOUBLE)/$(ARGUMENTS): ALL_LIBS += -Wl,--wrap=command_check_products
+faults-arguments: $(FLOAT)/$(ARGUMENTS)
+	@POSGRAD_VECTORS=$(VECTORS) $<
+# Damaged files of strangers.
+faults-wall: $(FLOAT)/tests/faults/test_wall
+	@POSGRAD_FILES=$(FILES) $<
+
+# Fuzzing: all targets, or FUZZ="NAME NAME", FUZZ_SECONDS each, in a build of their own. What is found
+# lies in its folder crash.
+FUZZ ?= $(FUZZ_NAMES)
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang-14
+FUZZ_BUILD ?= build-fuzz
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+fuzz:
+	@command -v $(FUZZ_CC) >/dev/null || { echo "fuzz: there is no $(FUZZ_CC): apt-get install clang-14" \
+	    "libclang-rt-14-dev libomp-14-dev, or give FUZZ_CC=" >&2; exit 1; }
+	+@$(MAKE) --no-print-directory fuzzers LIBFUZZER=1 BUILD=$(FUZZ_BUILD) CC=$(FUZZ_CC) CFLAGS="-O1 -g" \
+	    SAN=fuzzer-no-link$(comma)address$(comma)undefined LEVELS=base
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) bash tests/fuzz/run.sh $(FUZZ_BUILD)/float-base/tests/fuzz $(FUZZ)
 
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
@@ -210,8 +242,11 @@ help:
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
-	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed,"
-	@echo "                140 000 damaged checkpoints"
+	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed;"
+	@echo "                140 000 damaged checkpoints, VECTORS=1000000 random command lines, FILES=20000"
+	@echo "                damaged files of strangers"
+	@echo "make fuzz       fuzz all readers of files and options with clang's libFuzzer: FUZZ_SECONDS=60 each,"
+	@echo "                FUZZ=NAME for one of them ($(FUZZ_NAMES))"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"

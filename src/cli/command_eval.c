@@ -119,7 +119,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     else
         return ARGP_ERR_UNKNOWN;
     if (code < 0)
-        argp_error(state, "%s", err_last());
+        command_refuse(state, "%s", err_last());
     return 0;
 }
 
