@@ -175,11 +175,17 @@ PLACES ?= 1000
 BITS_STEPS ?= 200
 NONFINITE := $(FLOAT)/tests/faults/test_nonfinite
 BITS := $(FLOAT)/tests/faults/test_bits
-.PHONY: faults faults-numbers
-faults: faults-numbers
+KILLS ?= 1000
+TIMES ?= 100
+.PHONY: faults faults-numbers faults-kill faults-signals
+faults: faults-numbers faults-kill faults-signals
 faults-numbers: $(NONFINITE) $(BITS)
 	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
 	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
+faults-kill: all
+	@KILLS=$(KILLS) POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_kill.sh
+faults-signals: all
+	@TIMES=$(TIMES) STRICT=1 POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_signals.sh
 
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
@@ -204,7 +210,9 @@ help:
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
-	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
+	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed,"
+	@echo "                KILLS=1000 moments at which a training is killed,"
+	@echo "                TIMES=100 stops by each signal"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
