@@ -117,20 +117,6 @@ static int check_metrics(int fd, const char *folder)
     return code;
 }
 
-// 1 when there is nothing in the folder.
-static int is_empty(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return err_set(ERR_FILE, "cannot list the run folder %s: %s", folder, strerror(errno));
-    int empty = 1;
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            empty = 0;
-    closedir(dir);
-    return empty;
-}
-
 // --- elder checkpoints: checkpoint-STEP.h5
 
 // The step in the name of an elder checkpoint, or -1.
@@ -246,6 +232,21 @@ int run_folder_tidy(int fd, const char *folder, int64_t step, int64_t count)
     int code = remove_temporaries(fd, folder);
     int pruned = run_folder_prune(fd, folder, step, count);
     return code < 0 ? code : pruned;
+}
+
+// 1 when there is nothing in the folder, or what a run left that was killed before it began.
+static int is_empty(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(ERR_FILE, "cannot list the run folder %s: %s", folder, strerror(errno));
+    int empty = 1;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "config.json.tmp") != 0)
+            empty = 0;
+    closedir(dir);
+    return empty;
 }
 
 // --- overwriting

@@ -5,9 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Makes `folder` and its parents where they are missing. An empty one will do; one with anything in
-// it is refused, unless `overwrite`, which removes the files of a run and nothing else, and only
-// where config.json is a run's. Returns the descriptor that holds the lock, or ERR_FILE.
+// Makes `folder` and its parents where they are missing. An empty one will do, and one that a run
+// was killed in before it began; one with anything else in it is refused, unless `overwrite`, which
+// removes the files of a run and nothing else, and only where config.json is a run's. Returns the
+// descriptor that holds the lock, or ERR_FILE.
 int run_folder_create(const char *folder, bool overwrite);
 // Makes `folder` and its parents where they are missing. ERR_FILE.
 int run_folders_make(const char *folder);

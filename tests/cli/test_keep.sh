@@ -60,6 +60,8 @@ if [ "$(cd left && echo *)" = "checkpoint-mine.h5 checkpoint-mine.h5.tmp checkpo
 else
     fail "what it left is gone" "$(cd left && echo *)"
 fi
+mkdir early && echo '{' >early/config.json.tmp
+good "a run that was killed before it began" accuracy "$TRAIN" "${args[@]}" --out-dir early
 good "--overwrite" accuracy "$TRAIN" "${args[@]}" --out-dir back --overwrite
 holds "--overwrite removes all" back "checkpoint.h5:10"
 refused "none" 2 '--keep 0 is out of range' "$TRAIN" "${args[@]}" --keep 0 --out-dir none
