@@ -185,8 +185,10 @@ VECTORS ?= 1000000
 FILES ?= 20000
 NONFINITE := $(FLOAT)/tests/faults/test_nonfinite
 BITS := $(FLOAT)/tests/faults/test_bits
-.PHONY: faults faults-numbers faults-arguments faults-wall
-faults: faults-numbers faults-arguments faults-wall
+KILLS ?= 1000
+TIMES ?= 100
+.PHONY: faults faults-numbers faults-arguments faults-wall faults-kill faults-signals
+faults: faults-numbers faults-arguments faults-wall faults-kill faults-signals
 # Files that are damaged or cut.
 .PHONY: faults-damage
 faults: faults-damage
@@ -203,6 +205,10 @@ faults-arguments: $(FLOAT)/$(ARGUMENTS)
 # Damaged files of strangers.
 faults-wall: $(FLOAT)/tests/faults/test_wall
 	@POSGRAD_FILES=$(FILES) $<
+faults-kill: all
+	@KILLS=$(KILLS) POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_kill.sh
+faults-signals: all
+	@TIMES=$(TIMES) STRICT=1 POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_signals.sh
 
 # Fuzzing: all targets, or FUZZ="NAME NAME", FUZZ_SECONDS each, in a build of their own. What is found
 # lies in its folder crash.
@@ -243,6 +249,7 @@ help:
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
 	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed;"
+	@echo "                KILLS=1000 moments at which a training is killed, TIMES=100 stops by each signal,"
 	@echo "                140 000 damaged checkpoints, VECTORS=1000000 random command lines, FILES=20000"
 	@echo "                damaged files of strangers"
 	@echo "make fuzz       fuzz all readers of files and options with clang's libFuzzer: FUZZ_SECONDS=60 each,"

@@ -8,6 +8,7 @@
 #define POSGRAD_RECIPE_H
 
 #include <math.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -86,7 +87,7 @@ struct recipe_request {
     bool full;
     int seeds, jobs; // trainings of each cell; processes at a time
     int64_t first_seed;
-    volatile const int *stop; // set from a signal handler: what runs is stopped, and saved
+    volatile sig_atomic_t *stop; // set from a signal handler: what runs is stopped, and saved
     void (*observe)(void *context, const struct recipe_event *event);
     void *context;
 };
