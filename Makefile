@@ -167,8 +167,10 @@ bench: all $(BENCHES)
 	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --shapes ABC --threads 1 --rounds 5 \
 	    --encodings t5$(comma)shaw$(comma)transformer-xl$(comma)deberta$(comma)rope$(comma)alibi$(comma)urpe --json $(BUILD)/rivals-encodings.json)
 
+# How what was built was built, for tests that compile.
+HOW = BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) COMPILE="$(ALL_CFLAGS) $(call level_flags,$(OWN))" LIBS="$(ALL_LIBS)"
 test: all tests
-	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
+	@$(HOW) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
 
 # The long forms of tests whose short ones `make test` runs.
 PLACES ?= 1000
@@ -180,6 +182,22 @@ faults: faults-numbers
 faults-numbers: $(NONFINITE) $(BITS)
 	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
 	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
+
+# Mistakes, put one after the other into what computes: how many do the tests notice?
+MUTANTS ?= 300
+SEED ?= 1
+.PHONY: mutants coverage
+mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
+	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
+
+# Lines and branches that the tests reach, in float and double together, with the best vector code.
+COVERAGE := build-coverage
+COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
+coverage:
+	@$(COVERAGE_MAKE) all tests
+	@find $(COVERAGE) -name '*.gcda' -delete
+	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1200 $(COVERAGE_MAKE) test
+	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
 
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
@@ -205,6 +223,8 @@ help:
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
 	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
+	@echo "make mutants    MUTANTS=300 mistakes in what computes, drawn by SEED=1: the tests must notice 95 %"
+	@echo "make coverage   the tests must reach 90 % of the lines and 80 % of the branches"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
