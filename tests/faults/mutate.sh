@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts one mistake after the other into the sources that compute, and sees whether the tests notice.
 #
-#   mutate.sh [-n COUNT] [-s SEED] [-j JOBS] [-o FOLDER] [-m LIST] [-t "TESTS"] [FILE...]
+#   mutate.sh [-n COUNT] [-s SEED] [-j JOBS] [-o FOLDER] [-m LIST] [-t "TESTS"] [-l MS] [-T TIMES] [FILE...]
 #
 # Mistakes are drawn by mutants.awk (or taken from LIST, in its form). Of each, the file is compiled
 # anew, linked in front of the library that BUILD has, and the tests of its subject run until one
@@ -9,13 +9,17 @@
 # whose machine code is that of the right source, or that equivalent.txt explains, is no mistake and
 # is taken out of the count; all others are shown. Exit status 0: at least 95 % were caught.
 #
+# A survivor has all tests of the library behind it, some minutes. -l leaves out those that take longer
+# than so many milliseconds; -T takes FOLDER/times of an earlier run, which saves the run without any
+# mistake.
+#
 # From make come BUILD, OWN (the level of vector code), CC, COMPILE and LIBS (flags).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/faults
 BUILD=${BUILD:-build} OWN=${OWN:-base} CC=${CC:-cc}
-COUNT=300 SEED=1 JOBS=$(nproc) OUT=$BUILD/mutants LIST="" ONLY="" LEAST=95
-while getopts n:s:j:o:m:t: option; do
+COUNT=300 SEED=1 JOBS=$(nproc) OUT=$BUILD/mutants LIST="" ONLY="" LONGEST=1000000 TIMES="" LEAST=95
+while getopts n:s:j:o:m:t:l:T: option; do
     case $option in
     n) COUNT=$OPTARG ;;
     s) SEED=$OPTARG ;;
@@ -23,13 +27,15 @@ while getopts n:s:j:o:m:t: option; do
     o) OUT=$OPTARG ;;
     m) LIST=$OPTARG ;;
     t) ONLY=$OPTARG ;;
+    l) LONGEST=$OPTARG ;;
+    T) TIMES=$OPTARG ;;
     *) exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 ulimit -c 0
-# A test may take ten times as long as without a mistake, and some seconds, before it counts as hung.
+# A test may take ten times as long as without a mistake, and so many seconds, before it counts as hung.
 SPARE=20
 # Mistakes of type are the compiler's to find.
 FLAGS="-O1 -g0 -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration"
@@ -39,27 +45,34 @@ subject_files() {
         optim/schedules/*.c | grep -v -E '/(list\.[ch]|registry\.c|theorem\.[ch]|(blas|level|peak|selftest)\.[ch])$'
 }
 
-# The tests of a file's subject, "PRECISION/PATH", the likeliest first; then what tests the whole.
+# What tests the library: not files, folders, ends of runs.
+library_tests() {
+    ls tests/{ops,golden,encodings,property}/test_*.c tests/unit/test_{product,vector,transpose,optim}.c |
+        grep -v -E '/(property/test_(saves|resume|run|theorem)|golden/test_golden_reader)\.c$' |
+        sed -n -E 's#^tests/(.*)\.c$#float/\1\ndouble/\1#p'
+}
+
+# The tests for a file, "PRECISION/PATH": those of its subject, then all, the shortest first.
 tests_of() {
-    local first last
+    local first
     case $1 in
     optim/*) first="double/unit/test_optim double/golden/test_golden_optim float/unit/test_optim float/golden/test_golden_optim" ;;
-    src/*) first="double/property/test_build_bounds double/golden/test_golden_encodings double/property/test_encodings float/golden/test_golden_encodings
-        float/property/test_encodings_tables double/property/test_encodings_gradients double/encodings/test_rotary
-        double/encodings/test_absolute float/property/test_extension" ;;
-    autograd/kernels/*) first="float/unit/test_vector double/unit/test_product float/unit/test_product float/unit/test_transpose
-        float/ops/test_bounds double/ops/test_gradcheck" ;;
-    *) first="double/ops/test_bounds double/ops/test_backward float/ops/test_bounds double/ops/test_ops_forward double/ops/test_gradcheck
-        double/ops/test_attention double/golden/test_golden_ops" ;;
+    src/*) first="double/golden/test_golden_encodings double/property/test_build_bounds float/property/test_encodings_tables
+        double/encodings/test_rotary double/encodings/test_absolute float/property/test_extension double/property/test_encodings" ;;
+    autograd/kernels/*) first="float/unit/test_vector double/unit/test_vector double/unit/test_product float/unit/test_product
+        float/unit/test_transpose double/ops/test_bounds double/ops/test_ops_forward double/ops/test_gradcheck" ;;
+    autograd/ops/attention*) first="double/ops/test_bounds double/golden/test_golden_ops double/golden/test_golden_encodings double/ops/test_backward
+        double/ops/test_attention double/ops/test_gradcheck" ;;
+    *) first="double/ops/test_bounds double/ops/test_backward float/ops/test_bounds double/ops/test_ops_forward
+        double/golden/test_golden_ops double/golden/test_golden_model double/ops/test_gradcheck" ;;
     esac
-    last=$(for test in tests/{ops,golden,encodings,property}/test_*.c tests/unit/test_{product,vector,transpose,optim}.c; do
-        echo "$test"
-    done | sed -n -E 's#^tests/(.*)\.c$#float/\1 double/\1#p' | tr ' ' '\n' | grep -v -E "$SLOW" | sort)
     # shellcheck disable=SC2086
-    printf '%s\n' ${ONLY:-$first $last} | awk '!seen[$0]++'
+    if [ -n "$ONLY" ]; then
+        printf '%s\n' $ONLY
+    else
+        { printf '%s\n' $first; sort -k 2n "$OUT/times" | cut -d ' ' -f1; } | awk '!seen[$0]++'
+    fi | awk -v longest="$LONGEST" 'NR == FNR {ms[$1] = $2; next} ms[$1] + 0 <= longest' "$OUT/times" -
 }
-# What tests files, folders and ends of runs.
-SLOW='/(property/test_(saves|resume|run|theorem)|golden/test_golden_reader)$'
 
 # --- one mutant
 
@@ -91,7 +104,7 @@ run_test() {
     # shellcheck disable=SC2086
     $CC ${COMPILE-} -g0 -MF /dev/null -o "$folder/test" "$built/$path.o" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
         -lcmocka 2>>"$folder/errors" || return 99
-    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 * 10} END {print n + spare}' "$OUT/times")
+    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print n + spare}' "$OUT/times")
     { timeout -k 5 "$limit" "$folder/test" >"$folder/output" 2>&1; } 2>/dev/null # bash would tell of a signal
 }
 
@@ -171,27 +184,31 @@ else
     awk -v count=$((2 * COUNT + 20)) -v seed="$SEED" -f $here/mutants.awk "$@" >"$OUT/drawn"
 fi
 
-# Without a mistake everything passes, and this is how long it takes.
-: >"$OUT/times"
+# Without a mistake everything passes, and this is how long it takes, in milliseconds.
 time_one() { # TEST
     local began folder=$OUT/right/${1//\//-}
     mkdir -p "$folder"
-    began=$(date +%s)
+    began=$(date +%s%N)
     if run_test "$1" "$folder"; then
-        echo "$1 $(($(date +%s) - began))" >>"$OUT/times"
+        echo "$1 $((($(date +%s%N) - began) / 1000000))" >>"$OUT/times"
     else
         { echo "$1 fails without any mistake:"; tail -n 5 "$folder/output" "$folder/errors"; } >>"$OUT/wrong"
     fi
     rm -f "$folder/test"
 }
-for test in $(cut -f1 "$OUT/drawn" | sort -u | while read -r file; do tests_of "$file"; done | awk '!seen[$0]++'); do
-    while [ "$(jobs -r | wc -l)" -ge "$JOBS" ]; do wait -n; done
-    time_one "$test" &
-done
-wait
-if [ -e "$OUT/wrong" ]; then
-    cat "$OUT/wrong"
-    exit 2
+: >"$OUT/times"
+if [ -n "$TIMES" ]; then
+    cp "$TIMES" "$OUT/times"
+else
+    for test in ${ONLY:-$(library_tests)}; do
+        while [ "$(jobs -r | wc -l)" -ge "$JOBS" ]; do wait -n; done
+        time_one "$test" &
+    done
+    wait
+    if [ -e "$OUT/wrong" ]; then
+        cat "$OUT/wrong"
+        exit 2
+    fi
 fi
 
 for ((job = 0; job < JOBS; job++)); do
