@@ -175,8 +175,10 @@ bench: all $(BENCHES)
 	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --shapes ABC --threads 1 --rounds 5 \
 	    --encodings t5$(comma)shaw$(comma)transformer-xl$(comma)deberta$(comma)rope$(comma)alibi$(comma)urpe --json $(BUILD)/rivals-encodings.json)
 
+# How what was built was built, for tests that compile.
+HOW = BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) COMPILE="$(ALL_CFLAGS) $(call level_flags,$(OWN))" LIBS="$(ALL_LIBS)"
 test: all tests
-	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
+	@$(HOW) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
 
 # The long forms of tests whose short ones `make test` runs.
 PLACES ?= 1000
@@ -225,6 +227,22 @@ fuzz:
 	    SAN=fuzzer-no-link$(comma)address$(comma)undefined LEVELS=base
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) bash tests/fuzz/run.sh $(FUZZ_BUILD)/float-base/tests/fuzz $(FUZZ)
 
+# Mistakes, put one after the other into what computes: how many do the tests notice?
+MUTANTS ?= 300
+SEED ?= 1
+.PHONY: mutants coverage
+mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
+	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
+
+# Lines and branches that the tests reach, in float and double together, with the best vector code.
+COVERAGE := build-coverage
+COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
+coverage:
+	@$(COVERAGE_MAKE) all tests
+	@find $(COVERAGE) -name '*.gcda' -delete
+	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1200 $(COVERAGE_MAKE) test
+	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
+
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
 demo: all
@@ -254,6 +272,8 @@ help:
 	@echo "                damaged files of strangers"
 	@echo "make fuzz       fuzz all readers of files and options with clang's libFuzzer: FUZZ_SECONDS=60 each,"
 	@echo "                FUZZ=NAME for one of them ($(FUZZ_NAMES))"
+	@echo "make mutants    MUTANTS=300 mistakes in what computes, drawn by SEED=1: the tests must notice 95 %"
+	@echo "make coverage   the tests must reach 90 % of the lines and 80 % of the branches"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
