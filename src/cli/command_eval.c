@@ -37,6 +37,7 @@ static const struct option_def values[] = {
     {0},
 };
 
+enum { VALUES = sizeof values / sizeof *values - 1 };
 enum { KEY_VALUE = 0x3000, KEY_LENGTHS = 0x3100, KEY_EXTEND, KEY_JSON, KEY_CSV, KEY_PLOT };
 
 static const struct argp_option options[] = {
@@ -99,7 +100,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     int code = 0;
-    if (key >= KEY_VALUE && key < KEY_LENGTHS)
+    if (key >= KEY_VALUE && key < KEY_VALUE + VALUES)
         code = options_set(values, arguments, NULL, values[key - KEY_VALUE].key, value);
     else if (key == KEY_LENGTHS)
         code = length_list_read(&arguments->lengths, value);
@@ -118,7 +119,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     else
         return ARGP_ERR_UNKNOWN;
     if (code < 0)
-        argp_error(state, "%s", err_last());
+        command_refuse(state, "%s", err_last());
     return 0;
 }
 
@@ -184,8 +185,7 @@ static int check_usage(const struct arguments *arguments)
 static int checkpoint_path(const struct arguments *arguments, char *path, size_t size)
 {
     const char *which = arguments->checkpoint;
-    struct stat status;
-    bool folder = stat(arguments->run, &status) == 0 && S_ISDIR(status.st_mode);
+    bool folder = file_kind(arguments->run, true) == FILE_FOLDER;
     bool last = strcmp(which, "last") == 0, step = which[strspn(which, "0123456789")] == '\0';
     if (!last && !folder)
         return err_set(ERR_ARGUMENT, "--checkpoint %s: %s is no run folder", which, arguments->run);

@@ -2,6 +2,7 @@
 //
 // The facts are gathered once as a JSON object; the text for people is printed from it.
 #include <argp.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,10 @@ static int add_config(json_t *facts, struct h5_reader *reader)
     json_error_t error;
     json_t *config = json_loads(text, 0, &error);
     free(text);
+    if (json_memory_check(0) < 0) {
+        json_decref(config);
+        return ERR_MEMORY;
+    }
     if (!config)
         return err_set(ERR_FORMAT, "/config is not JSON: %s", error.text);
     return json_object_set_new(facts, "config", config) < 0 ? no_memory() : 0;
@@ -140,8 +145,10 @@ static int gather(json_t *facts, const char *run)
     struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
     if (!reader)
         return ERR_FILE;
-    if (stat(path, &status) < 0)
-        status.st_size = 0;
+    if (stat(path, &status) < 0) {
+        h5_reader_close(reader);
+        return err_set(ERR_FILE, "cannot look at %s: %s", path, strerror(errno));
+    }
     json_object_set_new(facts, "file", json_string(path));
     json_object_set_new(facts, "bytes", json_integer(status.st_size));
     json_object_set_new(facts, "digest", json_string("ok"));
@@ -243,6 +250,17 @@ static int print_text(const json_t *facts)
     return json_memory_check(0);
 }
 
+// What the file says is not the terminal's to obey.
+static int print_shown(const json_t *facts)
+{
+    json_t *shown = output_shown(facts);
+    if (!shown)
+        return no_memory();
+    int code = print_text(shown);
+    json_decref(shown);
+    return code;
+}
+
 // --- the command
 
 struct arguments {
@@ -264,7 +282,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run)
-            argp_error(state, "'%s' is one RUN too many", value);
+            command_refuse(state, "'%s' is one RUN too many", value);
         arguments->run = value;
         return 0;
     default:
@@ -290,7 +308,7 @@ static int run_command(int argc, char **argv)
     if (code == 0 && arguments.json)
         code = output_json(json_incref(facts));
     else if (code == 0)
-        code = print_text(facts);
+        code = print_shown(facts);
     json_decref(facts);
     return code < 0 ? command_error(NULL) : 0;
 }

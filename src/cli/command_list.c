@@ -150,7 +150,7 @@ static bool add_encoding(json_t *object, const struct pe_def *def)
 {
     return json_object_set_new(object, "parameters", encoding_parameters(def)) == 0 &&
            json_object_set_new(object, "exports", encoding_exports(def)) == 0 &&
-           json_object_set_new(object, "claims", encoding_claims(def)) == 0 &&
+           json_object_set_new(object, "claims", encoding_claim_words(def)) == 0 &&
            json_object_set_new(object, "extensions", encoding_extensions(def)) == 0 &&
            json_object_set_new(object, "composes_with", encoding_partners(def)) == 0;
 }
@@ -206,7 +206,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->kind)
-            argp_error(state, "'%s' is one list too many", value);
+            command_refuse(state, "'%s' is one list too many", value);
         arguments->kind = value;
         return 0;
     default:

@@ -20,10 +20,12 @@ struct packing {
     int files;
 };
 
+// An archive in memory fails for want of that alone; libzip forgets the reason now and then.
 static int zip_failed(const char *what, zip_error_t *error)
 {
+    bool known = zip_error_code_zip(error) != ZIP_ER_OK;
     return err_set(ERR_MEMORY, "cannot make the zip archive: %s: %s", what,
-                   zip_error_strerror(error));
+                   known ? zip_error_strerror(error) : "out of memory, it seems");
 }
 
 // Puts NAME.npy into the archive, with `bytes` that are then the packing's.

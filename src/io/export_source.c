@@ -14,9 +14,10 @@ enum { MAX_ARRAYS = 4096, PATH_SIZE = 1024, MAX_ATTRIBUTES = 16 };
 
 int run_file(const char *run, char *path, size_t size)
 {
-    struct stat status;
-    bool folder = stat(run, &status) == 0 && S_ISDIR(status.st_mode);
-    int length = snprintf(path, size, "%s%s", run, folder ? "/checkpoint.h5" : "");
+    int kind = file_kind(run, true);
+    if (kind < 0)
+        return kind;
+    int length = snprintf(path, size, "%s%s", run, kind == FILE_FOLDER ? "/checkpoint.h5" : "");
     if (length < 0 || (size_t)length >= size)
         return err_set(ERR_ARGUMENT, "the name of the run is too long");
     return 0;

@@ -5,6 +5,7 @@
 #include "compare.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -169,11 +170,11 @@ static int add_scores(struct comparison *comparison, const struct checkpoint *ch
     const struct comparison_request *request = &comparison->request;
     int count = request->lengths ? request->lengths : 1;
     struct length_score *score = calloc((size_t)count, sizeof *score);
-    int code = score ? 0 : no_memory();
-    for (int i = 0; i < count && code == 0; i++)
+    if (!score)
+        return no_memory();
+    for (int i = 0; i < count; i++)
         score[i].length = request->lengths ? request->length[i] : trainer->settings.length;
-    if (code == 0)
-        code = evaluate_lengths(trainer, &request->at, count, score);
+    int code = evaluate_lengths(trainer, &request->at, count, score);
     code = code == ERR_ARGUMENT ? 0 : code; // none is scored, and each says why
     for (int i = 0; i < count && code == 0; i++) {
         double value = value_of(&score[i], request->metric);
@@ -238,18 +239,29 @@ static int add_run(struct comparison *comparison, const char *path)
 
 // --- folders
 
-static bool is_folder(const char *path, bool follow)
+// 1, or 0, or ERR_FILE where nobody can tell.
+static int is_folder(const char *path, bool follow)
 {
-    struct stat status;
-    return (follow ? stat(path, &status) : lstat(path, &status)) == 0 && S_ISDIR(status.st_mode);
+    int kind = file_kind(path, follow);
+    return kind < 0 ? kind : kind == FILE_FOLDER;
 }
 
-static bool holds_run(const char *folder)
+static int holds_run(const char *folder)
 {
     char path[PATH_SIZE + 32];
-    struct stat status;
     snprintf(path, sizeof path, "%s/checkpoint.h5", folder);
-    return stat(path, &status) == 0;
+    int kind = file_kind(path, true);
+    return kind < 0 ? kind : kind != FILE_NOTHING;
+}
+
+static int search(struct comparison *comparison, const char *folder, int depth);
+
+static int add_folder(struct comparison *comparison, const char *path, int depth)
+{
+    int holds = holds_run(path);
+    return holds < 0 ? holds
+           : holds   ? add_run(comparison, path)
+                     : search(comparison, path, depth + 1);
 }
 
 // Every run below `folder`, in order of name. Errors but of memory become notes.
@@ -258,15 +270,17 @@ static int search(struct comparison *comparison, const char *folder, int depth)
     struct dirent **entry;
     int count = depth < MAX_DEPTH ? scandir(folder, &entry, NULL, alphasort) : 0, code = 0;
     if (count < 0)
-        return note(comparison, "%s cannot be read", folder);
+        return errno == ENOMEM ? no_memory()
+                               : note(comparison, "%s cannot be read: %s", folder, strerror(errno));
     for (int i = 0; i < count; i++) {
         char path[PATH_SIZE];
         int size = snprintf(path, sizeof path, "%s/%s", folder, entry[i]->d_name);
         bool dots = strcmp(entry[i]->d_name, ".") == 0 || strcmp(entry[i]->d_name, "..") == 0;
         free(entry[i]);
-        if (code < 0 || dots || size >= (int)sizeof path || !is_folder(path, false))
+        if (code < 0 || dots || size >= (int)sizeof path)
             continue;
-        code = holds_run(path) ? add_run(comparison, path) : search(comparison, path, depth + 1);
+        code = is_folder(path, false);
+        code = code > 0 ? add_folder(comparison, path, depth) : code;
         if (code < 0 && code != ERR_MEMORY)
             code = note(comparison, "left out: %s", err_last());
     }
@@ -285,7 +299,10 @@ int comparison_add(struct comparison *comparison, const char *run)
         return err_set(ERR_ARGUMENT, "the name of the run is too long");
     memcpy(path, run, length);
     path[length] = '\0';
-    if (!is_folder(path, true) || holds_run(path))
+    int folder = is_folder(path, true), holds = folder > 0 ? holds_run(path) : folder;
+    if (holds < 0)
+        return holds;
+    if (!folder || holds)
         return add_run(comparison, path);
     size_t before = json_array_size(comparison->runs), notes = json_array_size(comparison->notes);
     int code = search(comparison, path, 0);

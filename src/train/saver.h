@@ -1,8 +1,7 @@
 // Saving beside the training: the training waits while its state is copied, and no longer.
 //
-// One save is under way at a time. A thread of its own makes the bytes, seals and writes them; what
-// became of it is there for the training thread once saver_ended says so. HDF5 is not for two
-// threads at once: between saver_begin and saver_ended nobody else may call what uses it.
+// One save is under way at a time. A thread of its own lays the file out around the copy, seals and
+// writes it; what became of it is there for the training thread once saver_ended says so.
 #ifndef POSGRAD_SAVER_H
 #define POSGRAD_SAVER_H
 
@@ -28,6 +27,7 @@ struct save_order {
     int lock, metrics;                                         // descriptors
     int64_t elder; // step of the checkpoint that gets a second name, or -1
     int64_t keep;  // checkpoints that stay
+    bool asked;    // by whoever runs it (struct run_observer), rather than due
 };
 
 struct save_result {

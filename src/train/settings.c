@@ -330,7 +330,7 @@ char *train_settings_to_json(const struct train_settings *settings)
         return NULL;
     }
     int code = put_all(file, settings);
-    if ((ferror(file) | fclose(file)) && code == 0)
+    if (((ferror(file) | fclose(file)) || !text) && code == 0)
         code = err_set(ERR_MEMORY, "out of memory for the JSON of the settings");
     if (code == 0)
         return text;

@@ -81,6 +81,10 @@ struct ag_params *trainer_judged(struct trainer *trainer);
 // Opens the task, captures and plans the models, allocates parameters and optimizer state. On
 // failure nothing is left.
 int trainer_init(struct trainer *trainer, const struct train_settings *settings);
+// The same; before memory is taken for the numbers of its parameters, `agree` sees which they will
+// be, and ends it with a negative code.
+int trainer_init_agreed(struct trainer *trainer, const struct train_settings *settings,
+                        int (*agree)(void *context, const struct ag_params *params), void *context);
 void trainer_release(struct trainer *trainer);
 
 struct train_step_result {
@@ -117,5 +121,8 @@ int trainer_check_loss(struct trainer *trainer);
 // Scores `batches` batches of a split with dropout off. ERR_NUMBER where the loss is not finite.
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result);
+// The same; ERR_STOPPED as soon as `stop` (or NULL) is set, which is looked at before each batch.
+int trainer_evaluate_until(struct trainer *trainer, enum dataset_split split, int64_t batches,
+                           const volatile sig_atomic_t *stop, struct evaluation *result);
 
 #endif

@@ -60,7 +60,6 @@ struct failing_report {
     char end[FAILING_TEXT];   // the same where a signal or an exit() came
     // When it was disarmed: blocks that are left, by who had asked for them, and descriptors.
     long left_own, left_jansson, left_zip, left_libc, left_descriptors;
-    long left_hdf5;          // objects that it has open
     char left[FAILING_TEXT]; // who had asked for those that are ours: "library+address size"
 };
 

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <hdf5.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,13 +162,6 @@ static void become_command(const struct failing_limits *limits, const int stream
     alarm(limits && limits->seconds ? (unsigned)limits->seconds : 60);
 }
 
-// Objects of libhdf5 that the command left open.
-static long count_hdf5(void)
-{
-    ssize_t count = H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL);
-    return count > 0 ? (long)count : 0;
-}
-
 static void run_child(const char *command, const struct failing_plan *plan,
                       const struct failing_limits *limits, struct failing_report *report,
                       const int stream[2])
@@ -183,7 +175,6 @@ static void run_child(const char *command, const struct failing_plan *plan,
     failing_arm(plan, report);
     int status = POSGRAD_ENTRY(count, word);
     failing_disarm();
-    report->left_hdf5 = count_hdf5();
     fflush(stdout);
     exit(status);
 }

@@ -62,7 +62,6 @@ static const struct sample {
     {.name = "trace", .command = "trace old --threads 1 -o new/trace.h5", .before = "written"},
     {.name = "describe", .command = "describe rope"},
     {.name = "list", .command = "list tasks --json", .whole = true},
-    {.name = "system", .command = "system --json", .whole = true},
     {.name = "reproduce",
      .command = "reproduce urpe --jobs 1 --train=--steps=1 --quiet --json --out-dir new/cells",
      .whole = true,
@@ -129,21 +128,22 @@ struct at {
     long number;
 };
 
+// cmocka's own printing cuts at 1 KiB.
 static void blame(const struct at *at, const struct failing_outcome *outcome, const char *why)
 {
     const struct failing_report *report = outcome->report;
     if (++wrong > 40)
         return;
-    print_error("--- %s, %s, call %ld: %s\nfailed: %s %s\n%s\n", at->sample->name, at->mode->name,
-                at->number, why, report->call, report->path, report->trace);
+    fprintf(stderr, "--- %s, %s, call %ld: %s\nfailed: %s %s\n%s\n", at->sample->name,
+            at->mode->name, at->number, why, report->call, report->path, report->trace);
     if (report->end[0])
-        print_error("ended in:\n%s\n", report->end);
+        fprintf(stderr, "ended in:\n%s\n", report->end);
     if (report->left[0])
-        print_error("left:\n%s\n", report->left);
-    print_error("exit %d, signal %d, stdout:\n%.4000s\nstderr:\n%.4000s\n",
-                WIFEXITED(outcome->status) ? WEXITSTATUS(outcome->status) : -1,
-                WIFSIGNALED(outcome->status) ? WTERMSIG(outcome->status) : 0, outcome->out,
-                outcome->err);
+        fprintf(stderr, "left:\n%s\n", report->left);
+    fprintf(stderr, "exit %d, signal %d, stdout:\n%.6000s\nstderr:\n%.2000s\n",
+            WIFEXITED(outcome->status) ? WEXITSTATUS(outcome->status) : -1,
+            WIFSIGNALED(outcome->status) ? WTERMSIG(outcome->status) : 0, outcome->out,
+            outcome->err);
 }
 
 // --- where a run ended that should not have
@@ -165,18 +165,13 @@ static void place_of_end(const char *trace, char where[96])
     }
 }
 
-// Whether a library ended the process, by a signal in it or by an exit; or libhdf5 did not get what
-// it asked for, after which it does and says what it likes.
-static bool was_in_library(const struct failing_outcome *outcome)
+// Whether a library ended the process: by a signal in it, or by an exit.
+static bool ended_in_library(const struct failing_outcome *outcome)
 {
     char where[96];
+    if (!outcome->report->end[0])
+        return false;
     place_of_end(outcome->report->end, where);
-    if (!where[0] && !outcome->report->end[0] && outcome->report->classes & FAILING_ALLOC) {
-        place_of_end(outcome->report->trace, where);
-        if (strncmp(where, "libhdf5", 7) != 0)
-            return false;
-        snprintf(where, sizeof where, "%s", "libhdf5, an allocation");
-    }
     if (where[0])
         count_library(where);
     return where[0];
@@ -191,13 +186,17 @@ struct reference {
 };
 static struct reference reference[SAMPLES];
 
-// Without what depends on the clock.
+// Without what depends on the clock, and without what is told of saves, which depends on the disk.
 static char *timeless(const char *text, size_t size)
 {
     char *copy = malloc(size + 1), *end = copy;
     assert_non_null(copy);
     for (const char *p = text; p < text + size; p++) {
-        static const char key[] = ", \"step_ms\": ";
+        static const char key[] = ", \"step_ms\": ", saved[] = "{\"saved\"";
+        if ((size_t)(text + size - p) > sizeof saved && strncmp(p, saved, sizeof saved - 1) == 0) {
+            p += strcspn(p, "\n");
+            continue;
+        }
         if ((size_t)(text + size - p) > sizeof key && strncmp(p, key, sizeof key - 1) == 0)
             while (p + 1 < text + size && *p != '}')
                 p++;
@@ -346,15 +345,13 @@ static const char *check_left(const struct failing_report *report, long libc)
 {
     if (report->left_own || report->left_jansson || report->left_zip || report->left_libc > libc)
         return "memory is not given back";
-    if (report->left_descriptors)
-        return "a file is left open";
-    return report->left_hdf5 ? "an object of libhdf5 is left open" : NULL;
+    return report->left_descriptors ? "a file is left open" : NULL;
 }
 
 static const char *judge(const struct at *at, const struct failing_outcome *outcome)
 {
     const struct reference *r = &reference[at->sample - samples];
-    if (was_in_library(outcome))
+    if (ended_in_library(outcome))
         return check_files(r, at->sample, false, true);
     if (!WIFEXITED(outcome->status))
         return "it ended by a signal";

@@ -81,7 +81,7 @@ static double moved_by(const struct encoding_case *what, const struct move *move
     if (code == ERR_ARGUMENT)
         return -1;
     check_ok(code);
-    *claims = encoding_stack_claims(&m.config.pe);
+    *claims = encoding_claims(&m.config.pe);
     logits_of_block(&m, move, 0, 0, here);
     logits_of_block(&m, move, move->down, move->right, there);
     encoding_close(&m);
@@ -186,7 +186,7 @@ static bool keeps_its_mirror_claim(const struct encoding_case *what)
     if (what->causal || strcmp(what->pe, "none") == 0)
         return true;
     encoding_build(&m, what, &(struct encoding_shape){.batch = 1, .height = 3, .width = 4});
-    bool claimed = encoding_stack_claims(&m.config.pe) & PE_SYMMETRIC;
+    bool claimed = encoding_claims(&m.config.pe) & PE_SYMMETRIC;
     double distance = follows(&m, order);
     encoding_close(&m);
     if (claimed ? distance < ENCODING_SAME : distance > ENCODING_OTHER)
@@ -459,7 +459,7 @@ static double distance_at_zero(const struct encoding_case *what, double dropout,
     forward(&none, dropout);
     double distance =
         encoding_distance(m.graph.logits->data, none.graph.logits->data, none.graph.logits->count);
-    *claims = encoding_stack_claims(&m.config.pe);
+    *claims = encoding_claims(&m.config.pe);
     encoding_close(&none);
     encoding_close(&m);
     return distance;
@@ -496,7 +496,7 @@ static bool keeps_norms(const struct encoding_case *what)
     struct encoding_model m;
     encoding_build(&m, what, &(struct encoding_shape){.batch = 1, .height = 3, .width = 4});
     const struct pe_def *def = m.config.pe.def[0];
-    bool claimed = encoding_stack_claims(&m.config.pe) & PE_NORM_PRESERVING, good = true;
+    bool claimed = encoding_claims(&m.config.pe) & PE_NORM_PRESERVING, good = true;
     int64_t heads = m.config.heads, dim = m.config.dim, d = dim / heads;
     struct ag_graph graph;
     ag_graph_init(&graph, &m.params);
@@ -605,7 +605,7 @@ static bool keeps_its_length_claim(const struct encoding_case *what)
 {
     struct encoding_model m;
     encoding_build(&m, what, &(struct encoding_shape){.batch = 1, .height = 3, .width = 4});
-    bool claimed = encoding_stack_claims(&m.config.pe) & PE_EXTRAPOLATES, good = true;
+    bool claimed = encoding_claims(&m.config.pe) & PE_EXTRAPOLATES, good = true;
     // What training meets: its length, or the positions that are drawn from.
     int64_t end = end_of(&m), met = encoding_context(&m, 0).position_count, twice = 2 * met;
     if (end && end < m.length)

@@ -196,7 +196,7 @@ static bool tables_of_other_lengths(const struct encoding_case *what)
     bool good = true;
     encoding_build(&m, what, &shape);
     ag_forward(m.graph.plan);
-    bool claimed = encoding_stack_claims(&m.config.pe) & PE_EXTRAPOLATES;
+    bool claimed = encoding_claims(&m.config.pe) & PE_EXTRAPOLATES;
     bool is_grid = strcmp(m.config.pe.def[0]->family, "grid") == 0;
     for (int i = 0; claimed && !is_grid && i < 2; i++) {
         struct model_graph graph;

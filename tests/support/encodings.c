@@ -31,7 +31,7 @@ struct encoding_text encoding_text(const struct encoding_case *what)
     return t;
 }
 
-unsigned encoding_stack_claims(const struct pe_stack *stack)
+unsigned encoding_claims(const struct pe_stack *stack)
 {
     unsigned claims = ~0u;
     for (int i = 0; i < stack->count; i++)

@@ -40,7 +40,7 @@ struct encoding_text {
 struct encoding_text encoding_text(const struct encoding_case *what);
 
 // What all encodings of the stack claim, under these settings.
-unsigned encoding_stack_claims(const struct pe_stack *stack);
+unsigned encoding_claims(const struct pe_stack *stack);
 
 // Rows of tokens are a grid for those that ask for one, and a line for all others.
 struct encoding_shape {
