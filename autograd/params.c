@@ -36,10 +36,7 @@ int ag_params_find(const struct ag_params *params, const char *name)
 // condition number. In double, so that both builds start from the same rotation.
 static int draw_orthogonal(int64_t n, double gain, struct rng *rng, real *value)
 {
-    size_t count = 0, bytes = 0;
-    bool good = !__builtin_mul_overflow((size_t)n, (size_t)n, &count) &&
-                !__builtin_mul_overflow(count, sizeof(double), &bytes);
-    double *row = good ? malloc(bytes) : NULL;
+    double *row = calloc((size_t)n, (size_t)n * sizeof *row);
     if (!row)
         return err_set(ERR_MEMORY, "out of memory for an orthogonal start of %lld rows",
                        (long long)n);

@@ -76,7 +76,7 @@ static bool runs(const struct ag_tensor *tensor)
 // Tensors in reverse order of capture, as links only run forward.
 static struct ag_tensor **list_tensors(const struct ag_graph *graph)
 {
-    struct ag_tensor **list = malloc((size_t)(graph->tensors + 1) * sizeof *list);
+    struct ag_tensor **list = calloc((size_t)graph->tensors + 1, sizeof *list);
     if (list)
         for (struct ag_tensor *t = graph->first; t; t = t->next)
             list[t->id] = t;
@@ -397,12 +397,13 @@ static void bind(struct ag_plan *plan, struct ag_tensor **list, struct note *not
             bind_parameter(plan, t, note[i].on_path);
             continue;
         }
-        char *data = plan->memory + note[i].data.offset;
+        void *data = plan->memory + note[i].data.offset;
         if (t->type == AG_REAL)
-            t->data = (real *)data;
+            t->data = data;
         else
-            t->index = (int32_t *)data;
-        t->grad = note[i].grad.size ? (real *)(plan->memory + note[i].grad.offset) : NULL;
+            t->index = data;
+        void *grad = note[i].grad.size ? plan->memory + note[i].grad.offset : NULL;
+        t->grad = grad;
         t->saved = note[i].saved.size ? plan->memory + note[i].saved.offset : NULL;
         t->partial = note[i].partial.size && note[i].partial.first >= 0
                          ? plan->memory + note[i].partial.offset

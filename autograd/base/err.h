@@ -15,8 +15,9 @@ enum err_code {
     ERR_STOPPED = -6,  // a signal asked for the end
 };
 
-// Stores the formatted line (cut at 1023 bytes) and returns `code`, so that
-// `return err_set(ERR_FILE, "...", ...)` is one statement. Thread-safe; the buffer is per thread.
+// Stores the formatted line (cut at 1023 bytes, control characters replaced by '?') and returns
+// `code`, so that `return err_set(ERR_FILE, "...", ...)` is one statement. Thread-safe; the buffer
+// is per thread.
 __attribute__((format(printf, 2, 3))) int err_set(int code, const char *format, ...);
 
 // Puts "prefix: " before the line stored last, for a caller that knows more. Returns `code`.

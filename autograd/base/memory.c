@@ -2,6 +2,7 @@
 // the middle of what it does; asking first turns that into an error.
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "arena.h"
 
@@ -9,11 +10,11 @@
 static long long number_in(const char *path, const char *key)
 {
     FILE *file = fopen(path, "r");
-    char format[64], line[256];
+    char line[256];
+    size_t skip = strlen(key);
     long long number = -1;
-    snprintf(format, sizeof format, "%s %%lld", key);
     while (file && number < 0 && fgets(line, sizeof line, file))
-        if (sscanf(line, format, &number) != 1)
+        if (strncmp(line, key, skip) != 0 || sscanf(line + skip, "%lld", &number) != 1)
             number = -1;
     if (file)
         fclose(file);

@@ -3,6 +3,7 @@
 #include "command.h"
 
 #include <fnmatch.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,17 @@ int command_usage(const char *name, const char *line)
     command_error(line);
     fprintf(stderr, "Try 'posgrad%s%s --help'.\n", name && *name ? " " : "", name ? name : "");
     return 2;
+}
+
+void command_refuse(const struct argp_state *state, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    err_set(ERR_ARGUMENT, "%s", line);
+    argp_error(state, "%s", err_last());
 }
 
 int command_check_products(void)
@@ -82,14 +94,26 @@ static const struct argp_option *find_long(const struct flags *flags, const char
     return found;
 }
 
-// Whether the letters after one '-' end in an option whose value is the next argument.
-static bool letters_take_next(const struct flags *flags, const char *letters)
+static const struct argp_option *find_letter(const struct flags *flags, char letter)
 {
-    for (; *letters; letters++)
-        for (int i = 0; i < flags->count; i++)
-            if (flags->option[i]->key == *letters && flags->option[i]->arg)
-                return !letters[1] && takes_next(flags->option[i]);
-    return false;
+    for (int i = 0; i < flags->count; i++)
+        if (flags->option[i]->key == (unsigned char)letter)
+            return flags->option[i];
+    return NULL;
+}
+
+// The letters after one '-': 1 where they end in an option whose value is the next argument, 0
+// where not, ERR_ARGUMENT where one is no option.
+static int check_letters(const struct flags *flags, const char *letters)
+{
+    for (; *letters; letters++) {
+        const struct argp_option *option = find_letter(flags, *letters);
+        if (!option)
+            return err_set(ERR_ARGUMENT, "unrecognized option '-%c'", *letters);
+        if (option->arg)
+            return !letters[1] && takes_next(option);
+    }
+    return 0;
 }
 
 static int unknown_flag(const char *command, const struct flags *flags, const char *typed)
@@ -107,14 +131,18 @@ static int unknown_flag(const char *command, const struct flags *flags, const ch
     return command_usage(command, err_last());
 }
 
-// getopt finds the unknown option, too, but knows no nearest one.
-static int check_long(const char *command, const struct flags *flags, int argc, char **argv)
+// getopt finds the unknown option, too, but knows no nearest one, and prints what was typed as it
+// is.
+static int check_flags(const char *command, const struct flags *flags, int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (argv[i][0] != '-' || !argv[i][1])
             continue;
         if (argv[i][1] != '-') {
-            i += letters_take_next(flags, argv[i] + 1);
+            int next = check_letters(flags, argv[i] + 1);
+            if (next < 0)
+                return command_usage(command, err_last());
+            i += next;
             continue;
         }
         char *name = argv[i] + 2;
@@ -136,7 +164,7 @@ int command_parse(const char *name, const struct argp *argp, int argc, char **ar
 {
     struct flags flags = {0};
     collect(&flags, argp);
-    int status = check_long(name, &flags, argc, argv);
+    int status = check_flags(name, &flags, argc, argv);
     argp_err_exit_status = 2;
     return status == 0 && argp_parse(argp, argc, argv, 0, NULL, input) ? 2 : status;
 }

@@ -15,6 +15,7 @@
 #include "../train/statistics.h"
 #include "command.h"
 #include "output.h"
+#include "stop.h"
 
 struct arguments {
     const char *name, *folder, *data, *train;
@@ -61,8 +62,8 @@ static int64_t number(struct argp_state *state, const char *name, const char *te
     char *end;
     long long value = strtoll(text, &end, 10);
     if (end == text || *end || value < low || value > high)
-        argp_error(state, "--%s '%s' is not a whole number from %lld to %lld", name, text,
-                   (long long)low, (long long)high);
+        command_refuse(state, "--%s '%s' is not a whole number from %lld to %lld", name, text,
+                       (long long)low, (long long)high);
     return value;
 }
 
@@ -105,7 +106,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (a->name)
-            argp_error(state, "'%s' is one NAME too many", value);
+            command_refuse(state, "'%s' is one NAME too many", value);
         a->name = value;
         return 0;
     default:
@@ -287,36 +288,31 @@ static int print_commands(const struct recipe_request *request)
 
 // --- running
 
-static volatile int stop_signal;
-
-static void on_stop(int signal)
-{
-    stop_signal = signal;
-}
-
 static int run(const struct arguments *a, const struct recipe_request *request)
 {
     const struct recipe_def *recipe = request->recipe;
     struct recipe_cell *cells = calloc((size_t)(recipe->rows * recipe->columns), sizeof *cells);
-    struct sigaction action = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND};
     if (!cells)
         return command_error("out of memory for the table");
-    stop_signal = 0;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    stop_catch();
+    signal(SIGUSR1, SIG_IGN); // for trainings, which have it from here until they can take it
     if (!a->json)
         print_head(recipe);
-    fflush(stdout);
+    stop_flush(stdout);
     int code = recipe_run(request, cells), status = 0;
     if (code == ERR_STOPPED) {
-        command_error(NULL);
-        fputs("What was trained is saved; the same command goes on.\n", stderr);
-        status = 128 + stop_signal;
+        if (stop_may_print(stderr)) {
+            command_error(NULL);
+            fputs("What was trained is saved; the same command goes on.\n", stderr);
+        }
+        status = 128 + *stop_flag();
     } else if (code < 0 || (a->json ? print_json(recipe, cells) : print_table(recipe, cells)) < 0) {
         status = command_error(NULL);
     } else if (!a->json) {
         print_verdict(recipe, cells);
     }
+    if (!stop_flush(stdout) && status == 0)
+        status = 128 + *stop_flag();
     free(cells);
     return status;
 }
@@ -353,7 +349,7 @@ static int fill_request(const struct arguments *a, struct recipe_request *reques
     request->first_seed = a->seed;
     request->seeds = (int)a->seeds;
     request->jobs = (int)a->jobs;
-    request->stop = &stop_signal;
+    request->stop = stop_flag();
     return strlen(request->folder) > 900
                ? err_set(ERR_ARGUMENT, "--out-dir: the name is longer than 900 bytes")
                : 0;

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "profile.h"
 #include "seeds.h"
+#include "stop.h"
 #include "train_arguments.h"
 
 struct arguments {
@@ -34,7 +35,8 @@ static const struct argp_option options[] = {
      0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "replace the run that is in the folder", 0},
     {"quiet", KEY_QUIET, NULL, 0, "print the result only", 0},
-    {"json", KEY_JSON, NULL, 0, "print one JSON object a log line", 0},
+    {"json", KEY_JSON, NULL, 0,
+     "print one JSON object a log line, and one when a checkpoint is on disk", 0},
     {"profile", KEY_PROFILE, NULL, 0, "at the end, show where the time of a step goes", 0},
     {0},
 };
@@ -65,29 +67,34 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->profile = true;
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is not expected here; options start with --", value);
+        command_refuse(state, "'%s' is not expected here; options start with --", value);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const char signals_help[] =
+    "SIGINT, SIGTERM and SIGHUP end a training after the step that it is in, or the batch of an "
+    "evaluation: it is saved, says how to go on, and exits with 130, 143 or 129. The same signal "
+    "again, half a second later or more, ends it at once, with what was saved before. SIGUSR1 "
+    "saves "
+    "and goes on. A run folder has one writer; another process is refused.";
+
 static char *help(int key, const char *text, void *input)
 {
     (void)input;
-    if (key == ARGP_KEY_HELP_POST_DOC)
-        return train_arguments_lists();
-    return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
+    char *lists = train_arguments_lists(), *all = NULL;
+    int length = lists ? asprintf(&all, "%s\n\n%s", lists, signals_help) : -1;
+    free(lists);
+    return length < 0 ? NULL : all;
 }
 
-// --- signals. Flags only; the loop looks at them between steps.
+// --- signals. Flags only; the loop looks at them between steps, and in evaluations.
 
-static volatile sig_atomic_t stop_signal, save_asked;
-
-static void on_stop(int signal)
-{
-    stop_signal = signal;
-}
+static volatile sig_atomic_t save_asked;
 
 static void on_save(int signal)
 {
@@ -95,22 +102,14 @@ static void on_save(int signal)
     save_asked = 1;
 }
 
-static void install(int signal, void (*handler)(int), int flags)
-{
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART | flags};
-    sigemptyset(&action.sa_mask);
-    sigaction(signal, &action, NULL);
-}
-
-// A second SIGINT or SIGTERM ends the program at once: the checkpoint on disk is always a whole
-// one.
 static void install_signals(void)
 {
-    stop_signal = save_asked = 0;
-    install(SIGINT, on_stop, (int)SA_RESETHAND);
-    install(SIGTERM, on_stop, (int)SA_RESETHAND);
-    install(SIGUSR1, on_save, 0);
-    install(SIGPIPE, SIG_IGN, 0); // `train | head` goes on training
+    struct sigaction save = {.sa_handler = on_save, .sa_flags = SA_RESTART};
+    sigemptyset(&save.sa_mask);
+    save_asked = 0;
+    stop_catch();
+    sigaction(SIGUSR1, &save, NULL);
+    signal(SIGPIPE, SIG_IGN); // `train | head` goes on training
 }
 
 // --- what is printed
@@ -142,7 +141,7 @@ static struct console console_of(const struct arguments *arguments)
 
 static void erase(struct console *console)
 {
-    if (console->line_up)
+    if (console->line_up && stop_may_print(stderr))
         fputs("\r\033[K", stderr);
     console->line_up = false;
 }
@@ -196,7 +195,7 @@ static void live_line(struct console *console, const struct run *run, const stru
 {
     char line[LINE];
     double time = now();
-    if (time - console->last < 0.1)
+    if (time - console->last < 0.1 || !stop_may_print(stderr))
         return;
     console->last = time;
     int width = columns(), step = training_line(console, run, event, line);
@@ -222,7 +221,7 @@ static void evaluation_line(const struct run *run, const struct evaluation *resu
 
 static void log_line(struct console *console, const struct run *run, const struct run_event *event)
 {
-    if (console->quiet || (console->live && event->type == RUN_LOG))
+    if (console->quiet || (console->live && event->type == RUN_LOG) || !stop_may_print(stdout))
         return;
     erase(console);
     if (console->json) {
@@ -234,7 +233,21 @@ static void log_line(struct console *console, const struct run *run, const struc
     } else {
         evaluation_line(run, event->evaluation);
     }
-    fflush(stdout);
+    stop_flush(stdout);
+}
+
+// That a save is on disk is said to programs, and to whoever asked for it.
+static void saved_line(struct console *console, const struct run *run, bool asked)
+{
+    long long step = (long long)run->saved_step;
+    if (console->json && !console->quiet) {
+        if (stop_may_print(stdout))
+            printf("{\"saved\": true, \"step\": %lld}\n", step);
+        stop_flush(stdout);
+    } else if (asked && stop_may_print(stderr)) {
+        erase(console);
+        fprintf(stderr, "posgrad: step %lld is saved\n", step);
+    }
 }
 
 static void observe(void *context, const struct run *run, const struct run_event *event)
@@ -253,9 +266,11 @@ static void observe(void *context, const struct run *run, const struct run_event
     case RUN_WARNING:
     case RUN_NOTICE:
         erase(console);
-        fprintf(stderr, "posgrad: %s\n", event->message);
+        if (stop_may_print(stderr))
+            fprintf(stderr, "posgrad: %s\n", event->message);
         break;
     case RUN_SAVED:
+        saved_line(console, run, event->asked);
         break;
     }
 }
@@ -279,7 +294,7 @@ static void print_start(const struct console *console, const struct run *run)
     else
         printf("all %lld steps are done (--steps N goes on), in %s\n", (long long)trainer->step,
                run->folder);
-    fflush(stdout);
+    stop_flush(stdout);
 }
 
 static void put_json_text(const char *text)
@@ -347,23 +362,19 @@ static void print_result(const struct console *console, const struct run *run)
     print_best(run);
 }
 
-static bool is_done(const struct run *run)
-{
-    return run->trainer.step == run->trainer.settings.steps || run_ended_early(run);
-}
-
 static int stopped(const struct run *run, bool one_of_many)
 {
-    bool done = is_done(run);
-    fprintf(stderr, "posgrad: stopped by %s after step %lld, which is saved; ",
-            stop_signal == SIGINT ? "SIGINT" : "SIGTERM", (long long)run->trainer.step);
+    if (!stop_may_print(stderr))
+        return 128 + *stop_flag();
+    fprintf(stderr, "posgrad: stopped by %s after step %lld, which is saved; ", stop_name(),
+            (long long)run->trainer.step);
     if (one_of_many)
         fprintf(stderr, "go on with the same command (it is in %s)\n", run->folder);
-    else if (done)
+    else if (run_is_done(run))
         fputs("the run is complete\n", stderr);
     else
         fprintf(stderr, "go on with: train --resume %s\n", run->folder);
-    return 128 + stop_signal;
+    return 128 + *stop_flag();
 }
 
 // Trains a run that stands to its end, or to a stop, and lets go of it.
@@ -390,7 +401,7 @@ static int finish(const struct arguments *arguments, struct console *console, st
 static int train(const struct arguments *arguments, struct run *run)
 {
     struct console console = console_of(arguments);
-    struct run_observer observer = {observe, &console, &stop_signal, &save_asked};
+    struct run_observer observer = {observe, &console, stop_flag(), &save_asked};
     install_signals();
     int code = arguments->resume
                    ? run_resume(run, arguments->resume, arguments->train.given_count,
@@ -423,13 +434,13 @@ static int settings_of_seed(struct train_settings *settings, const char *folder,
 static int train_seed(struct arguments *arguments, struct run *run, struct seed_result *result)
 {
     struct console console = console_of(arguments);
-    struct run_observer observer = {observe, &console, &stop_signal, &save_asked};
+    struct run_observer observer = {observe, &console, stop_flag(), &save_asked};
     int code = run_go_on(run, &arguments->train.settings, arguments->overwrite, &observer);
     if (code < 0) {
         command_error(NULL);
         return code == ERR_ARGUMENT ? 2 : 1;
     }
-    if (is_done(run))
+    if (run_is_done(run))
         fprintf(stderr, "posgrad: seed %lld is finished already, in %s\n", (long long)result->seed,
                 run->folder);
     int status = finish(arguments, &console, run);
@@ -449,14 +460,14 @@ static int train_seeds(struct arguments *arguments, struct run *run)
     int status = 0;
     strcpy(folder, settings->out_dir);
     install_signals();
-    for (int i = 0; i < seeds->count && !stop_signal && status != 2; i++) {
+    for (int i = 0; i < seeds->count && !*stop_flag() && status != 2; i++) {
         int code = settings_of_seed(settings, folder, seeds->result[i].seed);
         int one = code < 0 ? command_usage("train", err_last())
                            : train_seed(arguments, run, &seeds->result[i]);
         status = one ? one : status;
     }
-    if (stop_signal)
-        return 128 + stop_signal;
+    if (*stop_flag())
+        return 128 + *stop_flag();
     seeds_print(seeds, arguments->json);
     return status;
 }
@@ -515,6 +526,9 @@ static int run_command(int argc, char **argv)
         status = command_check_products();
     if (status == 0)
         status = arguments->seed_list ? train_seeds(arguments, run) : train(arguments, run);
+    // A run that is done may be stopped while nobody reads its result.
+    if (!stop_flush(stdout) && status == 0)
+        status = 128 + *stop_flag();
     free(arguments);
     free(run);
     return status;

@@ -5,6 +5,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,11 +148,18 @@ static int dispatch(int argc, char **argv)
     return build->in_float(argc, argv);
 }
 
+// Also where an earlier write found that out, and nothing is left to be written.
+static bool reader_is_gone(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return errno == EPIPE || (poll(&output, 1, 0) == 1 && (output.revents & POLLERR));
+}
+
 // What did not reach stdout is an error, unless the reader went away (`posgrad list | head`).
 static int finish(int status)
 {
     errno = 0;
-    if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && status == 0) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0 && !reader_is_gone()) {
         err_set(ERR_FILE, "cannot write the output: %s", errno ? strerror(errno) : "unknown cause");
         return command_error(NULL);
     }

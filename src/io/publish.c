@@ -146,10 +146,14 @@ static int publish_regular(const char *path, struct parts parts)
     return code;
 }
 
-// A device or a FIFO is written into: a file renamed to its name would take its place.
+// A device or a FIFO is written into: a file renamed to its name would take its place. Opening one
+// may wait, and a signal comes in between.
 static int write_special(const char *path, struct parts parts)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int fd;
+    do
+        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
     int error = write_parts(fd, parts) < 0 ? errno : 0;

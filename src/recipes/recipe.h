@@ -8,6 +8,7 @@
 #define POSGRAD_RECIPE_H
 
 #include <math.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,21 +26,22 @@ struct recipe_expectation {
     double source; // the source's own number; NAN where none is certain
     int above;     // 0: no such claim
 };
+#define NO_NUMBER ((double)NAN)
 #define EXPECT_NOTHING                                                                             \
     {                                                                                              \
-        NAN, NAN, NAN, 0                                                                           \
+        NO_NUMBER, NO_NUMBER, NO_NUMBER, 0                                                         \
     }
 #define EXPECT(low, high)                                                                          \
     {                                                                                              \
-        low, high, NAN, 0                                                                          \
+        low, high, NO_NUMBER, 0                                                                    \
     }
 #define EXPECT_ABOVE(row)                                                                          \
     {                                                                                              \
-        NAN, NAN, NAN, row                                                                         \
+        NO_NUMBER, NO_NUMBER, NO_NUMBER, row                                                       \
     }
 #define EXPECT_SOURCE(value, row)                                                                  \
     {                                                                                              \
-        NAN, NAN, value, row                                                                       \
+        NO_NUMBER, NO_NUMBER, value, row                                                           \
     } // and more than `row`, or 0
 
 struct recipe_def {
@@ -85,7 +87,7 @@ struct recipe_request {
     bool full;
     int seeds, jobs; // trainings of each cell; processes at a time
     int64_t first_seed;
-    volatile const int *stop; // set from a signal handler: what runs is stopped, and saved
+    volatile sig_atomic_t *stop; // set from a signal handler: what runs is stopped, and saved
     void (*observe)(void *context, const struct recipe_event *event);
     void *context;
 };

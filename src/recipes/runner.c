@@ -334,9 +334,16 @@ static struct slot *slot_of(struct work *w, pid_t pid)
     return NULL;
 }
 
-// Stopped children save and end by themselves.
-static void stop_children(struct work *w, int signal)
+static int stop_of(const struct work *w)
 {
+    return w->request->stop ? *w->request->stop : 0;
+}
+
+// Stopped children save and end by themselves. A signal that this process got may have gone to all
+// of its group: they get another kind, as the same kind twice is an end at once.
+static void stop_children(struct work *w)
+{
+    int signal = stop_of(w) == SIGINT ? SIGTERM : SIGINT;
     w->told_to_stop = true;
     for (int i = 0; i < MAX_SLOTS; i++)
         if (w->slot[i].pid > 0)
@@ -357,7 +364,7 @@ static int wait_for_one(struct work *w, int code)
         return code;
     slot->pid = 0;
     w->running--;
-    if (code < 0 || w->told_to_stop)
+    if (code < 0 || w->told_to_stop || stop_of(w))
         return code;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return failed(slot, status);
@@ -368,11 +375,13 @@ static int run_all(struct work *w)
 {
     const struct recipe_request *r = w->request;
     int jobs = r->jobs < MAX_SLOTS ? r->jobs : MAX_SLOTS, code = 0;
+    struct slot *slot;
     while (w->running > 0 || (code == 0 && !w->told_to_stop && w->next < w->all)) {
-        if ((code < 0 || (r->stop && *r->stop)) && !w->told_to_stop)
-            stop_children(w, SIGINT);
-        while (code == 0 && !w->told_to_stop && w->running < jobs && w->next < w->all)
-            code = begin(w, slot_of(w, 0));
+        if ((code < 0 || stop_of(w)) && !w->told_to_stop)
+            stop_children(w);
+        while (code == 0 && !w->told_to_stop && w->running < jobs && w->next < w->all &&
+               (slot = slot_of(w, 0)) != NULL)
+            code = begin(w, slot);
         if (w->running > 0)
             code = wait_for_one(w, code);
     }

@@ -125,8 +125,8 @@ static int evaluate(struct run *run)
 {
     struct trainer *trainer = &run->trainer;
     double begin = now();
-    int code = trainer_evaluate(trainer, DATASET_VALIDATION, trainer->settings.eval_batches,
-                                &run->evaluation);
+    int code = trainer_evaluate_until(trainer, DATASET_VALIDATION, trainer->settings.eval_batches,
+                                      run->observer.stop, &run->evaluation);
     run->evaluated_step = code == 0 ? trainer->step : -1;
     run->log_time += now() - begin; // the time of training steps is theirs alone
     return code;
@@ -246,7 +246,7 @@ static void save_went(struct run *run, bool last)
         say(run, RUN_NOTICE, "step %lld is saved: %s could be written again",
             (long long)result->step, run->checkpoint);
     run->saved_step = result->step;
-    tell(run, &(struct run_event){.type = RUN_SAVED});
+    tell(run, &(struct run_event){.type = RUN_SAVED, .asked = run->saver.order.asked});
 }
 
 static void tell_save(struct run *run, bool last)
@@ -289,7 +289,14 @@ static int judge_save(struct run *run, int code)
     return check < 0 ? check : err_set(code, "%s", line);
 }
 
-static void make_order(const struct run *run, bool best, bool checkpoint, struct save_order *order)
+// What a save is for.
+struct occasion {
+    bool best, checkpoint; // files
+    bool asked;            // by the observer
+    bool last;             // it ends the run
+};
+
+static void make_order(const struct run *run, const struct occasion *of, struct save_order *order)
 {
     const struct trainer *trainer = &run->trainer;
     bool elder = trainer->settings.keep > 1 && run->saved_step >= 0 &&
@@ -297,11 +304,12 @@ static void make_order(const struct run *run, bool best, bool checkpoint, struct
     *order = (struct save_order){.lock = trainer->lock,
                                  .metrics = run->metrics,
                                  .elder = elder ? run->saved_step : -1,
-                                 .keep = trainer->settings.keep};
+                                 .keep = trainer->settings.keep,
+                                 .asked = of->asked};
     strcpy(order->folder, run->folder);
-    if (best)
+    if (of->best)
         run_best_path(run, order->best);
-    if (checkpoint)
+    if (of->checkpoint)
         strcpy(order->checkpoint, run->checkpoint);
 }
 
@@ -325,17 +333,17 @@ static int save_here(struct run *run, const struct save_order *order, bool last)
 
 // A save that ends the run is waited for, and so is one for which there is no memory or no thread.
 // ERR_NUMBER where the state is not worth keeping.
-static int save(struct run *run, bool best, bool checkpoint, bool last)
+static int save(struct run *run, const struct occasion *of)
 {
     double begin = now();
     struct save_order order;
     int code = ERR_MEMORY;
     take_save(run, true); // one at a time
-    make_order(run, best, checkpoint, &order);
-    if (!last)
+    make_order(run, of, &order);
+    if (!of->last)
         code = saver_begin(&run->saver, &order, &run->trainer, &run->history, is_proven(run));
     if (code < 0 && code != ERR_NUMBER)
-        code = save_here(run, &order, last);
+        code = save_here(run, &order, of->last);
     run->log_time += now() - begin;
     return code;
 }
@@ -362,23 +370,46 @@ static bool is_best(const struct run *run)
            run->best.step == run->trainer.step;
 }
 
-static int after_step(struct run *run, const struct train_step_result *result, bool stopping)
+// The last step is evaluated, whatever --eval-every says.
+static bool evaluation_is_due(const struct run *run)
 {
     const struct train_settings *s = &run->trainer.settings;
     int64_t step = run->trainer.step;
-    bool last = step == s->steps, asked = run->observer.save && *run->observer.save;
-    int code = 0;
-    if (due(step, s->log_every))
-        code = log_training(run, result);
-    if (code == 0 && (last || due(step, s->eval_every)))
-        code = log_evaluation(run);
-    if (code < 0)
+    return step == s->steps || due(step, s->eval_every);
+}
+
+// An evaluation was due here and is not in the history: a stop cut it short.
+static bool lacks_evaluation(const struct run *run)
+{
+    const struct history_series *series = &run->history.split[HISTORY_VALIDATION];
+    bool there = series->rows > 0 && series->step[series->rows - 1] == run->trainer.step;
+    return run->trainer.step > 0 && evaluation_is_due(run) && !there;
+}
+
+bool run_is_done(const struct run *run)
+{
+    bool at_end = run->trainer.step == run->trainer.settings.steps || out_of_patience(run);
+    return at_end && !lacks_evaluation(run);
+}
+
+// What comes after a step and its log line. ERR_STOPPED where a stop was asked for, in the
+// evaluation or before; the state is saved then.
+static int evaluate_and_save(struct run *run)
+{
+    const struct train_settings *s = &run->trainer.settings;
+    int64_t step = run->trainer.step;
+    int code = evaluation_is_due(run) ? log_evaluation(run) : 0;
+    if (code < 0 && code != ERR_STOPPED)
         return code;
+    bool stopping = code == ERR_STOPPED || (run->observer.stop && *run->observer.stop);
+    bool asked = run->observer.save && *run->observer.save;
     if (asked)
         *run->observer.save = 0;
-    last = last || out_of_patience(run);
-    bool best = is_best(run), checkpoint = last || stopping || asked || due(step, s->save_every);
-    return best || checkpoint ? save(run, best, checkpoint, last || stopping) : 0;
+    struct occasion of = {.best = is_best(run), .asked = asked};
+    of.last = step == s->steps || out_of_patience(run) || stopping;
+    of.checkpoint = of.last || asked || due(step, s->save_every);
+    code = of.best || of.checkpoint ? save(run, &of) : 0;
+    return code == 0 && stopping ? ERR_STOPPED : code;
 }
 
 static int train_one(struct run *run)
@@ -395,9 +426,8 @@ static int train_one(struct run *run)
     struct run_event event = {.type = RUN_STEP, .train = &result, .step_ms = 1e3 * seconds};
     event.tokens_per_s = seconds > 0 ? (double)(s->batch_size * s->length) / seconds : 0;
     tell(run, &event);
-    bool stopping = run->observer.stop && *run->observer.stop;
-    code = after_step(run, &result, stopping);
-    return code == 0 && stopping ? ERR_STOPPED : code;
+    code = due(run->trainer.step, s->log_every) ? log_training(run, &result) : 0;
+    return code < 0 ? code : evaluate_and_save(run);
 }
 
 static int outcome(struct run *run, int code)
@@ -447,6 +477,8 @@ int run_train(struct run *run)
     reserve_copy(run);
     run->log_time = now();
     run->log_step = run->trainer.step;
+    if (lacks_evaluation(run))
+        code = evaluate_and_save(run);
     while (code == 0 && run->trainer.step < run->trainer.settings.steps && !out_of_patience(run))
         code = train_one(run);
     end_saves(run);
@@ -734,8 +766,15 @@ static int restore_state(struct run *run, struct checkpoint *checkpoint)
     return code;
 }
 
-// Changes are said only once the run stands: a refusal is one line.
-static int restore(struct run *run, struct checkpoint *checkpoint, int given_count,
+// What cannot be removed is in nobody's way.
+static void tidy(const struct run *run, int lock, const struct checkpoint *checkpoint)
+{
+    if (run_folder_tidy(lock, run->folder, checkpoint->step, checkpoint->settings.keep - 1) < 0)
+        say(run, RUN_WARNING, "%s", err_last());
+}
+
+// Changes are said, and files written, only once the run stands: a refusal is one line.
+static int restore(struct run *run, struct checkpoint *checkpoint, int lock, int given_count,
                    const struct run_setting *given)
 {
     remember_machine(run, &checkpoint->settings);
@@ -747,9 +786,11 @@ static int restore(struct run *run, struct checkpoint *checkpoint, int given_cou
     if (code == 0)
         code = restore_state(run, checkpoint);
     if (code == 0)
-        code = rewrite_config(run);
-    if (code == 0)
         code = open_metrics(run);
+    if (code == 0)
+        tidy(run, lock, checkpoint);
+    if (code == 0)
+        code = rewrite_config(run);
     if (code == 0) {
         say_data(run);
         say_changes(run, checkpoint, was);
@@ -767,7 +808,7 @@ static int resume_locked(struct run *run, struct checkpoint *checkpoint, int loc
         close(lock);
         return code;
     }
-    code = restore(run, checkpoint, given_count, given);
+    code = restore(run, checkpoint, lock, given_count, given);
     checkpoint_close(checkpoint);
     if (code < 0) {
         close(lock);

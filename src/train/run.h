@@ -15,7 +15,7 @@ enum run_event_type {
     RUN_STEP,       // after every update; timing and train are set
     RUN_LOG,        // a log line of training was written
     RUN_EVALUATION, // one of an evaluation
-    RUN_SAVED,      // checkpoint.h5 of saved_step is on disk; steps may have gone on since
+    RUN_SAVED,      // checkpoint.h5 of saved_step is on disk; steps may have gone on since: asked
     RUN_WARNING,    // something went wrong and the run goes on: message
     RUN_NOTICE,     // something to say: message
 };
@@ -27,14 +27,16 @@ struct run_event {
     double step_ms, tokens_per_s;
     const char *json;    // RUN_LOG, RUN_EVALUATION: the line of metrics.jsonl, no newline
     const char *message; // RUN_WARNING, RUN_NOTICE
+    bool asked;          // RUN_SAVED: observer.save asked for it
 };
 
 struct run;
 struct run_observer {
     void (*observe)(void *context, const struct run *run, const struct run_event *event); // or NULL
     void *context;
-    // Polled after every step; NULL for none. `stop` asks for a save and the end, `save` for a
-    // save.
+    // Polled after every step, and `stop` in evaluations; NULL for none. `stop` asks for a save and
+    // the end, `save` for a save. An evaluation that is cut short is made anew when the run goes
+    // on.
     volatile sig_atomic_t *stop, *save;
 };
 
@@ -87,6 +89,8 @@ int run_go_on(struct run *run, const struct train_settings *settings, bool overw
               const struct run_observer *observer);
 // Whether the evaluations ended the run before its last step (--patience).
 bool run_ended_early(const struct run *run);
+// Whether nothing is left to do: the last step is done, or the run ended early, and was evaluated.
+bool run_is_done(const struct run *run);
 // RUN/best.h5 into `path`, as large as run->checkpoint.
 void run_best_path(const struct run *run, char path[OPTION_TEXT + 64]);
 // Trains to the last step, or until --patience is at its end. 0 when it is done and saved;

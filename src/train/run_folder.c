@@ -1,5 +1,12 @@
 // The run folder. The lock is a flock on the folder itself: it goes with the process, however that
-// ends.
+// ends, so that nothing has to be taken over from a dead owner, and no file of it can be left
+// behind.
+//
+// On NFS and its like the flock of a folder is known to one machine alone. metrics.jsonl, which is
+// open for writing as long as a run lasts and is never replaced, is locked as well: of that Linux
+// makes a lock of the server (flock(2)), which keeps other machines out, and which the server drops
+// when the machine that has it is gone. Where a file system has no locks that second one is
+// missing.
 #include "run_folder.h"
 
 #include <dirent.h>
@@ -11,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
@@ -35,6 +43,38 @@ int run_folders_make(const char *folder)
     return 0;
 }
 
+// The process that has the flock of what `fd` is, as Linux tells it; 0 where it does not.
+static int holder(int fd)
+{
+    char line[256];
+    struct stat info;
+    int found = 0;
+    FILE *file = fstat(fd, &info) == 0 ? fopen("/proc/locks", "re") : NULL;
+    while (file && fgets(line, sizeof line, file)) {
+        int pid;
+        unsigned major_of, minor_of;
+        unsigned long long inode;
+        if (sscanf(line, "%*s FLOCK %*s WRITE %d %x:%x:%llu", &pid, &major_of, &minor_of, &inode) ==
+                4 &&
+            inode == info.st_ino && makedev(major_of, minor_of) == info.st_dev)
+            found = pid;
+    }
+    if (file)
+        fclose(file);
+    return found;
+}
+
+static int in_use(int fd, const char *folder)
+{
+    char who[32] = "";
+    int pid = holder(fd);
+    if (pid > 0)
+        snprintf(who, sizeof who, " (pid %d)", pid);
+    return err_set(ERR_FILE,
+                   "%s is being written by another process%s; wait for it, or give --out-dir",
+                   folder, who);
+}
+
 int run_folder_lock(const char *folder)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -42,27 +82,39 @@ int run_folder_lock(const char *folder)
         return err_set(ERR_FILE, "cannot open the run folder %s: %s", folder, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
         return fd;
-    int cause = errno;
+    int code = errno == EWOULDBLOCK ? in_use(fd, folder)
+                                    : err_set(ERR_FILE, "cannot lock the run folder %s: %s", folder,
+                                              strerror(errno));
     close(fd);
-    if (cause == EWOULDBLOCK)
-        return err_set(ERR_FILE,
-                       "%s is being written by another process; wait for it, or give --out-dir",
-                       folder);
-    return err_set(ERR_FILE, "cannot lock the run folder %s: %s", folder, strerror(cause));
+    return code;
 }
 
-// 1 when there is nothing in the folder.
-static int is_empty(const char *folder)
+int run_folder_check(int fd, const char *folder)
 {
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return err_set(ERR_FILE, "cannot list the run folder %s: %s", folder, strerror(errno));
-    int empty = 1;
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            empty = 0;
-    closedir(dir);
-    return empty;
+    struct stat ours, there;
+    if (stat(folder, &there) == 0 && fstat(fd, &ours) == 0 && ours.st_dev == there.st_dev &&
+        ours.st_ino == there.st_ino)
+        return 0;
+    return err_set(ERR_FILE, "%s is no longer the folder that the run is in: put that back there",
+                   folder);
+}
+
+// The second lock, of the open metrics.jsonl: 0 also where the file system has no locks.
+static int lock_metrics(int metrics, const char *folder)
+{
+    if (flock(metrics, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return 0;
+    return in_use(metrics, folder);
+}
+
+// Whether a process on another machine has it.
+static int check_metrics(int fd, const char *folder)
+{
+    int metrics = openat(fd, "metrics.jsonl", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    int code = metrics < 0 ? 0 : lock_metrics(metrics, folder);
+    if (metrics >= 0)
+        close(metrics);
+    return code;
 }
 
 // --- elder checkpoints: checkpoint-STEP.h5
@@ -142,6 +194,61 @@ int run_folder_prune(int fd, const char *folder, int64_t step, int64_t count)
     return 0;
 }
 
+// --- what kills leave behind
+
+// Whether it is the name of a file that was being written.
+static bool is_temporary(const char *name)
+{
+    static const char *const files[] = {"checkpoint.h5.tmp", "best.h5.tmp",
+                                        "checkpoint-elder.h5.tmp", "config.json.tmp"};
+    static const char tail[] = ".tmp";
+    char stem[64];
+    size_t length = strlen(name), end = sizeof tail - 1;
+    if (name_index(files, sizeof files / sizeof files[0], name) >= 0)
+        return true;
+    if (length < end || length - end >= sizeof stem || strcmp(name + length - end, tail) != 0)
+        return false;
+    memcpy(stem, name, length - end);
+    stem[length - end] = '\0';
+    return elder_step(stem) >= 0;
+}
+
+static int remove_temporaries(int fd, const char *folder)
+{
+    int code = 0;
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(ERR_FILE, "cannot list the run folder %s: %s", folder, strerror(errno));
+    for (struct dirent *entry; code == 0 && (entry = readdir(dir));)
+        if (is_temporary(entry->d_name) && unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT)
+            code = err_set(ERR_FILE, "cannot remove %s/%s: %s", folder, entry->d_name,
+                           strerror(errno));
+    closedir(dir);
+    return code;
+}
+
+int run_folder_tidy(int fd, const char *folder, int64_t step, int64_t count)
+{
+    int code = remove_temporaries(fd, folder);
+    int pruned = run_folder_prune(fd, folder, step, count);
+    return code < 0 ? code : pruned;
+}
+
+// 1 when there is nothing in the folder, or what a run left that was killed before it began.
+static int is_empty(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return err_set(ERR_FILE, "cannot list the run folder %s: %s", folder, strerror(errno));
+    int empty = 1;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "config.json.tmp") != 0)
+            empty = 0;
+    closedir(dir);
+    return empty;
+}
+
 // --- overwriting
 
 // Whether the files are of a run: somebody else's folder may hold a checkpoint.h5 or a config.json,
@@ -177,12 +284,12 @@ static int remove_run(int fd, const char *folder)
 {
     // The checkpoints go first: whatever stops this half way, no state is left beside another's
     // config.
-    static const char *const files[] = {
-        "checkpoint.h5",           "checkpoint.h5.tmp", "best.h5",         "best.h5.tmp",
-        "checkpoint-elder.h5.tmp", "metrics.jsonl",     "config.json.tmp", "config.json"};
+    static const char *const files[] = {"checkpoint.h5", "best.h5", "metrics.jsonl", "config.json"};
     int code = check_is_run(fd, folder);
     if (code == 0)
-        code = run_folder_prune(fd, folder, INT64_MAX, 0);
+        code = check_metrics(fd, folder);
+    if (code == 0)
+        code = run_folder_tidy(fd, folder, INT64_MAX, 0);
     for (size_t i = 0; i < sizeof files / sizeof files[0] && code == 0; i++)
         if (unlinkat(fd, files[i], 0) < 0 && errno != ENOENT)
             code = err_set(ERR_FILE, "cannot remove %s/%s: %s", folder, files[i], strerror(errno));
@@ -253,6 +360,11 @@ int run_folder_metrics(const char *folder, int64_t step, int64_t *size)
     int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
+    int code = lock_metrics(fd, folder);
+    if (code < 0) {
+        close(fd);
+        return code;
+    }
     FILE *file = fopen(path, "r");
     int bad = !file;
     if (file) {
@@ -262,8 +374,8 @@ int run_folder_metrics(const char *folder, int64_t step, int64_t *size)
     }
     if (!bad && ftruncate(fd, *size) == 0)
         return fd;
-    int code = err_set(ERR_FILE, "cannot cut %s back to step %lld: %s", path, (long long)step,
-                       strerror(errno));
+    code = err_set(ERR_FILE, "cannot cut %s back to step %lld: %s", path, (long long)step,
+                   strerror(errno));
     close(fd);
     return code;
 }

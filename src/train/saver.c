@@ -62,11 +62,13 @@ static void write_files(struct saver *saver, const struct trainer *state,
     struct h5_writer *writer =
         checkpoint_writer(checkpoint ? order->checkpoint : order->best, state, history);
     int code = writer ? 0 : err_code();
+    saver->result.dropped = !wait_for_verdict(saver);
+    if (code == 0 && !saver->result.dropped && order->folder[0])
+        code = run_folder_check(order->lock, order->folder);
     if (best)
         note(saver, SAVE_BEST, code);
     if (checkpoint)
         note(saver, SAVE_CHECKPOINT, code);
-    saver->result.dropped = !wait_for_verdict(saver);
     if (code == 0 && !saver->result.dropped) {
         if (best)
             note(saver, SAVE_BEST, h5_writer_publish(writer, order->best));
@@ -81,6 +83,7 @@ static void write_files(struct saver *saver, const struct trainer *state,
 static void *beside(void *context)
 {
     struct saver *saver = context;
+    pthread_setname_np(pthread_self(), "posgrad-save"); // what top -H shows
     par_flush_denormals();
     write_files(saver, &saver->view, &saver->history);
     pthread_mutex_lock(&saver->lock);

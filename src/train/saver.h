@@ -27,6 +27,7 @@ struct save_order {
     int lock, metrics;                                         // descriptors
     int64_t elder; // step of the checkpoint that gets a second name, or -1
     int64_t keep;  // checkpoints that stay
+    bool asked;    // by whoever runs it (struct run_observer), rather than due
 };
 
 struct save_result {

@@ -547,9 +547,17 @@ int trainer_check_loss(struct trainer *trainer)
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result)
 {
+    return trainer_evaluate_until(trainer, split, batches, NULL, result);
+}
+
+int trainer_evaluate_until(struct trainer *trainer, enum dataset_split split, int64_t batches,
+                           const volatile sig_atomic_t *stop, struct evaluation *result)
+{
     struct dataset_score sum = {0};
     double loss = 0;
     for (int64_t i = 0; i < batches; i++) {
+        if (stop && *stop)
+            return err_set(ERR_STOPPED, "the evaluation was stopped");
         int64_t before = sum.scored;
         double mean = run_evaluation(trainer, split, i, &sum);
         if (!isfinite(mean))

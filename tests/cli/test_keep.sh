@@ -50,6 +50,18 @@ cp -r back killed && rm killed/checkpoint-*.h5 && ln killed/checkpoint.h5 killed
 : >killed/checkpoint-elder.h5.tmp
 run "$TRAIN" --resume killed --steps 12 --quiet
 holds "after a kill within a save" killed "checkpoint-10.h5:10 checkpoint.h5:12"
+# What kills at other moments leave goes when the run goes on, even one that is done; what is not ours stays.
+cp -r three left
+for file in checkpoint.h5 best.h5 config.json checkpoint-elder.h5 checkpoint-4.h5 checkpoint-mine.h5; do : >left/$file.tmp; done
+cp left/checkpoint.h5 left/checkpoint-2.h5
+good "a run that was killed" 'all 20 steps are done' "$TRAIN" --resume left
+if [ "$(cd left && echo *)" = "checkpoint-mine.h5 checkpoint-mine.h5.tmp checkpoint.h5 config.json metrics.jsonl" ]; then
+    ok "what it left is gone"
+else
+    fail "what it left is gone" "$(cd left && echo *)"
+fi
+mkdir early && echo '{' >early/config.json.tmp
+good "a run that was killed before it began" accuracy "$TRAIN" "${args[@]}" --out-dir early
 good "--overwrite" accuracy "$TRAIN" "${args[@]}" --out-dir back --overwrite
 holds "--overwrite removes all" back "checkpoint.h5:10"
 refused "none" 2 '--keep 0 is out of range' "$TRAIN" "${args[@]}" --keep 0 --out-dir none

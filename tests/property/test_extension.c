@@ -61,7 +61,8 @@ static bool stretches(const struct encoding_case *what)
     encoding_build(&m, what, &(struct encoding_shape){.batch = 1, .height = 3, .width = 4});
     int64_t met = 0;
     for (int i = 0; i < m.config.pe.count; i++)
-        met = fmax((double)met, (double)encoding_context(&m, i).position_count);
+        met = encoding_context(&m, i).position_count > met ? encoding_context(&m, i).position_count
+                                                           : met;
     for (int how = 0; how < PE_EXTENSIONS; how++) {
         m.config.extension = (enum pe_extension)how;
         good &= is_stretched(&m, what, met + 3) && is_stretched(&m, what, 2 * met);

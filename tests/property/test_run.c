@@ -25,6 +25,7 @@ static struct run run;
 // What the observer saw and does.
 struct watch {
     int64_t stop_at, break_at; // steps; 0 for never
+    int64_t stop_after;        // the evaluation of this step
     bool lift;                 // what is in the way of checkpoint.h5, once it was warned of
     int warnings, notices, saves;
     char notice[2048], warning[2048];
@@ -51,6 +52,8 @@ static void observe(void *context, const struct run *from, const struct run_even
     struct watch *w = context;
     int64_t step = from->trainer.step;
     if (event->type == RUN_STEP && step == w->stop_at)
+        stop_flag = 1;
+    if (event->type == RUN_EVALUATION && step == w->stop_after)
         stop_flag = 1;
     if (event->type == RUN_STEP && step == w->break_at)
         break_state(&from->trainer);
@@ -189,6 +192,45 @@ static void a_stop_leaves_no_trace(void **state)
         finish(0);
         expect_same_metrics("whole", folder);
         expect_same_checkpoint("whole", folder);
+    }
+}
+
+// One that would last for hours is left, and made when the run goes on.
+static void a_stop_cuts_an_evaluation_short(void **state)
+{
+    (void)state;
+    static const struct run_setting shorter[] = {{"eval-batches", "2"}};
+    for (int64_t stop = 3; stop <= 12; stop += 9) {
+        char folder[32];
+        size_t size;
+        snprintf(folder, sizeof folder, "cut-%d", (int)stop);
+        prepare(folder);
+        if (stop == 12)
+            set("eval-every", "0"); // the last one is made all the same
+        set("eval-batches", "1000000");
+        watch.stop_at = stop;
+        start(false);
+        finish(ERR_STOPPED);
+        char *lines = contents(path_in(folder, "metrics.jsonl"), &size);
+        assert_null(strstr(lines, "validation"));
+        free(lines);
+        resume(folder, 1, shorter);
+        assert_int_equal(run.trainer.step, stop);
+        assert_false(run_is_done(&run));
+        assert_int_equal(run_train(&run), 0);
+        assert_true(run_is_done(&run));
+        run_release(&run);
+        if (stop == 3) {
+            expect_same_metrics("whole", folder);
+            continue;
+        }
+        // The last line is there, and in the checkpoint.
+        lines = contents(path_in(folder, "metrics.jsonl"), &size);
+        assert_non_null(strstr(lines, "\"step\": 12, \"split\": \"validation\""));
+        free(lines);
+        resume(folder, 0, NULL);
+        assert_int_equal(run.history.split[HISTORY_VALIDATION].rows, 1);
+        run_release(&run);
     }
 }
 
@@ -451,7 +493,7 @@ static void the_best_is_a_checkpoint(void **state)
     set("patience", "0");
     set("keep-best", "yes");
     set("steps", "30");
-    watch.stop_at = best;
+    watch.stop_after = best;
     assert_int_equal(run_start(&other, &settings, false, &observer), 0);
     assert_int_equal(run_train(&other), best == 30 ? 0 : ERR_STOPPED);
     run_release(&other);
@@ -520,6 +562,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stop_leaves_no_trace),
+        cmocka_unit_test(a_stop_cuts_an_evaluation_short),
         cmocka_unit_test(config_repeats_the_run),
         cmocka_unit_test(folders_are_not_overwritten),
         cmocka_unit_test(a_mistake_touches_no_folder),
