@@ -395,6 +395,7 @@ static int finish(const struct arguments *arguments, struct console *console, st
     if (arguments->profile)
         profile_print(run->trainer.train.plan, run->trainer.step - console->begun_step,
                       console->steps_ms, console->json);
+    stop_flush(stdout); // what one seed came to is there before the next one begins
     return status;
 }
 
