@@ -20,8 +20,9 @@
 #include "h5file.h"
 
 // Linux writes at most 2 GiB a call; smaller pieces also let a signal be seen between them. Parts
-// of a file that are shorter than GATHER go out together.
-enum { WRITE_PIECE = 1 << 28, GATHER = 1 << 14 };
+// of a file that are shorter than GATHER go out together. After so many bytes the disk begins with
+// them, while the next are copied.
+enum { WRITE_PIECE = 1 << 28, GATHER = 1 << 15, BEGIN_AFTER = 1 << 23 };
 
 // What is to be written.
 struct parts {
@@ -67,10 +68,15 @@ int file_write_all(int fd, const void *bytes, size_t size)
 static int write_parts(int fd, struct parts parts)
 {
     char gathered[4 * GATHER];
-    size_t used = 0;
+    size_t used = 0, waiting = 0;
     for (size_t i = 0; i < parts.count; i++) {
         const struct file_part *part = &parts.part[i];
         bool small = part->size < GATHER;
+        waiting += part->size;
+        if (waiting >= BEGIN_AFTER) {
+            sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); // how it went is for fsync to say
+            waiting = 0;
+        }
         if (!small || used + part->size > sizeof gathered) {
             if (file_write_all(fd, gathered, used) < 0)
                 return -1;
