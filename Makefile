@@ -54,17 +54,22 @@ FLOAT := $(call folder,float,$(OWN))
 DOUBLE := $(call folder,double,$(OWN))
 level_flags = $(FLAGS_$1) -DPOSGRAD_LEVEL=$1 $(LEVEL_FLAGS)
 
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
-        -Wdouble-promotion -Wpointer-arith -Wno-pass-failed
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion -Wformat=2 -Wstrict-prototypes \
+        -Wmissing-prototypes -Wvla -Wundef -Wpointer-arith -Wno-pass-failed
 # (clang cannot vectorise the double build's calls of libm, which is no mistake of the source)
 SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# Against what a mistake with memory can be made into: checked copies, canaries, addresses that are
+# drawn, tables of the linker that nobody writes. A sanitizer does this by itself.
+HARDEN := $(if $(SAN),,-fPIE -fstack-protector-strong -fstack-clash-protection $(if $(X86),-fcf-protection) \
+          $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3))
+HARDEN_LD := $(if $(SAN),,-pie -Wl,-z,relro,-z,now,-z,noexecstack)
 # Products and sums are rounded as they are written: gcc's choice for -std=c11, and not clang's.
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math $(CFLAGS) $(WARN) \
-             $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
+             $(HARDEN) $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
 # What measures the processor's limit is the exception.
 PEAK_OBJECTS := $(foreach level,$(LEVELS),$(foreach real,float double,$(call folder,$(real),$(level))/autograd/kernels/peak.o))
 $(PEAK_OBJECTS): ALL_CFLAGS += -ffp-contract=fast
-ALL_LIBS = -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
+ALL_LIBS = $(HARDEN_LD) -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
 
 SOURCES := $(sort $(wildcard autograd/*.c autograd/*/*.c optim/*.c optim/*/*.c datasets/*.c datasets/*/*.c src/*/*.c src/*/*/*.c))
 LIBRARY := $(filter-out src/cli/main.c,$(SOURCES))
@@ -243,6 +248,8 @@ coverage:
 	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1200 $(COVERAGE_MAKE) test
 	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
 
+include tests/checkers.mk
+
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
 demo: all
@@ -266,6 +273,9 @@ help:
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
+	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
+	@echo "make lint       read the source with gcc, clang, gcc's analyser, clang-tidy and cppcheck"
+	@echo "make sanitize   run the tests under AddressSanitizer, UndefinedBehaviourSanitizer, ThreadSanitizer, valgrind"
 	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed;"
 	@echo "                KILLS=1000 moments at which a training is killed, TIMES=100 stops by each signal,"
 	@echo "                140 000 damaged checkpoints, VECTORS=1000000 random command lines, FILES=20000"
@@ -278,7 +288,7 @@ help:
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
 	@echo "make help       this"
-	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined, LEVELS='avx512 avx2 base'"
+	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined|thread, LEVELS='avx512 avx2 base'"
 	@echo "           (the vector code that the program holds); or set them in config.mk."
 
 .SECONDARY:

@@ -20,7 +20,7 @@ static void make_plain(char *line)
     }
 }
 
-int err_set(int code, const char *format, ...)
+int(err_set)(int code, const char *format, ...)
 {
     // The arguments may be err_last() itself, so the line is made elsewhere first.
     char line[sizeof last];

@@ -79,14 +79,18 @@ static bool takes_next(const struct argp_option *option)
     return option->arg && !(option->flags & OPTION_ARG_OPTIONAL);
 }
 
-// The option that `size` bytes of `name` begin, or all of whose name they are.
-static const struct argp_option *find_long(const struct flags *flags, const char *name, size_t size)
+// The options that `size` bytes of `name` begin: the last one, and `other`, the one before it or
+// NULL; or the one whose whole name they are.
+static const struct argp_option *find_long(const struct flags *flags, const char *name, size_t size,
+                                           const struct argp_option **other)
 {
     const struct argp_option *found = NULL;
+    *other = NULL;
     for (int i = 0; i < flags->count; i++) {
         const char *known = flags->option[i]->name;
         if (!known || strncmp(known, name, size) != 0)
             continue;
+        *other = known[size] ? found : NULL;
         found = flags->option[i];
         if (!known[size])
             break;
@@ -150,10 +154,15 @@ static int check_flags(const char *command, const struct flags *flags, int argc,
         for (size_t k = 0; k < size; k++)
             if (name[k] == '_')
                 name[k] = '-';
-        const struct argp_option *option = find_long(flags, name, size);
+        const struct argp_option *other, *option = find_long(flags, name, size, &other);
         if (!option) {
             name[size] = '\0';
             return unknown_flag(command, flags, name);
+        }
+        if (other) {
+            err_set(ERR_ARGUMENT, "option '--%.*s' could be '--%s' or '--%s'; write more of it",
+                    (int)size, name, other->name, option->name);
+            return command_usage(command, err_last());
         }
         i += takes_next(option) && !name[size];
     }

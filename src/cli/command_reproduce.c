@@ -291,7 +291,8 @@ static int print_commands(const struct recipe_request *request)
 static int run(const struct arguments *a, const struct recipe_request *request)
 {
     const struct recipe_def *recipe = request->recipe;
-    struct recipe_cell *cells = calloc((size_t)(recipe->rows * recipe->columns), sizeof *cells);
+    struct recipe_cell *cells =
+        calloc((size_t)recipe->rows * (size_t)recipe->columns, sizeof *cells);
     if (!cells)
         return command_error("out of memory for the table");
     stop_catch();
