@@ -427,8 +427,7 @@ int h5_layout(struct h5_writer *writer)
         return err_set(ERR_ARGUMENT, "%u axes have names, and at most %d can", writer->scales,
                        SCALES_MAX);
     writer->head.failed = false;
-    uint64_t end = put_head(writer, &heap, 0);
-    end = put_head(writer, &heap, end);
+    put_head(writer, &heap, put_head(writer, &heap, 0));
     bool good = !writer->head.failed && !heap.objects.failed && list_parts(writer);
     free(heap.objects.at);
     if (!good)

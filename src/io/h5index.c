@@ -133,7 +133,7 @@ int h5_claim(struct h5_parse *parse, uint64_t address, uint64_t size, const char
 static int read_superblock(struct h5_parse *parse, uint64_t *root)
 {
     static const unsigned char start[] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n', 2, 8, 8, 0};
-    struct h5_span span;
+    struct h5_span span = {0};
     int code = h5_claim(parse, 0, 48, "superblock", &span);
     if (code < 0)
         return code;

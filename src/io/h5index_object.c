@@ -233,7 +233,7 @@ static int read_messages(struct h5_parse *parse, struct object *object, struct h
 static int read_chunk(struct h5_parse *parse, struct object *object, struct h5_span where)
 {
     enum { MOST_CHUNKS = 64, SIGNATURE = 4, CHECKSUM = 4 };
-    struct h5_span chunk;
+    struct h5_span chunk = {0};
     uint64_t address = h5_take(&where, 8), size = h5_take(&where, 8);
     if (where.bad || size < SIGNATURE + CHECKSUM || ++object->chunks > MOST_CHUNKS)
         return h5_refuse(parse, "has an object header that goes on nowhere");
@@ -366,7 +366,7 @@ static int read_parts(struct h5_parse *parse, const struct object *object)
 int h5_read_object(struct h5_parse *parse)
 {
     enum { HAS_TIMES = 0x20, HAS_PHASE = 0x10, HAS_ORDER = 0x0c, MOST_HEAD = 32, CHECKSUM = 4 };
-    struct h5_span head, chunk;
+    struct h5_span head, chunk = {0};
     struct object object = {0};
     const struct h5_index *index = parse->index;
     uint64_t address = index->node[parse->node].address;

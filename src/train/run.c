@@ -40,6 +40,7 @@ __attribute__((format(printf, 3, 4))) static void say(const struct run *run,
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
+    err_plain(message); // settings are the words of a file
     tell(run, &(struct run_event){.type = type, .message = message});
 }
 
