@@ -331,6 +331,7 @@ uint64_t h5_index_extent(const struct h5_index_values *values, int dim)
 int64_t h5_index_label(const struct h5_index *index, const struct h5_index_values *values,
                        uint64_t i, const unsigned char **text)
 {
+    enum { MOST_OBJECTS = 1 << 16 }; // their numbers have 16 bits
     static const unsigned char head[8] = {'G', 'C', 'O', 'L', 1, 0, 0, 0};
     if (values->kind != H5_INDEX_LABELS || i >= values->count)
         return -1;
@@ -345,7 +346,7 @@ int64_t h5_index_label(const struct h5_index *index, const struct h5_index_value
     if (!good || size < 16 || size - 16 > heap.left)
         return -1;
     heap.left = (size_t)size - 16;
-    while (heap.left >= 16) {
+    for (int k = 0; k < MOST_OBJECTS && heap.left >= 16; k++) {
         uint64_t found = h5_take(&heap, 2);
         h5_take_bytes(&heap, 6);
         uint64_t held = h5_take(&heap, 8);

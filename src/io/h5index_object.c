@@ -149,6 +149,19 @@ static bool type_fits(int kind, const char *name)
            strcmp(name, "REFERENCE_LIST") == 0;
 }
 
+// Each label is looked for in a heap, from its beginning: few enough that no file makes that long.
+static int count_labels(struct h5_parse *parse, const struct h5_index_values *values)
+{
+    struct h5_span span = {values->data, (size_t)values->size, false};
+    for (uint64_t i = 0; values->kind == H5_INDEX_LABELS && i < values->count; i++) {
+        parse->labels += h5_take(&span, 4) > 0;
+        h5_take_bytes(&span, values->item - 4);
+    }
+    return parse->labels <= H5_INDEX_MAX_LABELS
+               ? 0
+               : h5_refuse(parse, "has names for more axes than any file of posgrad");
+}
+
 int h5_read_attribute(struct h5_parse *parse, struct h5_span span)
 {
     struct h5_index_attribute *attribute = h5_new_attribute(parse);
@@ -174,7 +187,7 @@ int h5_read_attribute(struct h5_parse *parse, struct h5_span span)
     attribute->name = name;
     attribute->length = (uint32_t)length - 1;
     values->data = span.at;
-    return 0;
+    return count_labels(parse, values);
 }
 
 // --- headers
