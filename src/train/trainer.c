@@ -11,6 +11,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
+#include "../../autograd/kernels/blas.h"
 #include "../../autograd/kernels/finite.h"
 #include "train.h"
 
@@ -187,6 +188,8 @@ int trainer_init_agreed(struct trainer *trainer, const struct train_settings *se
     ag_params_init(&trainer->params);
     par_set_threads((int)settings->threads);
     int code = train_settings_check(settings);
+    if (code == 0)
+        code = blas_check_room(par_threads());
     if (code == 0)
         code = open_task(trainer);
     if (code == 0)
