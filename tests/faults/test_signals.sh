@@ -285,19 +285,21 @@ else
     fail "is not written over" "exit $status"
 fi
 
-# Two at the same instant: both wait for a FIFO to be opened.
+# Two at the same instant: both wait for a line.
 mkfifo gate
-at_once() { exec bash -c 'read -r _ <gate; exec "$@"' - "$@"; }
+exec 5<>gate
+at_once() { exec bash -c ': >"$1"; shift; read -r _ <gate; exec "$@" 5<&-' - "$@"; }
 one_wins() { # FOLDER COMMAND...
     local folder=$1 first second a b before
     before=$(lines_of "$1")
     shift
-    at_once "$@" >out1 2>err1 </dev/null &
+    rm -f here1 here2
+    at_once here1 "$@" >out1 2>err1 </dev/null &
     first=$!
-    at_once "$@" >out2 2>err2 </dev/null &
+    at_once here2 "$@" >out2 2>err2 </dev/null &
     second=$!
-    pause 0.02
-    : >gate
+    until_true [ -e here1 ] && until_true [ -e here2 ]
+    printf '\n\n' >&5
     until_true eval "gone $first || gone $second"
     pause 0.02
     until_true has_lines "$folder" $((before + 3))
