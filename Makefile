@@ -54,17 +54,22 @@ FLOAT := $(call folder,float,$(OWN))
 DOUBLE := $(call folder,double,$(OWN))
 level_flags = $(FLAGS_$1) -DPOSGRAD_LEVEL=$1 $(LEVEL_FLAGS)
 
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
-        -Wdouble-promotion -Wpointer-arith -Wno-pass-failed
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion -Wformat=2 -Wstrict-prototypes \
+        -Wmissing-prototypes -Wvla -Wundef -Wpointer-arith -Wno-pass-failed
 # (clang cannot vectorise the double build's calls of libm, which is no mistake of the source)
 SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# Against what a mistake with memory can be made into: checked copies, canaries, addresses that are
+# drawn, tables of the linker that nobody writes. A sanitizer does this by itself.
+HARDEN := $(if $(SAN),,-fPIE -fstack-protector-strong -fstack-clash-protection $(if $(X86),-fcf-protection) \
+          $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3))
+HARDEN_LD := $(if $(SAN),,-pie -Wl,-z,relro,-z,now,-z,noexecstack)
 # Products and sums are rounded as they are written: gcc's choice for -std=c11, and not clang's.
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math $(CFLAGS) $(WARN) \
-             $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
+             $(HARDEN) $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
 # What measures the processor's limit is the exception.
 PEAK_OBJECTS := $(foreach level,$(LEVELS),$(foreach real,float double,$(call folder,$(real),$(level))/autograd/kernels/peak.o))
 $(PEAK_OBJECTS): ALL_CFLAGS += -ffp-contract=fast
-ALL_LIBS = -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
+ALL_LIBS = $(HARDEN_LD) -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
 
 SOURCES := $(sort $(wildcard autograd/*.c autograd/*/*.c optim/*.c optim/*/*.c datasets/*.c datasets/*/*.c src/*/*.c src/*/*/*.c))
 LIBRARY := $(filter-out src/cli/main.c,$(SOURCES))
@@ -131,7 +136,14 @@ $(LEVEL_TESTS:%.c=$(BUILD)/float-$1/%): $(BUILD)/float-$1/%: $(BUILD)/float-$1/%
 endef
 $(foreach level,$(OTHER_LEVELS),$(eval $(call level_tests,$(level))))
 
-tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(addprefix $(FLOAT)/tests/bench/,bench_step bench_encodings bench_tasks)
+# Targets of fuzzing, with a driver of our own, or with libFuzzer (see `fuzz` below).
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZERS := $(FUZZ_NAMES:%=$(FLOAT)/tests/fuzz/fuzz_%)
+FUZZ_PARTS := $(FLOAT)/tests/fuzz/input.o $(if $(LIBFUZZER),,$(FLOAT)/tests/fuzz/replay.o)
+$(FUZZERS): $(FLOAT)/%: $(FLOAT)/%.o $(FUZZ_PARTS) $(FLOAT)/libposgrad.a
+	$(call run,LD)$(CC) $(ALL_CFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(ALL_LIBS)
+
+tests: $(FLOAT_TESTS) $(DOUBLE_TESTS) $(OTHER_TESTS) $(FUZZERS) $(addprefix $(FLOAT)/tests/bench/,bench_step bench_encodings bench_tasks)
 
 # Programs that measure: in float, as they are about speed.
 BENCHES := $(patsubst %.c,$(FLOAT)/%,$(sort $(wildcard tests/bench/bench_*.c)))
@@ -160,6 +172,7 @@ bench: all $(BENCHES)
 	@$(BENCH)/bench_tasks -j $(BENCH_JSON)
 	@$(BENCH)/bench_growth -j $(BENCH_JSON)
 	@$(BENCH)/bench_save -j $(BENCH_JSON)
+	@for shape in A B C; do $(BENCH)/bench_save_cost -j $(BENCH_JSON) $$shape || exit 1; done
 	@$(BENCH)/bench_start -j $(BENCH_JSON) $(BUILD)/posgrad
 	@$(BENCH)/bench_attention
 	@echo "as JSON: $(BENCH_JSON)"
@@ -167,25 +180,75 @@ bench: all $(BENCHES)
 	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --shapes ABC --threads 1 --rounds 5 \
 	    --encodings t5$(comma)shaw$(comma)transformer-xl$(comma)deberta$(comma)rope$(comma)alibi$(comma)urpe --json $(BUILD)/rivals-encodings.json)
 
+# How what was built was built, for tests that compile.
+HOW = BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) COMPILE="$(ALL_CFLAGS) $(call level_flags,$(OWN))" LIBS="$(ALL_LIBS)"
 test: all tests
-	@BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
+	@$(HOW) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
 
 # The long forms of tests whose short ones `make test` runs.
 PLACES ?= 1000
 BITS_STEPS ?= 200
+VECTORS ?= 1000000
+FILES ?= 20000
 NONFINITE := $(FLOAT)/tests/faults/test_nonfinite
 BITS := $(FLOAT)/tests/faults/test_bits
 KILLS ?= 1000
 TIMES ?= 100
-.PHONY: faults faults-numbers faults-kill faults-signals
-faults: faults-numbers faults-kill faults-signals
+.PHONY: faults faults-numbers faults-arguments faults-wall faults-kill faults-signals
+faults: faults-numbers faults-arguments faults-wall faults-kill faults-signals
+# Files that are damaged or cut.
+.PHONY: faults-damage
+faults: faults-damage
+faults-damage: $(FLOAT)/tests/faults/test_damage
+	@FULL=1 $<
 faults-numbers: $(NONFINITE) $(BITS)
 	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
 	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
+# Random command lines; there the program stops where it would begin to compute.
+ARGUMENTS := tests/faults/test_arguments
+$(FLOAT)/$(ARGUMENTS) $(DOUBLE)/$(ARGUMENTS): ALL_LIBS += -Wl,--wrap=command_check_products
+faults-arguments: $(FLOAT)/$(ARGUMENTS)
+	@POSGRAD_VECTORS=$(VECTORS) $<
+# Damaged files of strangers.
+faults-wall: $(FLOAT)/tests/faults/test_wall
+	@POSGRAD_FILES=$(FILES) $<
 faults-kill: all
 	@KILLS=$(KILLS) POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_kill.sh
 faults-signals: all
 	@TIMES=$(TIMES) STRICT=1 POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_signals.sh
+
+# Fuzzing: all targets, or FUZZ="NAME NAME", FUZZ_SECONDS each, in a build of their own. What is found
+# lies in its folder crash.
+FUZZ ?= $(FUZZ_NAMES)
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang-14
+FUZZ_BUILD ?= build-fuzz
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+fuzz:
+	@command -v $(FUZZ_CC) >/dev/null || { echo "fuzz: there is no $(FUZZ_CC): apt-get install clang-14" \
+	    "libclang-rt-14-dev libomp-14-dev, or give FUZZ_CC=" >&2; exit 1; }
+	+@$(MAKE) --no-print-directory fuzzers LIBFUZZER=1 BUILD=$(FUZZ_BUILD) CC=$(FUZZ_CC) CFLAGS="-O1 -g" \
+	    SAN=fuzzer-no-link$(comma)address$(comma)undefined LEVELS=base
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) bash tests/fuzz/run.sh $(FUZZ_BUILD)/float-base/tests/fuzz $(FUZZ)
+
+# Mistakes, put one after the other into what computes: how many do the tests notice?
+MUTANTS ?= 300
+SEED ?= 1
+.PHONY: mutants coverage
+mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
+	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
+
+# Lines and branches that the tests reach, in float and double together, with the best vector code.
+COVERAGE := build-coverage
+COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
+coverage:
+	@$(COVERAGE_MAKE) all tests
+	@find $(COVERAGE) -name '*.gcda' -delete
+	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1200 $(COVERAGE_MAKE) test
+	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
+
+include tests/checkers.mk
 
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
@@ -210,14 +273,22 @@ help:
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
-	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed,"
-	@echo "                KILLS=1000 moments at which a training is killed,"
-	@echo "                TIMES=100 stops by each signal"
+	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
+	@echo "make lint       read the source with gcc, clang, gcc's analyser, clang-tidy and cppcheck"
+	@echo "make sanitize   run the tests under AddressSanitizer, UndefinedBehaviourSanitizer, ThreadSanitizer, valgrind"
+	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed;"
+	@echo "                KILLS=1000 moments at which a training is killed, TIMES=100 stops by each signal,"
+	@echo "                140 000 damaged checkpoints, VECTORS=1000000 random command lines, FILES=20000"
+	@echo "                damaged files of strangers"
+	@echo "make fuzz       fuzz all readers of files and options with clang's libFuzzer: FUZZ_SECONDS=60 each,"
+	@echo "                FUZZ=NAME for one of them ($(FUZZ_NAMES))"
+	@echo "make mutants    MUTANTS=300 mistakes in what computes, drawn by SEED=1: the tests must notice 95 %"
+	@echo "make coverage   the tests must reach 90 % of the lines and 80 % of the branches"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
 	@echo "make help       this"
-	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined, LEVELS='avx512 avx2 base'"
+	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined|thread, LEVELS='avx512 avx2 base'"
 	@echo "           (the vector code that the program holds); or set them in config.mk."
 
 .SECONDARY:

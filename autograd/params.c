@@ -36,7 +36,7 @@ int ag_params_find(const struct ag_params *params, const char *name)
 // condition number. In double, so that both builds start from the same rotation.
 static int draw_orthogonal(int64_t n, double gain, struct rng *rng, real *value)
 {
-    double *row = malloc((size_t)(n * n) * sizeof *row);
+    double *row = calloc((size_t)n, (size_t)n * sizeof *row);
     if (!row)
         return err_set(ERR_MEMORY, "out of memory for an orthogonal start of %lld rows",
                        (long long)n);

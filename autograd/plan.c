@@ -86,13 +86,11 @@ static struct ag_tensor **list_tensors(const struct ag_graph *graph)
 static void mark(struct ag_graph *graph, struct ag_tensor **list, struct note *note,
                  struct ag_tensor *output, bool backward)
 {
-    for (int i = graph->tensors - 1; i >= 0; i--) {
-        struct ag_tensor *t = list[i];
-        if (t->parameter >= 0 && graph->params->row[t->parameter].frozen)
+    for (struct ag_tensor *t = graph->first; t; t = t->next) {
+        if (t->parameter >= 0 && graph->params && graph->params->row[t->parameter].frozen)
             t->needs_grad = false;
     }
-    for (int i = 0; i < graph->tensors; i++) {
-        struct ag_tensor *t = list[i];
+    for (struct ag_tensor *t = graph->first; t; t = t->next) {
         if (!t->op)
             continue;
         t->needs_grad = false;
@@ -213,6 +211,7 @@ static void emit_all(struct ag_plan *plan, struct ag_tensor **list, struct note 
 {
     int tensors = plan->graph->tensors;
     for (int i = 0; i < tensors; i++)
+        // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): every id below has its tensor
         if (note[i].used && runs(list[i]))
             emit(plan, list[i]->op->forward, list[i], EVERY_PART);
     plan->forward_count = plan->count;
@@ -397,12 +396,13 @@ static void bind(struct ag_plan *plan, struct ag_tensor **list, struct note *not
             bind_parameter(plan, t, note[i].on_path);
             continue;
         }
-        char *data = plan->memory + note[i].data.offset;
+        void *data = plan->memory + note[i].data.offset;
         if (t->type == AG_REAL)
-            t->data = (real *)data;
+            t->data = data;
         else
-            t->index = (int32_t *)data;
-        t->grad = note[i].grad.size ? (real *)(plan->memory + note[i].grad.offset) : NULL;
+            t->index = data;
+        void *grad = note[i].grad.size ? plan->memory + note[i].grad.offset : NULL;
+        t->grad = grad;
         t->saved = note[i].saved.size ? plan->memory + note[i].saved.offset : NULL;
         t->partial = note[i].partial.size && note[i].partial.first >= 0
                          ? plan->memory + note[i].partial.offset

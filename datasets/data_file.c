@@ -31,7 +31,11 @@ int data_file_open(struct data_file *file, const char *path)
 {
     struct stat status;
     *file = (struct data_file){0};
-    // O_NONBLOCK: opening a pipe must not wait for its writer; a regular file does not care.
+    // A path may come out of a stranger's checkpoint, and some devices do something when they are
+    // merely opened: nothing but files is. O_NONBLOCK is for what became a pipe since the look.
+    int kind = stat(path, &status) == 0 ? check_kind(path, &status) : 0;
+    if (kind < 0)
+        return kind;
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0)
         return err_set(ERR_FILE, "'%s' cannot be opened: %s", path, strerror(errno));

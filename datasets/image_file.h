@@ -27,9 +27,9 @@ struct image_names {
 int image_set_open(struct image_set *set, const char *path, const struct image_names *names);
 void image_set_close(struct image_set *set); // also of one that is zeroed
 
-// The reader of HDF5: count, sizes, pixels and labels. `file` is the whole file, which is open only
-// meanwhile.
+// The reader of HDF5: count, sizes, pixels and labels. `file` is the whole file, which is taken
+// where the pixels are in it as they are wanted.
 int image_set_read_hdf5(struct image_set *set, const char *path, const struct image_names *names,
-                        const struct data_file *file);
+                        struct data_file *file);
 
 #endif

@@ -8,7 +8,19 @@
 static _Thread_local char last[1024];
 static _Thread_local int last_code;
 
-int err_set(int code, const char *format, ...)
+// A line is one line, and harmless on a terminal, whatever names and texts of strangers are in it:
+// control characters become '?', and so do those that UTF-8 has beyond ASCII (C2 80 to C2 9F).
+static void make_plain(char *line)
+{
+    for (unsigned char *c = (unsigned char *)line; *c; c++) {
+        if (c[0] == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0)
+            c[0] = c[1] = '?';
+        if (*c < 0x20 || *c == 0x7F)
+            *c = '?';
+    }
+}
+
+int(err_set)(int code, const char *format, ...)
 {
     // The arguments may be err_last() itself, so the line is made elsewhere first.
     char line[sizeof last];
@@ -17,6 +29,7 @@ int err_set(int code, const char *format, ...)
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     snprintf(last, sizeof last, "%s", line);
+    make_plain(last);
     return last_code = code;
 }
 
@@ -29,6 +42,7 @@ int err_prefix(int code, const char *format, ...)
     va_end(arguments);
     snprintf(line, sizeof line, "%s", last);
     snprintf(last, sizeof last, "%s: %.760s", prefix, line);
+    make_plain(last);
     return last_code = code;
 }
 

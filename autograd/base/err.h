@@ -15,9 +15,18 @@ enum err_code {
     ERR_STOPPED = -6,  // a signal asked for the end
 };
 
-// Stores the formatted line (cut at 1023 bytes) and returns `code`, so that
-// `return err_set(ERR_FILE, "...", ...)` is one statement. Thread-safe; the buffer is per thread.
+// Stores the formatted line (cut at 1023 bytes, control characters replaced by '?') and returns
+// `code`, so that `return err_set(ERR_FILE, "...", ...)` is one statement. Thread-safe; the buffer
+// is per thread.
 __attribute__((format(printf, 2, 3))) int err_set(int code, const char *format, ...);
+// What is returned is said where it can be seen: a checker that follows a path across files knows
+// then that an error is not 0. (`code` is evaluated twice.)
+static inline int err_known(int set, int code)
+{
+    (void)set;
+    return code;
+}
+#define err_set(code, ...) err_known(err_set(code, __VA_ARGS__), code)
 
 // Puts "prefix: " before the line stored last, for a caller that knows more. Returns `code`.
 __attribute__((format(printf, 2, 3))) int err_prefix(int code, const char *format, ...);

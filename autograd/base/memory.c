@@ -1,7 +1,10 @@
 // What the kernel says is left. Linux hands out more than there is and kills a process later, in
 // the middle of what it does; asking first turns that into an error.
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "arena.h"
 
@@ -9,12 +12,13 @@
 static long long number_in(const char *path, const char *key)
 {
     FILE *file = fopen(path, "r");
-    char format[64], line[256];
+    char line[256];
+    size_t skip = strlen(key);
     long long number = -1;
-    snprintf(format, sizeof format, "%s %%lld", key);
     while (file && number < 0 && fgets(line, sizeof line, file))
-        if (sscanf(line, format, &number) != 1)
-            number = -1;
+        if (strncmp(line, key, skip) == 0 &&
+            (isdigit((unsigned char)line[skip]) || line[skip] == ' '))
+            number = strtoll(line + skip, NULL, 10);
     if (file)
         fclose(file);
     return number;

@@ -64,7 +64,7 @@ static int parse_real(const struct option_def *o, void *at, const char *what, co
     if (!(x >= o->min && x <= o->max))
         return err_set(ERR_ARGUMENT, "%s %s is out of range; it must be from %.10g to %.10g",
                        label_of(what, o->key).text, value, o->min, o->max);
-    memcpy(at, &x, sizeof x);
+    *(double *)at = x;
     return 0;
 }
 
@@ -116,7 +116,7 @@ static int parse_choice(const struct option_def *o, void *at, const char *what, 
         return err_set(ERR_ARGUMENT, "%s '%s' is unknown; it is one of %s",
                        label_of(what, o->key).text, value, o->choices);
     }
-    memcpy(at, &index, sizeof index);
+    *(int *)at = index;
     return 0;
 }
 

@@ -136,7 +136,9 @@ int selftest_run(const char *what, const char *advice, selftest_product *functio
 {
     static const real factor[][2] = {{1, 0}, {-2, 1}, {(real)0.5, 2}}; // alpha, beta
     struct work *w = malloc(sizeof *w);
-    int code = w ? 0 : err_set(ERR_MEMORY, "out of memory for the test of the products");
+    int code = 0;
+    if (!w)
+        return err_set(ERR_MEMORY, "out of memory for the test of the products");
     for (int s = 0; s < SHAPES - !large && code == 0; s++) {
         prepare(w, &shapes[s]);
         for (int f = 0; f < 2 + any_beta && code == 0; f += s == SHAPES - 1 ? 2 : 1)

@@ -38,6 +38,21 @@ static inline real vector_normal1(real x)
     return 0.5 * erfc(-x * 0.70710678118654752440);
 }
 #else
+union vector_float {
+    float number;
+    uint32_t bits;
+};
+
+static inline uint32_t vector_bits1(float x)
+{
+    return (union vector_float){.number = x}.bits;
+}
+
+static inline float vector_of_bits1(uint32_t bits)
+{
+    return (union vector_float){.bits = bits}.number;
+}
+
 // exp(x) = 2^n exp(r), n the nearest integer to x / ln 2, |r| <= ln 2 / 2; a polynomial of degree 6
 // for exp(r). `power` gets n.
 static inline float vector_exp_reduced1(float x, int32_t *power)
@@ -55,9 +70,7 @@ static inline float vector_exp_reduced1(float x, int32_t *power)
     p = vector_fma1(p, r, 0.499999934f);
     p = vector_fma1(p, r, 1.0f);
     p = vector_fma1(p, r, 1.0f);
-    int32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    *power = bits - 0x4B400000;
+    *power = (int32_t)vector_bits1(shifted) - 0x4B400000;
     return p;
 }
 
@@ -65,10 +78,8 @@ static inline float vector_exp_reduced1(float x, int32_t *power)
 static inline float vector_exp_below1(float x)
 {
     int32_t n;
-    float p = vector_exp_reduced1(x < -87.33654f ? -87.33654f : x, &n), power;
-    uint32_t bits = (uint32_t)(n + 127) << 23;
-    memcpy(&power, &bits, sizeof power);
-    return x < -87.33654f ? 0.0f : p * power;
+    float p = vector_exp_reduced1(x < -87.33654f ? -87.33654f : x, &n);
+    return x < -87.33654f ? 0.0f : p * vector_of_bits1((uint32_t)(n + 127) << 23);
 }
 
 static inline float vector_exp1(float x)
@@ -80,11 +91,8 @@ static inline float vector_exp1(float x)
                                   &whole);
     // 2^n in two halves, as n may be 128 where the result is still finite.
     int32_t half = whole >> 1;
-    uint32_t first = (uint32_t)(half + 127) << 23, second = (uint32_t)(whole - half + 127) << 23;
-    float a, b;
-    memcpy(&a, &first, sizeof a);
-    memcpy(&b, &second, sizeof b);
-    float y = p * a * b;
+    float y = p * vector_of_bits1((uint32_t)(half + 127) << 23);
+    y *= vector_of_bits1((uint32_t)(whole - half + 127) << 23);
     y = x < -87.33654f ? 0.0f : y;
     y = x > 88.72283f ? INFINITY : y;
     return x != x ? x : y;

@@ -53,10 +53,10 @@ struct attention_block attention_strip_of(const struct attention_param *p,
 static int64_t widest_window(const struct attention_param *p, struct ag_tensor *const *input)
 {
     int64_t widest = 0;
-    for (int k = BY_QUERY; k <= BY_VALUE; k++) {
+    for (enum attention_table k = BY_QUERY; k <= BY_VALUE; k++) {
         int64_t reach =
             attention_whole((k == BY_KEY ? ATTENTION_BLOCK : p->keys) + p->strip[k] - 1);
-        int64_t rows = input[FIRST_TABLE + 2 * k + 1] || p->rows[k] < reach ? p->rows[k] : reach;
+        int64_t rows = input[attention_input_of(k) + 1] || p->rows[k] < reach ? p->rows[k] : reach;
         int64_t count = attention_whole(rows) * p->strip[k];
         widest = count > widest ? count : widest;
     }
@@ -66,7 +66,7 @@ static int64_t widest_window(const struct attention_param *p, struct ag_tensor *
 static int64_t longest_column(const struct attention_param *p)
 {
     int64_t longest = 0;
-    for (int k = BY_BIAS; k <= BY_FACTOR; k++) {
+    for (enum attention_table k = BY_BIAS; k <= BY_FACTOR; k++) {
         int64_t offsets = p->grid[k] ? p->offsets[k] : p->keys + ATTENTION_BLOCK - 1;
         int64_t count = p->rows[k] > offsets ? p->rows[k] : offsets;
         longest = p->rows[k] && count > longest ? count : longest;
@@ -251,7 +251,7 @@ static double flops(const struct ag_tensor *node, bool backward)
     const struct attention_param *p = node->param;
     double pairs = (double)(p->batch * p->heads * p->length) * (double)p->keys;
     double products = backward ? 5 : 2;
-    for (int k = BY_QUERY; k <= BY_VALUE; k++)
+    for (enum attention_table k = BY_QUERY; k <= BY_VALUE; k++)
         if (attention_table_of(node, k))
             products += backward ? 3 : 1;
     return 2 * products * (double)p->head_dim * pairs * (p->causal ? 0.5 : 1);
@@ -360,7 +360,7 @@ static bool extras_fit(struct ag_graph *graph, const struct ag_attention *a,
 }
 
 // An index is a constant or is written between replays; what is known now is checked now.
-static bool index_fits(struct ag_graph *graph, int k, const ag_t *index,
+static bool index_fits(struct ag_graph *graph, enum attention_table k, const ag_t *index,
                        const struct attention_param *p)
 {
     char shape[96];
@@ -389,7 +389,8 @@ static bool index_fits(struct ag_graph *graph, int k, const ag_t *index,
 }
 
 // Sets how the offsets of table k are counted.
-static bool grid_fits(struct ag_graph *graph, struct attention_param *p, int k, int64_t width)
+static bool grid_fits(struct ag_graph *graph, struct attention_param *p, enum attention_table k,
+                      int64_t width)
 {
     bool by_head = k == BY_BIAS || k == BY_FACTOR;
     p->grid[k] = width;
@@ -407,7 +408,7 @@ static bool grid_fits(struct ag_graph *graph, struct attention_param *p, int k, 
     return true;
 }
 
-static bool table_fits(struct ag_graph *graph, struct attention_param *p, int k,
+static bool table_fits(struct ag_graph *graph, struct attention_param *p, enum attention_table k,
                        const struct ag_relative *relative)
 {
     char shape[96];
@@ -442,7 +443,7 @@ static bool table_fits(struct ag_graph *graph, struct attention_param *p, int k,
 
 // How a table is worked with. A run of offsets is longer than a strip of queries by the strip, and
 // all of it is multiplied: strips are short where a table has many rows.
-static void choose(struct attention_param *p, const ag_t *index, int k)
+static void choose(struct attention_param *p, const ag_t *index, enum attention_table k)
 {
     bool by_offset = attention_by_offset(index);
     p->strip[k] = by_offset && p->rows[k] > ATTENTION_BLOCK ? SHORT_STRIP : ATTENTION_BLOCK;
@@ -451,7 +452,8 @@ static void choose(struct attention_param *p, const ag_t *index, int k)
 }
 
 // Heads that share a table have partial sums of their own: there may be more than can be counted.
-static bool sums_fit(struct ag_graph *graph, const struct attention_param *p, int k)
+static bool sums_fit(struct ag_graph *graph, const struct attention_param *p,
+                     enum attention_table k)
 {
     if (!p->slots[k] || ag_shape_count(ag_shape4(p->heads, GROUPS, p->slots[k], p->part[k])) > 0)
         return true;
@@ -465,7 +467,7 @@ static bool sums_fit(struct ag_graph *graph, const struct attention_param *p, in
 static size_t partial_size(const struct attention_param *p, const struct ag_attention *a)
 {
     int64_t count = 0;
-    for (int k = 0; k < ATTENTION_TABLES; k++)
+    for (enum attention_table k = 0; k < ATTENTION_TABLES; k++)
         count += p->slots[k] * p->part[k];
     if (a->dense_bias && !p->dense_batched)
         count += p->length * p->keys;
@@ -482,8 +484,8 @@ static void choose_groups(struct attention_param *p, const struct ag_attention *
         return;
     int64_t batch = ag_whole(p->batch, parts), groups = batch < GROUPS ? batch : GROUPS;
     bool apart = ag_parts_fit(batch, groups, parts);
-    for (int k = 0; k < ATTENTION_TABLES; k++)
-        apart = apart && !(input[FIRST_TABLE + 2 * k] && input[FIRST_TABLE + 2 * k]->varies);
+    for (enum attention_table k = 0; k < ATTENTION_TABLES; k++)
+        apart = apart && !(input[attention_input_of(k)] && input[attention_input_of(k)]->varies);
     apart = apart && !(a->dense_bias && !p->dense_batched && a->dense_bias->varies);
     if (apart) {
         p->groups = groups / parts;
@@ -516,12 +518,12 @@ ag_t *ag_attention(struct ag_graph *graph, const struct ag_attention *a)
                                      a->relative_query, a->relative_key, a->dense_bias, a->row_bias,
                                      a->column_bias};
     bool good = extras_fit(graph, a, &p);
-    for (int k = 0; k < ATTENTION_TABLES && good; k++) {
+    for (enum attention_table k = 0; k < ATTENTION_TABLES && good; k++) {
         good = table_fits(graph, &p, k, relative[k]);
         choose(&p, relative[k]->index, k);
         good = good && sums_fit(graph, &p, k);
-        input[FIRST_TABLE + 2 * k] = relative[k]->table;
-        input[FIRST_TABLE + 2 * k + 1] = relative[k]->index;
+        input[attention_input_of(k)] = relative[k]->table;
+        input[attention_input_of(k) + 1] = relative[k]->index;
     }
     if (!good)
         return &graph->placeholder;

@@ -17,7 +17,7 @@ static real *grad_of(const struct attention_work *w, int input)
 
 static real *table_grad(const struct attention_work *w, enum attention_table table)
 {
-    return grad_of(w, FIRST_TABLE + 2 * table);
+    return grad_of(w, attention_input_of(table));
 }
 
 static bool dense_needs_sum(const struct attention_work *w)
@@ -46,7 +46,7 @@ static struct partial partial_of(const struct attention_work *w, int64_t piece)
     int64_t pieces = p->heads * p->all_groups;
     struct partial partial = {0};
     real *at = w->node->partial;
-    for (int k = 0; k < ATTENTION_TABLES; k++) {
+    for (enum attention_table k = 0; k < ATTENTION_TABLES; k++) {
         if (!table_grad(w, k))
             continue;
         partial.table[k] = at + piece * partial_count(p, k);
@@ -59,7 +59,7 @@ static struct partial partial_of(const struct attention_work *w, int64_t piece)
 
 static void zero_partial(const struct attention_work *w, const struct partial *partial)
 {
-    for (int k = 0; k < ATTENTION_TABLES; k++)
+    for (enum attention_table k = 0; k < ATTENTION_TABLES; k++)
         if (partial->table[k])
             memset(partial->table[k], 0, (size_t)partial_count(w->p, k) * sizeof(real));
     if (partial->dense)
@@ -153,7 +153,7 @@ static void query_relative_grad(struct pass *x)
     const struct attention_block *b = &x->b;
     if (!attention_table_of(x->w->node, BY_QUERY))
         return;
-    enum attention_input reader = attention_reader(x->w->node, BY_QUERY);
+    int reader = attention_reader(x->w->node, BY_QUERY);
     const struct ag_tensor *query = x->w->node->input[reader];
     int64_t at = attention_place(p, b, p->length, b->first);
     struct attention_sums sums = {
@@ -285,7 +285,7 @@ static void backward_block(struct pass *x)
 
 // Whether the sums of the blocks are all that the gradient gets so far: nobody else began it, and
 // no table adds to it.
-static bool begins_with_sums(const struct attention_work *w, enum attention_input k)
+static bool begins_with_sums(const struct attention_work *w, int k)
 {
     bool read = attention_table_of(w->node, BY_KEY) && attention_reader(w->node, BY_KEY) == k;
     return ag_is_fresh(w->node, k) && !read;
@@ -294,7 +294,7 @@ static bool begins_with_sums(const struct attention_work *w, enum attention_inpu
 // Gradients that blocks add to start at zero where this op is the first to write them.
 static void zero_fresh(const struct attention_work *w, int64_t batch, int64_t head)
 {
-    static const enum attention_input summed[] = {KEY, RELATIVE_KEY};
+    static const int summed[] = {KEY, RELATIVE_KEY};
     const struct attention_param *p = w->p;
     for (int k = 0; k < 2; k++) {
         real *grad = grad_of(w, summed[k]);
@@ -311,8 +311,8 @@ static void zero_fresh(const struct attention_work *w, int64_t batch, int64_t he
 }
 
 // The gradients of keys or values, once all blocks are summed.
-static void write_sums(const struct attention_work *w, const struct attention_block *b,
-                       enum attention_input k, const real *restrict from)
+static void write_sums(const struct attention_work *w, const struct attention_block *b, int k,
+                       const real *restrict from)
 {
     const struct attention_param *p = w->p;
     bool begins = begins_with_sums(w, k);
@@ -375,7 +375,7 @@ static void sum_rows(void *context, int64_t cut, int thread)
     int64_t end = par_begin(p->rows[k], sum->cuts, cut + 1);
     const real *from = partial_of(w, 0).table[k];
     real *to = table_grad(w, k);
-    if (ag_is_fresh(w->node, FIRST_TABLE + 2 * k))
+    if (ag_is_fresh(w->node, attention_input_of(k)))
         memset(to + begin * stride, 0, (size_t)((end - begin) * stride) * sizeof *to);
     for (int64_t piece = 0; piece < pieces; piece++) {
         int64_t column = piece / p->all_groups * p->apart[k];
@@ -397,7 +397,7 @@ static void sum_column(const struct attention_work *w, enum attention_table k, i
 #pragma omp simd
         for (int64_t r = 0; r < slots; r++)
             column[r] += column[g * slots + r];
-    for (int64_t r = 0; r < p->rows[k] && ag_is_fresh(w->node, FIRST_TABLE + 2 * k); r++)
+    for (int64_t r = 0; r < p->rows[k] && ag_is_fresh(w->node, attention_input_of(k)); r++)
         to[r * p->heads] = 0;
     for (int64_t r = 0; r < slots; r++)
         to[(index && index->shape.dims == 1 ? index->index[r] : r) * p->heads] += column[r];
@@ -461,7 +461,7 @@ void attention_backward(const struct ag_run *run, struct ag_tensor *node)
         zero_sums(&w);
     if (keeps_sums(&w) && run->batch->part < run->batch->parts - 1)
         return;
-    for (int k = 0; k < ATTENTION_TABLES; k++)
+    for (enum attention_table k = 0; k < ATTENTION_TABLES; k++)
         sum_table(&w, k);
     if (dense_needs_sum(&w))
         par_run(p->heads * p->length, sum_dense_row, &w);

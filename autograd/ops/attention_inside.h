@@ -101,16 +101,22 @@ static inline int64_t attention_place(const struct attention_param *p,
     return (b->batch * rows + i) * p->width + b->head * p->head_dim;
 }
 
+// Which input of the op the table is; its index is the next.
+static inline int attention_input_of(enum attention_table table)
+{
+    return FIRST_TABLE + 2 * (int)table;
+}
+
 static inline struct ag_tensor *attention_table_of(const struct ag_tensor *node,
                                                    enum attention_table table)
 {
-    return node->input[FIRST_TABLE + 2 * table];
+    return node->input[attention_input_of(table)];
 }
 
 static inline const struct ag_tensor *attention_index_of(const struct ag_tensor *node,
                                                          enum attention_table table)
 {
-    return node->input[FIRST_TABLE + 2 * table + 1];
+    return node->input[attention_input_of(table) + 1];
 }
 
 // Whether the row of a pair depends on its offset alone.
@@ -120,8 +126,7 @@ static inline bool attention_by_offset(const struct ag_tensor *index)
 }
 
 // What tables are read with: the relative query or key where there is one.
-static inline enum attention_input attention_reader(const struct ag_tensor *node,
-                                                    enum attention_table table)
+static inline int attention_reader(const struct ag_tensor *node, enum attention_table table)
 {
     if (table == BY_KEY)
         return node->input[RELATIVE_KEY] ? RELATIVE_KEY : KEY;

@@ -19,9 +19,9 @@ size_t attention_saved_size(struct attention_param *p, struct ag_tensor *const *
 {
     const int64_t line = 16;
     int64_t count = 2 * p->batch * p->heads * p->length; // what is kept of the rows comes first
-    for (int k = BY_QUERY; k <= BY_VALUE; k++) {
-        const struct ag_tensor *table = input[FIRST_TABLE + 2 * k];
-        const struct ag_tensor *index = input[FIRST_TABLE + 2 * k + 1];
+    for (enum attention_table k = BY_QUERY; k <= BY_VALUE; k++) {
+        const struct ag_tensor *table = input[attention_input_of(k)];
+        const struct ag_tensor *index = input[attention_input_of(k) + 1];
         count = (count + line - 1) / line * line;
         p->turned[k] = count;
         if (table)
@@ -93,7 +93,7 @@ static struct attention_runs *runs_of(const struct attention_work *w, enum atten
 void attention_prepare(const struct attention_work *w)
 {
     const struct attention_param *p = w->p;
-    for (int k = BY_QUERY; k <= BY_VALUE; k++) {
+    for (enum attention_table k = BY_QUERY; k <= BY_VALUE; k++) {
         const struct ag_tensor *table = attention_table_of(w->node, k);
         const struct ag_tensor *index = attention_index_of(w->node, k);
         if (!table)
@@ -257,42 +257,24 @@ struct attention_lookup attention_column_of(const struct attention_work *w,
 
 // --- once a row
 
-// Keys of one query whose rows follow each other: of an index, what of one run falls into `count`
-// offsets from `offset` on; of a grid, the keys of one of its rows. Keys [begin, end) are counted
-// from `key`; `row` is that of `begin`, and the next is `step` further.
+// What of one run falls into `count` offsets from `offset` on: offsets [begin, end), counted from
+// `offset`; `row` is that of `begin`, and the next is `step` further.
 struct piece {
     const struct attention_run *run;
     int64_t offset, count;
-    int64_t grid, key, query_row; // width; row of the pair with the first key of all
     int64_t begin, end, row, step;
 };
-
-static inline struct piece grid_begin(const struct attention_param *p,
-                                      const struct attention_lookup *l, int64_t i, int64_t begin,
-                                      int64_t end)
-{
-    struct piece x = {.count = end - begin, .grid = l->grid, .key = begin, .step = 1};
-    x.query_row = (p->length / x.grid - 1 - i / x.grid) * (2 * x.grid - 1) + x.grid - 1 -
-                  i % x.grid;
-    return x;
-}
 
 static inline bool piece_next(struct piece *x)
 {
     x->begin = x->end;
     if (x->begin >= x->count)
         return false;
-    if (x->grid) {
-        int64_t key = x->key + x->begin, across = key % x->grid;
-        x->end = x->begin + x->grid - across;
-        x->row = x->query_row + key / x->grid * (2 * x->grid - 1) + across;
-    } else {
-        while (x->run[1].begin <= x->offset + x->begin)
-            x->run++;
-        x->end = x->run[1].begin - x->offset;
-        x->row = x->run->row + x->run->step * (x->offset + x->begin - x->run->begin);
-        x->step = x->run->step;
-    }
+    while (x->run[1].begin <= x->offset + x->begin)
+        x->run++;
+    x->end = x->run[1].begin - x->offset;
+    x->row = x->run->row + x->run->step * (x->offset + x->begin - x->run->begin);
+    x->step = x->run->step;
     x->end = x->end < x->count ? x->end : x->count;
     return true;
 }
@@ -317,18 +299,6 @@ static void gather_runs(const struct attention_lookup *l, struct piece x,
             for (int64_t k = 0; k < n; k++)
                 to[k] += from[-k];
         }
-    }
-}
-
-static void gather_times_grid(const struct attention_lookup *l, struct piece x,
-                              const real *restrict source, real *restrict row)
-{
-    while (piece_next(&x)) {
-        const real *from = source + x.row - l->low;
-        real *to = row + x.begin;
-#pragma omp simd
-        for (int64_t k = 0; k < x.end - x.begin; k++)
-            to[k] *= from[k];
     }
 }
 
@@ -450,6 +420,61 @@ static void scatter_clip(const struct attention_lookup *l, int64_t offset, int64
         target[x.behind] += sum_of(behind);
 }
 
+// --- a grid: the keys of one of its rows have neighbouring rows of the table
+
+enum grid_pass { GRID_ADD, GRID_TIMES, GRID_SCATTER };
+
+// `count` grid rows of `n` keys each: pairs are `width` apart, rows of the table `across`.
+static inline void grid_rows(enum grid_pass pass, int64_t count, int64_t n, int64_t width,
+                             int64_t across, real *restrict pairs, real *restrict rows)
+{
+    for (int64_t y = 0; y < count; y++, pairs += width, rows += across) {
+#pragma omp simd
+        for (int64_t x = 0; x < n; x++) {
+            if (pass == GRID_ADD)
+                pairs[x] += rows[x];
+            else if (pass == GRID_TIMES)
+                pairs[x] *= rows[x];
+            else
+                rows[x] += pairs[x];
+        }
+    }
+}
+
+// Keys [begin, end) of query i, whose table row with key 0 is `rows` (a scatter changes `rows`, the
+// others `pairs`). Loops of a known length are whole vectors: grids of 64 to 1024 tokens have
+// rows of 8, 16 or 32.
+static inline void grid_pass(enum grid_pass pass, int64_t width, int64_t begin, int64_t end,
+                             real *pairs, real *rows)
+{
+    int64_t across = 2 * width - 1, y = begin / width, x = begin % width;
+    if (x > 0) {
+        int64_t n = width - x < end - begin ? width - x : end - begin;
+        grid_rows(pass, 1, n, width, across, pairs + begin, rows + y * across + x);
+        begin += n;
+        y++;
+    }
+    int64_t whole = (end - begin) / width, rest = (end - begin) % width;
+    if (width == 8)
+        grid_rows(pass, whole, 8, 8, 15, pairs + begin, rows + y * across);
+    else if (width == 16)
+        grid_rows(pass, whole, 16, 16, 31, pairs + begin, rows + y * across);
+    else if (width == 32)
+        grid_rows(pass, whole, 32, 32, 63, pairs + begin, rows + y * across);
+    else
+        grid_rows(pass, whole, width, width, across, pairs + begin, rows + y * across);
+    if (rest > 0)
+        grid_rows(pass, 1, rest, width, across, pairs + end - rest, rows + (y + whole) * across);
+}
+
+// The row of the table that query i has with key 0, counted from the first of the window.
+static int64_t grid_row(const struct attention_param *p, const struct attention_lookup *l,
+                        int64_t i)
+{
+    int64_t above = p->length / l->grid - 1;
+    return (above - i / l->grid) * (2 * l->grid - 1) + l->grid - 1 - i % l->grid - l->low;
+}
+
 void attention_gather_offsets(const struct attention_param *p, const struct attention_lookup *l,
                               int64_t offset, int64_t count, const real *restrict source,
                               real *restrict row)
@@ -477,7 +502,7 @@ void attention_gather(const struct attention_param *p, const struct attention_lo
                       int64_t begin, int64_t end, const real *restrict source, real *restrict row)
 {
     if (l->grid) {
-        gather_runs(l, grid_begin(p, l, i, begin, end), source, row + begin);
+        grid_pass(GRID_ADD, l->grid, begin, end, row, (real *)source + grid_row(p, l, i));
     } else if (l->step <= 0) {
         attention_gather_offsets(p, l, p->length - 1 - i + begin, end - begin, source, row + begin);
     } else {
@@ -495,7 +520,7 @@ void attention_gather_times(const struct attention_param *p, const struct attent
 {
     const int32_t *index = index_of(l, i);
     if (l->grid) {
-        gather_times_grid(l, grid_begin(p, l, i, begin, end), source, row + begin);
+        grid_pass(GRID_TIMES, l->grid, begin, end, row, (real *)source + grid_row(p, l, i));
     } else if (!index) {
         source += p->length - 1 - i - l->low;
 #pragma omp simd
@@ -547,7 +572,7 @@ void attention_scatter(const struct attention_param *p, const struct attention_l
                        int64_t begin, int64_t end, const real *restrict row, real *restrict target)
 {
     if (l->grid)
-        scatter_runs(l, grid_begin(p, l, i, begin, end), row + begin, target);
+        grid_pass(GRID_SCATTER, l->grid, begin, end, (real *)row, target + grid_row(p, l, i));
     else if (l->step <= 0)
         attention_scatter_offsets(p, l, p->length - 1 - i + begin, end - begin, row + begin,
                                   target);

@@ -3,6 +3,7 @@
 #include "command.h"
 
 #include <fnmatch.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,17 @@ int command_usage(const char *name, const char *line)
     command_error(line);
     fprintf(stderr, "Try 'posgrad%s%s --help'.\n", name && *name ? " " : "", name ? name : "");
     return 2;
+}
+
+void command_refuse(const struct argp_state *state, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    err_set(ERR_ARGUMENT, "%s", line);
+    argp_error(state, "%s", err_last());
 }
 
 int command_check_products(void)
@@ -67,14 +79,18 @@ static bool takes_next(const struct argp_option *option)
     return option->arg && !(option->flags & OPTION_ARG_OPTIONAL);
 }
 
-// The option that `size` bytes of `name` begin, or all of whose name they are.
-static const struct argp_option *find_long(const struct flags *flags, const char *name, size_t size)
+// The options that `size` bytes of `name` begin: the last one, and `other`, the one before it or
+// NULL; or the one whose whole name they are.
+static const struct argp_option *find_long(const struct flags *flags, const char *name, size_t size,
+                                           const struct argp_option **other)
 {
     const struct argp_option *found = NULL;
+    *other = NULL;
     for (int i = 0; i < flags->count; i++) {
         const char *known = flags->option[i]->name;
         if (!known || strncmp(known, name, size) != 0)
             continue;
+        *other = known[size] ? found : NULL;
         found = flags->option[i];
         if (!known[size])
             break;
@@ -82,14 +98,26 @@ static const struct argp_option *find_long(const struct flags *flags, const char
     return found;
 }
 
-// Whether the letters after one '-' end in an option whose value is the next argument.
-static bool letters_take_next(const struct flags *flags, const char *letters)
+static const struct argp_option *find_letter(const struct flags *flags, char letter)
 {
-    for (; *letters; letters++)
-        for (int i = 0; i < flags->count; i++)
-            if (flags->option[i]->key == *letters && flags->option[i]->arg)
-                return !letters[1] && takes_next(flags->option[i]);
-    return false;
+    for (int i = 0; i < flags->count; i++)
+        if (flags->option[i]->key == (unsigned char)letter)
+            return flags->option[i];
+    return NULL;
+}
+
+// The letters after one '-': 1 where they end in an option whose value is the next argument, 0
+// where not, ERR_ARGUMENT where one is no option.
+static int check_letters(const struct flags *flags, const char *letters)
+{
+    for (; *letters; letters++) {
+        const struct argp_option *option = find_letter(flags, *letters);
+        if (!option)
+            return err_set(ERR_ARGUMENT, "unrecognized option '-%c'", *letters);
+        if (option->arg)
+            return !letters[1] && takes_next(option);
+    }
+    return 0;
 }
 
 static int unknown_flag(const char *command, const struct flags *flags, const char *typed)
@@ -107,14 +135,18 @@ static int unknown_flag(const char *command, const struct flags *flags, const ch
     return command_usage(command, err_last());
 }
 
-// getopt finds the unknown option, too, but knows no nearest one.
-static int check_long(const char *command, const struct flags *flags, int argc, char **argv)
+// getopt finds the unknown option, too, but knows no nearest one, and prints what was typed as it
+// is.
+static int check_flags(const char *command, const struct flags *flags, int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (argv[i][0] != '-' || !argv[i][1])
             continue;
         if (argv[i][1] != '-') {
-            i += letters_take_next(flags, argv[i] + 1);
+            int next = check_letters(flags, argv[i] + 1);
+            if (next < 0)
+                return command_usage(command, err_last());
+            i += next;
             continue;
         }
         char *name = argv[i] + 2;
@@ -122,10 +154,15 @@ static int check_long(const char *command, const struct flags *flags, int argc, 
         for (size_t k = 0; k < size; k++)
             if (name[k] == '_')
                 name[k] = '-';
-        const struct argp_option *option = find_long(flags, name, size);
+        const struct argp_option *other, *option = find_long(flags, name, size, &other);
         if (!option) {
             name[size] = '\0';
             return unknown_flag(command, flags, name);
+        }
+        if (other) {
+            err_set(ERR_ARGUMENT, "option '--%.*s' could be '--%s' or '--%s'; write more of it",
+                    (int)size, name, other->name, option->name);
+            return command_usage(command, err_last());
         }
         i += takes_next(option) && !name[size];
     }
@@ -136,7 +173,7 @@ int command_parse(const char *name, const struct argp *argp, int argc, char **ar
 {
     struct flags flags = {0};
     collect(&flags, argp);
-    int status = check_long(name, &flags, argc, argv);
+    int status = check_flags(name, &flags, argc, argv);
     argp_err_exit_status = 2;
     return status == 0 && argp_parse(argp, argc, argv, 0, NULL, input) ? 2 : status;
 }

@@ -26,6 +26,11 @@ int command_error(const char *line);
 // The same with "Try 'posgrad NAME --help'." after it, and returns 2.
 int command_usage(const char *name, const char *line);
 
+// For an argp parser: says what is wrong, in one line whatever was typed, and ends the program with
+// 2.
+__attribute__((format(printf, 2, 3))) void command_refuse(const struct argp_state *state,
+                                                          const char *format, ...);
+
 // Before a command computes: 0, or 1 after the line that says which of the matrix products is wrong
 // on this processor.
 int command_check_products(void);

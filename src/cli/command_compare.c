@@ -31,6 +31,7 @@ static const struct option_def values[] = {
     {0},
 };
 
+enum { VALUES = sizeof values / sizeof *values - 1 };
 enum { KEY_VALUE = 0x3000, KEY_METRIC = 0x3100, KEY_LENGTHS, KEY_JSON, KEY_CSV };
 
 static const struct argp_option options[] = {
@@ -56,7 +57,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     int code = 0;
-    if (key >= KEY_VALUE && key < KEY_METRIC) {
+    if (key >= KEY_VALUE && key < KEY_VALUE + VALUES) {
         code = options_set(values, arguments, NULL, values[key - KEY_VALUE].key, value);
     } else if (key == KEY_METRIC) {
         arguments->metric = value;
@@ -73,7 +74,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return ARGP_ERR_UNKNOWN;
     }
     if (code < 0)
-        argp_error(state, "%s", err_last());
+        command_refuse(state, "%s", err_last());
     return 0;
 }
 

@@ -21,7 +21,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     if (key != ARGP_KEY_ARG)
         return ARGP_ERR_UNKNOWN;
     if (arguments->name)
-        argp_error(state, "describe takes one name, and '%s' is another", value);
+        command_refuse(state, "describe takes one name, and '%s' is another", value);
     arguments->name = value;
     return 0;
 }
@@ -76,7 +76,7 @@ static void describe_encoding(const struct pe_def *def)
         "Gh and Gw sides of a grid)",
         encoding_parameters(def), "shape");
     print_shapes("tables for posgrad export", encoding_exports(def), "axes");
-    print_words("claims, which the tests hold it to", encoding_claims(def), "\n  ");
+    print_words("claims, which the tests hold it to", encoding_claim_words(def), "\n  ");
     print_words("ways past the training length", encoding_extensions(def), " ");
     print_words("stacks with", encoding_partners(def), " ");
     char pe[128];

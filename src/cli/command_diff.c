@@ -31,7 +31,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run[1])
-            argp_error(state, "'%s' is one RUN too many", value);
+            command_refuse(state, "'%s' is one RUN too many", value);
         arguments->run[arguments->run[0] ? 1 : 0] = value;
         return 0;
     default:

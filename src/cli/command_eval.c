@@ -37,6 +37,7 @@ static const struct option_def values[] = {
     {0},
 };
 
+enum { VALUES = sizeof values / sizeof *values - 1 };
 enum { KEY_VALUE = 0x3000, KEY_LENGTHS = 0x3100, KEY_EXTEND, KEY_JSON, KEY_CSV, KEY_PLOT };
 
 static const struct argp_option options[] = {
@@ -99,7 +100,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     int code = 0;
-    if (key >= KEY_VALUE && key < KEY_LENGTHS)
+    if (key >= KEY_VALUE && key < KEY_VALUE + VALUES)
         code = options_set(values, arguments, NULL, values[key - KEY_VALUE].key, value);
     else if (key == KEY_LENGTHS)
         code = length_list_read(&arguments->lengths, value);
@@ -118,7 +119,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     else
         return ARGP_ERR_UNKNOWN;
     if (code < 0)
-        argp_error(state, "%s", err_last());
+        command_refuse(state, "%s", err_last());
     return 0;
 }
 

@@ -45,7 +45,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run)
-            argp_error(state, "'%s' is one RUN too many", value);
+            command_refuse(state, "'%s' is one RUN too many", value);
         arguments->run = value;
         return 0;
     default:
@@ -83,20 +83,21 @@ static const char *group_of(const char *what)
     return NULL;
 }
 
-static int check_usage(const struct arguments *arguments, const struct export_format **format)
+// NULL where the arguments ask for nothing that can be done.
+static const struct export_format *check_usage(const struct arguments *arguments)
 {
     if (!arguments->run)
-        return err_set(ERR_ARGUMENT, "RUN is missing: the folder of a run, or its checkpoint");
-    if (!arguments->output)
-        return err_set(ERR_ARGUMENT, "-o FILE is missing");
-    if (!group_of(arguments->what))
-        return err_set(ERR_ARGUMENT, "--what '%s' is none of tables, model and ema",
-                       arguments->what);
-    if (!arguments->format && strcmp(arguments->output, "-") == 0)
-        return err_set(ERR_ARGUMENT, "-o - needs --format");
-    *format = arguments->format ? export_format_find(arguments->format)
-                                : export_format_of(arguments->output);
-    return *format ? 0 : ERR_ARGUMENT;
+        err_set(ERR_ARGUMENT, "RUN is missing: the folder of a run, or its checkpoint");
+    else if (!arguments->output)
+        err_set(ERR_ARGUMENT, "-o FILE is missing");
+    else if (!group_of(arguments->what))
+        err_set(ERR_ARGUMENT, "--what '%s' is none of tables, model and ema", arguments->what);
+    else if (!arguments->format && strcmp(arguments->output, "-") == 0)
+        err_set(ERR_ARGUMENT, "-o - needs --format");
+    else
+        return arguments->format ? export_format_find(arguments->format)
+                                 : export_format_of(arguments->output);
+    return NULL;
 }
 
 static int nothing_there(const struct arguments *arguments, struct h5_reader *reader)
@@ -162,10 +163,10 @@ static int run_command(int argc, char **argv)
                                      help,
                                      NULL};
     struct arguments arguments = {.what = "tables"};
-    const struct export_format *format = NULL;
     if (command_parse("export", &argp, argc, argv, &arguments) != 0)
         return 2;
-    if (check_usage(&arguments, &format) < 0)
+    const struct export_format *format = check_usage(&arguments);
+    if (!format)
         return command_usage("export", err_last());
     return export(&arguments, format) < 0 ? command_error(NULL) : 0;
 }

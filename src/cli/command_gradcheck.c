@@ -40,20 +40,20 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case 'P':
         if (arguments->pairs == MAX_PAIRS)
-            argp_error(state, "--pe-opt is given more than %d times", MAX_PAIRS);
+            command_refuse(state, "--pe-opt is given more than %d times", MAX_PAIRS);
         arguments->pair[arguments->pairs++] = value;
         return 0;
     case 's':
         arguments->seed = strtoull(value, &end, 10);
         if (*value < '0' || *value > '9' || *end)
-            argp_error(state, "--seed '%s' is not a number", value);
+            command_refuse(state, "--seed '%s' is not a number", value);
         return 0;
     case ARGP_KEY_END:
         if (arguments->pairs && (!arguments->pe || strcmp(arguments->pe, "all") == 0))
-            argp_error(state, "--pe-opt needs --pe NAME, the encoding that it is a setting of");
+            command_refuse(state, "--pe-opt needs --pe NAME, the encoding that it is a setting of");
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is not expected here", value);
+        command_refuse(state, "'%s' is not expected here", value);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -11,6 +11,7 @@
 #include "../../autograd/base/err.h"
 #include "../io/export_source.h"
 #include "command.h"
+#include "output.h"
 #include "train_arguments.h"
 
 enum { LINE = 100 };
@@ -229,6 +230,17 @@ static void print_text(const json_t *facts)
     print_group(facts, "outputs", "outputs");
 }
 
+// What the file says is not the terminal's to obey.
+static int print_shown(const json_t *facts)
+{
+    json_t *shown = output_shown(facts);
+    if (!shown)
+        return no_memory();
+    print_text(shown);
+    json_decref(shown);
+    return 0;
+}
+
 static int print_json(const json_t *facts)
 {
     char *text = json_dumps(facts, JSON_INDENT(2));
@@ -260,7 +272,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run)
-            argp_error(state, "'%s' is one RUN too many", value);
+            command_refuse(state, "'%s' is one RUN too many", value);
         arguments->run = value;
         return 0;
     default:
@@ -285,7 +297,7 @@ static int run_command(int argc, char **argv)
     if (code == 0 && arguments.json)
         code = print_json(facts);
     else if (code == 0)
-        print_text(facts);
+        code = print_shown(facts);
     json_decref(facts);
     return code < 0 ? command_error(NULL) : 0;
 }

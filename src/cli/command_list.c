@@ -149,7 +149,7 @@ static void add_encoding(json_t *object, const struct pe_def *def)
 {
     json_object_set_new(object, "parameters", encoding_parameters(def));
     json_object_set_new(object, "exports", encoding_exports(def));
-    json_object_set_new(object, "claims", encoding_claims(def));
+    json_object_set_new(object, "claims", encoding_claim_words(def));
     json_object_set_new(object, "extensions", encoding_extensions(def));
     json_object_set_new(object, "composes_with", encoding_partners(def));
 }
@@ -212,7 +212,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->kind)
-            argp_error(state, "'%s' is one list too many", value);
+            command_refuse(state, "'%s' is one list too many", value);
         arguments->kind = value;
         return 0;
     default:

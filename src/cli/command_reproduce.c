@@ -62,8 +62,8 @@ static int64_t number(struct argp_state *state, const char *name, const char *te
     char *end;
     long long value = strtoll(text, &end, 10);
     if (end == text || *end || value < low || value > high)
-        argp_error(state, "--%s '%s' is not a whole number from %lld to %lld", name, text,
-                   (long long)low, (long long)high);
+        command_refuse(state, "--%s '%s' is not a whole number from %lld to %lld", name, text,
+                       (long long)low, (long long)high);
     return value;
 }
 
@@ -106,7 +106,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (a->name)
-            argp_error(state, "'%s' is one NAME too many", value);
+            command_refuse(state, "'%s' is one NAME too many", value);
         a->name = value;
         return 0;
     default:
@@ -291,7 +291,8 @@ static int print_commands(const struct recipe_request *request)
 static int run(const struct arguments *a, const struct recipe_request *request)
 {
     const struct recipe_def *recipe = request->recipe;
-    struct recipe_cell *cells = calloc((size_t)(recipe->rows * recipe->columns), sizeof *cells);
+    struct recipe_cell *cells =
+        calloc((size_t)recipe->rows * (size_t)recipe->columns, sizeof *cells);
     if (!cells)
         return command_error("out of memory for the table");
     stop_catch();

@@ -11,6 +11,7 @@
 
 #include "../../autograd/base/par.h"
 #include "../../autograd/base/real.h"
+#include "../../autograd/base/wall.h"
 #include "../../autograd/kernels/blas.h"
 #include "../../autograd/kernels/gemm.h"
 #include "../../autograd/kernels/level.h"
@@ -144,6 +145,8 @@ static void gather(struct facts *facts)
         blas_check_threads(2) < 0 ? ": wrong with more than one thread, so --threads 1 only" : "");
     add_mend(facts);
     add_libraries(facts);
+    add(facts, "foreign_files", "strangers", "files are read in a process behind %s",
+        wall_has_filter() ? "seccomp and limits" : "limits alone: the kernel allows no seccomp");
 }
 
 static int print_json(const struct facts *facts)
@@ -169,7 +172,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 {
     bool *json = state->input;
     if (key == ARGP_KEY_ARG)
-        argp_error(state, "'%s' is not expected here", value);
+        command_refuse(state, "'%s' is not expected here", value);
     if (key != 'j')
         return ARGP_ERR_UNKNOWN;
     *json = true;

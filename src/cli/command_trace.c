@@ -38,7 +38,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run)
-            argp_error(state, "'%s' is one RUN too many", value);
+            command_refuse(state, "'%s' is one RUN too many", value);
         arguments->run = value;
         return 0;
     default:

@@ -67,7 +67,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->profile = true;
         return 0;
     case ARGP_KEY_ARG:
-        argp_error(state, "'%s' is not expected here; options start with --", value);
+        command_refuse(state, "'%s' is not expected here; options start with --", value);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

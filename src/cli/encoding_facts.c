@@ -171,7 +171,7 @@ json_t *encoding_exports(const struct pe_def *def)
     return list;
 }
 
-json_t *encoding_claims(const struct pe_def *def)
+json_t *encoding_claim_words(const struct pe_def *def)
 {
     static const struct {
         unsigned claim;

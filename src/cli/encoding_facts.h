@@ -14,7 +14,7 @@ json_t *encoding_parameters(const struct pe_def *def);
 // exported tables, {"name", "axes"};
 json_t *encoding_exports(const struct pe_def *def);
 // claims in words;
-json_t *encoding_claims(const struct pe_def *def);
+json_t *encoding_claim_words(const struct pe_def *def);
 // names of the ways past the training length that have a meaning for it;
 json_t *encoding_extensions(const struct pe_def *def);
 // names of the encodings that it stacks with, in an encoder or a decoder: those that a model can be

@@ -7,6 +7,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/h5file.h"
+#include "command.h"
 
 enum { KEY_FIRST = 0x1000, KEY_CONFIG = 0x2000 };
 static const size_t CONFIG_LIMIT = 1 << 20;
@@ -66,7 +67,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     if (!name)
         return ARGP_ERR_UNKNOWN;
     if (arguments->given_count == TRAIN_ARGUMENTS_MAX)
-        argp_error(state, "more than %d options are given", TRAIN_ARGUMENTS_MAX);
+        command_refuse(state, "more than %d options are given", TRAIN_ARGUMENTS_MAX);
     arguments->given[arguments->given_count++] = (struct run_setting){name, value ? value : "yes"};
     return 0;
 }

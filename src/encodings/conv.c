@@ -67,7 +67,7 @@ static int check(const struct pe_context *context)
 }
 
 // Where a tap at `i` reads a line of `n`: an index, or -1 for zero.
-static int64_t inside(int64_t i, int64_t n, enum pad pad)
+static int64_t inside(int64_t i, int64_t n, int pad)
 {
     if (i >= 0 && i < n)
         return i;

@@ -74,8 +74,9 @@ static ag_t *solution(const struct pe_context *context, int64_t count)
 {
     const struct settings *settings = context->settings;
     // All layers and the export read one solution.
-    if (*context->memo && (*context->memo)->shape.size[0] == count)
-        return *context->memo;
+    ag_t *known = *context->memo;
+    if (known && known->shape.size[0] == count)
+        return known;
     struct ag_neural_ode ode = {.start = start_of(context),
                                 .dt = settings->step > 0 ? settings->step
                                                          : 1 / (double)context->position_count,

@@ -118,7 +118,7 @@ static unsigned claims_with(const void *of)
 {
     const struct settings *settings = of;
     unsigned claims = PE_SHIFT_INVARIANT | PE_EXTRAPOLATES | PE_NEEDS_LOGITS |
-                      PE_POSITION_IN_LOGITS | PE_POSITION_IN_LOGITS;
+                      PE_POSITION_IN_LOGITS;
     if (settings->values)
         claims |= PE_PROBE_ENCODER | PE_PROBE_DECODER;
     return settings->table == LEARNED ? claims | PE_IDENTITY_AT_ZERO : claims;

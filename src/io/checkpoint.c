@@ -51,8 +51,8 @@ void checkpoint_write_slab(struct h5_writer *writer, const char *prefix,
     for (int i = 0; i < params->rows; i++) {
         const struct ag_parameter *row = &params->row[i];
         dataset_path(path, prefix, row->name);
-        h5_write(writer, path, CHECKPOINT_REAL, row->shape.dims, row->shape.size,
-                 slab + row->offset);
+        h5_write_lent(writer, path, CHECKPOINT_REAL, row->shape.dims, row->shape.size,
+                      slab + row->offset);
     }
 }
 
@@ -115,7 +115,7 @@ static void write_table(struct h5_writer *writer, const struct pe_table *table, 
     char path[PATH_SIZE], scale[PATH_SIZE];
     const struct ag_shape *shape = &table->tensor->shape;
     snprintf(path, sizeof path, "/tables/%.60s", name);
-    h5_write(writer, path, CHECKPOINT_REAL, shape->dims, shape->size, values);
+    h5_write_lent(writer, path, CHECKPOINT_REAL, shape->dims, shape->size, values);
     h5_attr_text(writer, path, "encoding", table->encoding);
     if (table->distance_sign)
         h5_attr_text(writer, path, "distance_sign", table->distance_sign);
@@ -160,17 +160,17 @@ static void write_history(struct h5_writer *writer, const struct trainer *traine
         if (!series->rows)
             continue;
         snprintf(path, sizeof path, "/history/%s/step", layout->name);
-        h5_write(writer, path, H5FILE_I64, 1, &series->rows, series->step);
+        h5_write_lent(writer, path, H5FILE_I64, 1, &series->rows, series->step);
         for (int c = 0; c < layout->columns; c++) {
             if (strcmp(layout->column[c], "bits_per_byte") == 0 && !trainer->dataset.bits_per_byte)
                 continue;
             snprintf(path, sizeof path, "/history/%s/%s", layout->name, layout->column[c]);
-            h5_write(writer, path, H5FILE_F64, 1, &series->rows, series->column[c]);
+            h5_write_lent(writer, path, H5FILE_F64, 1, &series->rows, series->column[c]);
         }
     }
 }
 
-// The last look at all numbers, when the image is made of them: so what is wrong in it is still
+// The last look at all numbers, after the digest was made of them: so what is wrong in it is still
 // wrong here. Whoever asks for a save has checked them before, and named what made them so; this is
 // for what nobody thought of, and for what happens while a save is made beside the training.
 static int check_finite(const struct trainer *trainer, const struct history *history)
@@ -195,45 +195,40 @@ static int check_finite(const struct trainer *trainer, const struct history *his
                           (long long)trainer->step);
 }
 
-int checkpoint_image(const char *path, const struct trainer *trainer, const struct history *history,
-                     unsigned char **bytes, size_t *size)
+struct h5_writer *checkpoint_writer(const char *path, const struct trainer *trainer,
+                                    const struct history *history)
 {
     char *config = checkpoint_config(&trainer->settings);
     struct h5_writer *writer = config ? h5_writer_new() : NULL;
     if (!writer) {
         free(config);
-        return ERR_MEMORY;
+        return NULL;
     }
     checkpoint_write_identity(writer, CHECKPOINT_FORMAT, CHECKPOINT_VERSION, trainer,
                               trainer->step);
     h5_write_text(writer, "/config", config);
+    free(config);
     checkpoint_write_slab(writer, "/params", &trainer->params, trainer->params.value);
     write_optimizer(writer, trainer);
     if (trainer->averaged.value)
         checkpoint_write_slab(writer, "/ema", &trainer->params, trainer->averaged.value);
     write_tables(writer, trainer);
     write_history(writer, trainer, history);
-    int code = h5_writer_image(writer, path, bytes, size);
-    h5_writer_free(writer);
-    free(config);
-    if (code == 0 && check_finite(trainer, history) < 0) {
-        free(*bytes);
-        *bytes = NULL;
-        return ERR_NUMBER;
+    if (h5_writer_seal(writer, path) < 0 || check_finite(trainer, history) < 0) {
+        h5_writer_free(writer);
+        return NULL;
     }
-    return code;
+    return writer;
 }
 
 int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history)
 {
-    unsigned char *bytes = NULL;
-    size_t size = 0;
     int code = trainer_refresh_tables(trainer);
-    if (code == 0)
-        code = checkpoint_image(path, trainer, history, &bytes, &size);
-    if (code == 0)
-        code = file_publish(path, bytes, size);
-    free(bytes);
+    if (code < 0)
+        return code;
+    struct h5_writer *writer = checkpoint_writer(path, trainer, history);
+    code = writer ? h5_writer_publish(writer, path) : err_code();
+    h5_writer_free(writer);
     return code;
 }
 
@@ -444,6 +439,42 @@ bool checkpoint_same_ground(struct checkpoint *checkpoint, char was[CHECKPOINT_G
     return same;
 }
 
+// Whether the file has all columns of a series, each of so many rows, before memory is taken for
+// them. Only texts have bits a byte.
+static int check_columns(struct checkpoint *checkpoint, const struct history_layout *layout,
+                         int64_t rows)
+{
+    char path[PATH_SIZE];
+    enum h5_type type;
+    int dims;
+    int64_t size = 0;
+    for (int c = 0; c < layout->columns; c++) {
+        snprintf(path, sizeof path, "/history/%s/%s", layout->name, layout->column[c]);
+        if (!h5_has(checkpoint->reader, path) && strcmp(layout->column[c], "bits_per_byte") == 0)
+            continue;
+        int code = h5_shape(checkpoint->reader, path, &type, &dims, &size, 1);
+        if (code < 0)
+            return code;
+        if (type != H5FILE_F64 || dims != 1 || size != rows)
+            return err_set(ERR_FORMAT, "%s is no column of %lld numbers", path, (long long)rows);
+    }
+    return 0;
+}
+
+static int read_column(struct checkpoint *checkpoint, const char *path, int64_t rows,
+                       double *column)
+{
+    if (!h5_has(checkpoint->reader, path)) {
+        memset(column, 0, (size_t)rows * sizeof *column);
+        return 0;
+    }
+    int code = h5_read(checkpoint->reader, path, H5FILE_F64, rows, column);
+    for (int64_t i = 0; i < rows && code == 0; i++)
+        if (!isfinite(column[i]))
+            code = err_set(ERR_FORMAT, "%s holds a number that is not finite", path);
+    return code;
+}
+
 static int read_series(struct checkpoint *checkpoint, struct history *history, int split)
 {
     const struct history_layout *layout = &history_layouts[split];
@@ -456,24 +487,18 @@ static int read_series(struct checkpoint *checkpoint, struct history *history, i
     if (!h5_has(checkpoint->reader, path))
         return 0;
     int code = h5_shape(checkpoint->reader, path, &type, &dims, &rows, 1);
-    if (code == 0 && dims != 1)
+    if (code == 0 && (type != H5FILE_I64 || dims != 1))
         code = err_set(ERR_FORMAT, "%s is no column", path);
+    if (code == 0)
+        code = check_columns(checkpoint, layout, rows);
     if (code == 0)
         code = history_reserve(history, (enum history_split)split, rows);
     if (code == 0)
         code = h5_read(checkpoint->reader, path, H5FILE_I64, rows, series->step);
     for (int c = 0; c < layout->columns && code == 0; c++) {
         snprintf(path, sizeof path, "/history/%s/%s", layout->name, layout->column[c]);
-        if (h5_has(checkpoint->reader, path))
-            code = h5_read(checkpoint->reader, path, H5FILE_F64, rows, series->column[c]);
-        else
-            memset(series->column[c], 0, (size_t)rows * sizeof *series->column[c]);
+        code = read_column(checkpoint, path, rows, series->column[c]);
     }
-    for (int c = 0; c < layout->columns && code == 0; c++)
-        for (int64_t i = 0; i < rows && code == 0; i++)
-            if (!isfinite(series->column[c][i]))
-                code = err_set(ERR_FORMAT, "/history/%s/%s holds a number that is not finite",
-                               layout->name, layout->column[c]);
     if (code == 0)
         series->rows = rows;
     return code;
@@ -487,6 +512,55 @@ int checkpoint_read_history(struct checkpoint *checkpoint, struct history *histo
     return code < 0 ? err_prefix(code, "%s", checkpoint->path) : 0;
 }
 
+// --- a trainer of what a file says. Its settings may ask for any size, and its parameters cannot
+// be larger than they are: so those are compared before memory is taken.
+
+// Dimensions that decide how large everything is that the model makes before its parameters are
+// known.
+static int check_sizes(struct checkpoint *checkpoint)
+{
+    const struct train_settings *s = &checkpoint->settings;
+    char path[PATH_SIZE];
+    enum h5_type type;
+    int dims;
+    int64_t size[AG_MAX_DIMS];
+    int code =
+        h5_shape(checkpoint->reader, "/params/tok_emb/weight", &type, &dims, size, AG_MAX_DIMS);
+    if (code == 0 && (dims != 2 || size[1] != s->dim))
+        code = err_set(ERR_FORMAT, "its token embedding is not of the dim %lld that it says",
+                       (long long)s->dim);
+    for (int64_t layer = 0; code == 0 && layer < s->layers; layer++) {
+        snprintf(path, sizeof path, "/params/layers/%lld/mlp/up/weight", (long long)layer);
+        code = h5_shape(checkpoint->reader, path, &type, &dims, size, AG_MAX_DIMS);
+        if (code == 0 && (dims != 2 || size[0] != s->ff_dim || size[1] != s->dim))
+            code = err_set(ERR_FORMAT, "%s is not of the ff-dim and dim that it says", path);
+    }
+    return code < 0 ? err_prefix(code, "%s", checkpoint->path) : 0;
+}
+
+static int agree(void *context, const struct ag_params *params)
+{
+    struct checkpoint *checkpoint = context;
+    char path[PATH_SIZE];
+    enum h5_type type;
+    int code = 0;
+    for (int i = 0; i < params->rows && code == 0; i++) {
+        dataset_path(path, "/params", params->row[i].name);
+        code = check_shape(checkpoint, path, &params->row[i], &type);
+    }
+    return code < 0 ? code : check_count(checkpoint, "/params", params);
+}
+
+int checkpoint_init_trainer(struct checkpoint *checkpoint, struct trainer *trainer)
+{
+    int code = check_sizes(checkpoint);
+    if (code == 0)
+        return trainer_init_agreed(trainer, &checkpoint->settings, agree, checkpoint);
+    memset(trainer, 0, sizeof *trainer);
+    trainer->lock = -1;
+    return code;
+}
+
 static int load_trainer(struct trainer *trainer, struct checkpoint *checkpoint, const char *data)
 {
     struct train_settings *settings = &checkpoint->settings;
@@ -494,7 +568,7 @@ static int load_trainer(struct trainer *trainer, struct checkpoint *checkpoint, 
         return err_set(ERR_ARGUMENT, "--data: the path is too long");
     if (data)
         strcpy(settings->data, data);
-    int code = trainer_init(trainer, settings);
+    int code = checkpoint_init_trainer(checkpoint, trainer);
     if (code < 0)
         return code;
     code = data ? 0 : checkpoint_check_data(checkpoint, trainer);

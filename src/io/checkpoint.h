@@ -23,6 +23,10 @@ struct checkpoint {
 // Opens RUN: a run folder, or a checkpoint file.
 int checkpoint_open(struct checkpoint *checkpoint, const char *run);
 void checkpoint_close(struct checkpoint *checkpoint);
+// A trainer of the checkpoint's settings, once the parameters that it will have are found to be
+// those of the file: no file can ask for the memory of a larger model than it holds. Nothing is
+// read yet.
+int checkpoint_init_trainer(struct checkpoint *checkpoint, struct trainer *trainer);
 // Parameters, their average where the run has one, and step into a trainer that was made from the
 // same model settings; names, shapes and finiteness are checked. Values are widened or narrowed
 // where the file was written by the other build.
@@ -46,12 +50,12 @@ int checkpoint_load_trainer(struct trainer *trainer, const char *run, int64_t th
 int checkpoint_load_trainer_on(struct trainer *trainer, const char *run, int64_t threads,
                                const char *data);
 
-// The bytes of a checkpoint of all state, malloc'ed, or ERR_NUMBER where any of it is not finite;
-// `path` is for the line of an error. Tables are as trainer_refresh_tables left them. HDF5 is not
-// for two threads at once: whoever makes an image beside the training must be the only one who
-// calls any of this.
-int checkpoint_image(const char *path, const struct trainer *trainer, const struct history *history,
-                     unsigned char **bytes, size_t *size);
+// A checkpoint of all state, sealed and ready for h5_writer_publish; NULL, with ERR_NUMBER where
+// any of it is not finite. It reads the state where that lies, which must not change before the
+// writer is freed. `path` is for the line of an error. Tables are as trainer_refresh_tables left
+// them.
+struct h5_writer *checkpoint_writer(const char *path, const struct trainer *trainer,
+                                    const struct history *history);
 // Refreshes the tables and writes all state to `path`, atomically. On failure the file that was
 // there stays.
 int checkpoint_save(const char *path, struct trainer *trainer, const struct history *history);
@@ -61,7 +65,7 @@ int checkpoint_save(const char *path, struct trainer *trainer, const struct hist
 // The settings as they go into files: JSON without what belongs to this machine. malloc'ed, or
 // NULL.
 char *checkpoint_config(const struct train_settings *settings);
-// Datasets PREFIX/layers/0/... for every row, from a slab of the layout of `params`.
+// Datasets PREFIX/layers/0/... for every row, lent from a slab of the layout of `params`.
 void checkpoint_write_slab(struct h5_writer *writer, const char *prefix,
                            const struct ag_params *params, const real *slab);
 // Attributes step, seed and versions, and the kernels that the products ran on, of the file.

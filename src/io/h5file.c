@@ -1,7 +1,9 @@
-// HDF5, the common part: types and paths.
+// HDF5, the common part: types, and blocks that grow.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../../autograd/base/quiet_hdf5.h"
 #include "h5file_inside.h"
 
 void h5_library_version(char *text, size_t size)
@@ -10,12 +12,6 @@ void h5_library_version(char *text, size_t size)
     h5_start();
     H5get_libversion(&version[0], &version[1], &version[2]);
     snprintf(text, size, "%u.%u.%u", version[0], version[1], version[2]);
-}
-
-const char *h5_image_name(const void *owner, char name[H5_IMAGE_NAME_MAX])
-{
-    snprintf(name, H5_IMAGE_NAME_MAX, "posgrad-image-%p", owner);
-    return name;
 }
 
 size_t h5_type_size(enum h5_type type)
@@ -29,54 +25,39 @@ const char *h5_type_name(enum h5_type type)
     return names[type];
 }
 
-hid_t h5_file_type(enum h5_type type)
+static bool grow(struct h5_bytes *bytes, size_t size)
 {
-    switch (type) {
-    case H5FILE_F32:
-        return H5T_IEEE_F32LE;
-    case H5FILE_F64:
-        return H5T_IEEE_F64LE;
-    case H5FILE_I32:
-        return H5T_STD_I32LE;
-    default:
-        return H5T_STD_I64LE;
-    }
-}
-
-hid_t h5_memory_type(enum h5_type type)
-{
-    switch (type) {
-    case H5FILE_F32:
-        return H5T_NATIVE_FLOAT;
-    case H5FILE_F64:
-        return H5T_NATIVE_DOUBLE;
-    case H5FILE_I32:
-        return H5T_NATIVE_INT32;
-    default:
-        return H5T_NATIVE_INT64;
-    }
-}
-
-bool h5_path_good(const char *path)
-{
-    if (path[0] != '/' || strlen(path) >= H5_PATH_MAX)
+    size_t wanted = bytes->size + size, room = bytes->room ? bytes->room : 64;
+    if (bytes->failed || wanted < size)
         return false;
-    for (const char *p = path; *p;) {
-        size_t size = strcspn(p + 1, "/");
-        bool dots = (size == 1 && p[1] == '.') || (size == 2 && p[1] == '.' && p[2] == '.');
-        if (dots || (size == 0 && path[1]))
+    while (room < wanted)
+        room *= 2;
+    if (room > bytes->room) {
+        unsigned char *larger = realloc(bytes->at, room);
+        if (!larger)
             return false;
-        p += 1 + size;
+        bytes->at = larger;
+        bytes->room = room;
     }
     return true;
 }
 
-size_t h5_path_next(const char *path, size_t from, char part[H5_PATH_MAX])
+void h5_put_bytes(struct h5_bytes *bytes, const void *from, size_t size)
 {
-    if (!path[from - 1] || !path[from])
-        return 0;
-    size_t end = from + strcspn(path + from, "/");
-    memcpy(part, path, end);
-    part[end] = '\0';
-    return end;
+    if (size == 0)
+        return;
+    if (!grow(bytes, size)) {
+        bytes->failed = true;
+        return;
+    }
+    memcpy(bytes->at + bytes->size, from, size);
+    bytes->size += size;
+}
+
+void h5_put(struct h5_bytes *bytes, uint64_t value, int size)
+{
+    unsigned char little[8];
+    for (int i = 0; i < 8; i++)
+        little[i] = (unsigned char)(value >> (8 * i));
+    h5_put_bytes(bytes, little, (size_t)size);
 }

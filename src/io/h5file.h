@@ -1,10 +1,11 @@
-// HDF5 files of ours: built in memory, sealed with a digest, published by rename.
+// HDF5 files of ours: laid out, sealed with a digest, published by rename.
 //
-// Only h5file*.c of this folder include hdf5.h. A file is written as an image in memory (core
-// driver, format V18, contiguous, fixed-length strings, no times), preceded by a 512-byte user
-// block that holds its length and the SHA-256 of everything after; then temporary file, fsync,
-// rename, fsync of the folder. It is read back only after the digest was checked, so damage is
-// found and never believed.
+// A file is plain HDF5 of format V18 (contiguous datasets, fixed-length strings, hard links, no
+// filters, no times), preceded by a 512-byte user block that holds its length and the SHA-256 of
+// everything after. Its bytes are made by us, without libhdf5 (h5file_layout.c), and go to a
+// temporary file; then fsync, rename, fsync of the folder. It is read back only after the digest
+// was checked, so damage is found and never believed, and by an index of our own (h5index.h) that
+// refuses all that no file of ours has, so libhdf5 never sees a stranger's file.
 #ifndef POSGRAD_H5FILE_H
 #define POSGRAD_H5FILE_H
 
@@ -19,32 +20,40 @@ struct h5_writer;
 // Starts a file in memory. NULL (err_set) when memory is short.
 struct h5_writer *h5_writer_new(void);
 void h5_writer_free(struct h5_writer *writer); // also after a publish; drops what was not published
-// Paths are absolute, "/params/layers/0/attn/q/weight"; groups are made as needed. Errors are
-// sticky: the first one is reported by h5_writer_publish.
+// Paths are absolute and ASCII, "/params/layers/0/attn/q/weight"; groups are made as needed. Errors
+// are sticky: the first one is reported by h5_writer_seal and h5_writer_publish.
 void h5_write(struct h5_writer *writer, const char *path, enum h5_type type, int dims,
               const int64_t *size, const void *data);
+// The same without a copy: `data` stays as it is until the writer is freed or has published it.
+void h5_write_lent(struct h5_writer *writer, const char *path, enum h5_type type, int dims,
+                   const int64_t *size, const void *data);
+enum { H5_TEXT_MAX = 1 << 18 }; // bytes of a text
 void h5_write_text(struct h5_writer *writer, const char *path, const char *text);
-// Attributes of the object at `path` ("/" is the file).
+// Attributes of the object at `path` ("/" is the file). What may be longer than H5_ATTRIBUTE_MAX
+// bytes is a dataset's.
+enum { H5_ATTRIBUTE_MAX = 4000 };
 void h5_attr_text(struct h5_writer *writer, const char *path, const char *name, const char *text);
 void h5_attr_int(struct h5_writer *writer, const char *path, const char *name, int64_t value);
 void h5_attr_real(struct h5_writer *writer, const char *path, const char *name, double value);
 // Labels axis `dim` of the dataset at `path` and attaches the dataset at `scale_path` to it as a
-// dimension scale (making it one, named `label`, where it is not yet).
+// dimension scale (making it one, named `label`, where it is not yet). An axis has one scale at
+// most.
 void h5_attach_scale(struct h5_writer *writer, const char *path, int dim, const char *label,
                      const char *scale_path);
-// The bytes of the finished file, sealed, in a malloc'ed block; the line of an error names
-// `file_path`, which is not touched.
-int h5_writer_image(struct h5_writer *writer, const char *file_path, unsigned char **bytes,
-                    size_t *size);
-// The image, published to `file_path`, atomically; replaces what is there. On failure the old file
-// stays, no temporary file stays, and the line names file and cause.
+// Lays the file out and computes its digest, which publishing does otherwise; nothing that was lent
+// may change any more. The line of an error names `file_path`, which is not touched.
+int h5_writer_seal(struct h5_writer *writer, const char *file_path);
+// Seals the file where it is not, and publishes it to `file_path`, atomically; replaces what is
+// there. On failure the old file stays, no temporary file stays, and the line names file and cause.
 int h5_writer_publish(struct h5_writer *writer, const char *file_path);
 
 // --- reading
 struct h5_reader;
-// Reads the whole file, checks length and digest, opens it from memory. NULL with the reason
-// (missing, no posgrad file, truncated, damaged).
+// Reads the whole file, checks length and digest, and then its index. NULL with the reason
+// (missing, no posgrad file, truncated, damaged, something in it that posgrad never writes).
 struct h5_reader *h5_reader_open(const char *file_path);
+// The same of bytes in memory, malloc'ed, which the reader takes over, also when it refuses them.
+struct h5_reader *h5_reader_take(char *bytes, size_t size, const char *name);
 void h5_reader_close(struct h5_reader *reader);
 bool h5_has(struct h5_reader *reader, const char *path);
 // Rank and sizes of a dataset; ERR_FORMAT when it is not there or has more than `max_dims`
@@ -76,6 +85,12 @@ void h5_library_version(char *text, size_t size);
 // the target is replaced; a device or FIFO is written into, without any of this. A limit on file
 // size (ulimit -f) also raises SIGXFSZ: programs must ignore it, or they end before the error.
 int file_publish(const char *path, const void *bytes, size_t size);
+// The same of bytes that lie in several places.
+struct file_part {
+    const void *bytes;
+    size_t size;
+};
+int file_publish_parts(const char *path, const struct file_part *part, size_t count);
 // The whole file in a malloc'ed block, a NUL after it; at most `limit` bytes.
 int file_read(const char *path, size_t limit, char **bytes, size_t *size);
 

@@ -18,8 +18,16 @@
 #include "../../autograd/base/err.h"
 #include "h5file.h"
 
-// Linux writes at most 2 GiB a call; smaller pieces also let a signal be seen between them.
-enum { WRITE_PIECE = 1 << 28 };
+// Linux writes at most 2 GiB a call; smaller pieces also let a signal be seen between them. Parts
+// of a file that are shorter than GATHER go out together. After so many bytes the disk begins with
+// them, while the next are copied.
+enum { WRITE_PIECE = 1 << 28, GATHER = 1 << 15, BEGIN_AFTER = 1 << 23 };
+
+// What is to be written.
+struct parts {
+    const struct file_part *part;
+    size_t count;
+};
 
 static int write_all(int fd, const char *bytes, size_t size)
 {
@@ -39,6 +47,33 @@ static int write_all(int fd, const char *bytes, size_t size)
     return 0;
 }
 
+static int write_parts(int fd, struct parts parts)
+{
+    char gathered[4 * GATHER];
+    size_t used = 0, waiting = 0;
+    for (size_t i = 0; i < parts.count; i++) {
+        const struct file_part *part = &parts.part[i];
+        bool small = part->size < GATHER;
+        waiting += part->size;
+        if (waiting >= BEGIN_AFTER) {
+            sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); // how it went is for fsync to say
+            waiting = 0;
+        }
+        if (!small || used + part->size > sizeof gathered) {
+            if (write_all(fd, gathered, used) < 0)
+                return -1;
+            used = 0;
+        }
+        if (small && part->size > 0) {
+            memcpy(gathered + used, part->bytes, part->size);
+            used += part->size;
+        } else if (write_all(fd, part->bytes, part->size) < 0) {
+            return -1;
+        }
+    }
+    return write_all(fd, gathered, used);
+}
+
 static int sync_retry(int fd)
 {
     int result;
@@ -50,13 +85,13 @@ static int sync_retry(int fd)
 
 // Writes and syncs `temporary`. A failed fsync is final: the kernel may have dropped the pages, and
 // a second one would lie.
-static int write_temporary(const char *temporary, const void *bytes, size_t size)
+static int write_temporary(const char *temporary, struct parts parts)
 {
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot create %s: %s", temporary, strerror(errno));
     const char *verb = NULL;
-    if (write_all(fd, bytes, size) < 0)
+    if (write_parts(fd, parts) < 0)
         verb = "write";
     else if (sync_retry(fd) < 0)
         verb = "sync";
@@ -92,7 +127,7 @@ static int sync_folder(const char *path, char *folder)
     return 0;
 }
 
-static int publish_regular(const char *path, const void *bytes, size_t size)
+static int publish_regular(const char *path, struct parts parts)
 {
     size_t length = strlen(path);
     char *temporary = malloc(length + sizeof ".tmp");
@@ -100,7 +135,7 @@ static int publish_regular(const char *path, const void *bytes, size_t size)
         return err_set(ERR_MEMORY, "out of memory for the name of %s", path);
     memcpy(temporary, path, length);
     strcpy(temporary + length, ".tmp");
-    int code = write_temporary(temporary, bytes, size);
+    int code = write_temporary(temporary, parts);
     if (code == 0 && rename(temporary, path) < 0) {
         code = err_set(ERR_FILE, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
         unlink(temporary);
@@ -113,7 +148,7 @@ static int publish_regular(const char *path, const void *bytes, size_t size)
 
 // A device or a FIFO is written into: a file renamed to its name would take its place. Opening one
 // may wait, and a signal comes in between.
-static int write_special(const char *path, const void *bytes, size_t size)
+static int write_special(const char *path, struct parts parts)
 {
     int fd;
     do
@@ -121,7 +156,7 @@ static int write_special(const char *path, const void *bytes, size_t size)
     while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
-    int error = write_all(fd, bytes, size) < 0 ? errno : 0;
+    int error = write_parts(fd, parts) < 0 ? errno : 0;
     if (close(fd) < 0 && !error)
         error = errno;
     return error ? err_set(ERR_FILE, "cannot write %s: %s", path, strerror(error)) : 0;
@@ -129,18 +164,19 @@ static int write_special(const char *path, const void *bytes, size_t size)
 
 // What a symbolic link leads to is replaced, not the link; one that leads nowhere is an error, as
 // nothing could be put in its target's place atomically.
-static int publish_through_link(const char *path, const void *bytes, size_t size)
+static int publish_through_link(const char *path, struct parts parts)
 {
     char *target = realpath(path, NULL);
     if (!target)
         return err_set(ERR_FILE, "cannot follow the link %s: %s", path, strerror(errno));
-    int code = publish_regular(target, bytes, size);
+    int code = publish_regular(target, parts);
     free(target);
     return code;
 }
 
-int file_publish(const char *path, const void *bytes, size_t size)
+int file_publish_parts(const char *path, const struct file_part *part, size_t count)
 {
+    const struct parts parts = {part, count};
     struct stat target, link;
     size_t length = strlen(path);
     if (length && path[length - 1] == '/')
@@ -149,10 +185,15 @@ int file_publish(const char *path, const void *bytes, size_t size)
     if (there && S_ISDIR(target.st_mode))
         return err_set(ERR_FILE, "%s is a folder, and a file is wanted", path);
     if (there && !S_ISREG(target.st_mode))
-        return write_special(path, bytes, size);
+        return write_special(path, parts);
     if (lstat(path, &link) == 0 && S_ISLNK(link.st_mode))
-        return publish_through_link(path, bytes, size);
-    return publish_regular(path, bytes, size);
+        return publish_through_link(path, parts);
+    return publish_regular(path, parts);
+}
+
+int file_publish(const char *path, const void *bytes, size_t size)
+{
+    return file_publish_parts(path, &(struct file_part){bytes, size}, 1);
 }
 
 // Bytes read into `bytes`, at most `size`; -1 with errno.

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "h5file.h"
 
 static const unsigned char magic[8] = {'p', 'o', 's', 'g', 'r', 'a', 'd', '\n'};
 static const unsigned char hdf5_magic[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
@@ -35,16 +36,21 @@ static uint64_t get_le(const unsigned char *at, int bytes)
     return value;
 }
 
+static void sha256_end(struct sha256_ctx *context, unsigned char *digest)
+{
+#if NETTLE_VERSION_MAJOR >= 4
+    sha256_digest(context, digest);
+#else
+    sha256_digest(context, SHA256_DIGEST_SIZE, digest);
+#endif
+}
+
 static void sha256(const unsigned char *bytes, size_t size, unsigned char *digest)
 {
     struct sha256_ctx context;
     sha256_init(&context);
     sha256_update(&context, size, bytes);
-#if NETTLE_VERSION_MAJOR >= 4
-    sha256_digest(&context, digest);
-#else
-    sha256_digest(&context, SHA256_DIGEST_SIZE, digest);
-#endif
+    sha256_end(&context, digest);
 }
 
 static int digest_matches(const unsigned char *bytes, size_t size, const unsigned char *digest)
@@ -54,16 +60,29 @@ static int digest_matches(const unsigned char *bytes, size_t size, const unsigne
     return memcmp(actual, digest, sizeof actual) == 0;
 }
 
-void seal_write(unsigned char *file, size_t size)
+void seal_parts(unsigned char *file, const struct file_part *part, size_t parts)
 {
-    BUG_ON(size < SEAL_SIZE);
+    struct sha256_ctx context;
+    BUG_ON(parts == 0 || part[0].bytes != file || part[0].size < SEAL_SIZE);
+    uint64_t size = part[0].size;
+    sha256_init(&context);
+    sha256_update(&context, part[0].size - SEAL_SIZE, file + SEAL_SIZE);
+    for (size_t i = 1; i < parts; i++) {
+        sha256_update(&context, part[i].size, part[i].bytes);
+        size += part[i].size;
+    }
     memset(file, 0, SEAL_SIZE);
     memcpy(file, magic, sizeof magic);
     put_le(file + AT_FORMAT, SEAL_FORMAT, 4);
     put_le(file + AT_BLOCK, SEAL_SIZE, 4);
     put_le(file + AT_LENGTH, size, 8);
-    sha256(file + SEAL_SIZE, size - SEAL_SIZE, file + AT_BODY_DIGEST);
+    sha256_end(&context, file + AT_BODY_DIGEST);
     sha256(file, AT_DIGEST, file + AT_DIGEST);
+}
+
+void seal_write(unsigned char *file, size_t size)
+{
+    seal_parts(file, &(struct file_part){file, size}, 1);
 }
 
 // A file that does not start like ours: the likely reasons, most useful first.

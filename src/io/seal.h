@@ -16,8 +16,13 @@
 
 enum { SEAL_SIZE = 512 };
 
+struct file_part; // h5file.h
+
 // Fills the first SEAL_SIZE bytes of `file` to fit the `size - SEAL_SIZE` bytes after them.
 void seal_write(unsigned char *file, size_t size);
+// The same for a file in parts, of which the first begins at `file` and is no shorter than the
+// block.
+void seal_parts(unsigned char *file, const struct file_part *part, size_t parts);
 
 // 0 when `file` is whole and as it was written; otherwise ERR_FORMAT with one of: empty, no posgrad
 // file, truncated, damaged, newer. `path` is for the message.

@@ -26,21 +26,22 @@ struct recipe_expectation {
     double source; // the source's own number; NAN where none is certain
     int above;     // 0: no such claim
 };
+#define NO_NUMBER ((double)NAN)
 #define EXPECT_NOTHING                                                                             \
     {                                                                                              \
-        NAN, NAN, NAN, 0                                                                           \
+        NO_NUMBER, NO_NUMBER, NO_NUMBER, 0                                                         \
     }
 #define EXPECT(low, high)                                                                          \
     {                                                                                              \
-        low, high, NAN, 0                                                                          \
+        low, high, NO_NUMBER, 0                                                                    \
     }
 #define EXPECT_ABOVE(row)                                                                          \
     {                                                                                              \
-        NAN, NAN, NAN, row                                                                         \
+        NO_NUMBER, NO_NUMBER, NO_NUMBER, row                                                       \
     }
 #define EXPECT_SOURCE(value, row)                                                                  \
     {                                                                                              \
-        NAN, NAN, value, row                                                                       \
+        NO_NUMBER, NO_NUMBER, value, row                                                           \
     } // and more than `row`, or 0
 
 struct recipe_def {

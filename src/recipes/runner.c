@@ -375,11 +375,13 @@ static int run_all(struct work *w)
 {
     const struct recipe_request *r = w->request;
     int jobs = r->jobs < MAX_SLOTS ? r->jobs : MAX_SLOTS, code = 0;
+    struct slot *slot;
     while (w->running > 0 || (code == 0 && !w->told_to_stop && w->next < w->all)) {
         if ((code < 0 || stop_of(w)) && !w->told_to_stop)
             stop_children(w);
-        while (code == 0 && !w->told_to_stop && w->running < jobs && w->next < w->all)
-            code = begin(w, slot_of(w, 0));
+        while (code == 0 && !w->told_to_stop && w->running < jobs && w->next < w->all &&
+               (slot = slot_of(w, 0)) != NULL)
+            code = begin(w, slot);
         if (w->running > 0)
             code = wait_for_one(w, code);
     }

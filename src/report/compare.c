@@ -165,11 +165,11 @@ static int add_scores(struct comparison *comparison, const struct checkpoint *ch
     const struct comparison_request *request = &comparison->request;
     int count = request->lengths ? request->lengths : 1;
     struct length_score *score = calloc((size_t)count, sizeof *score);
-    int code = score ? 0 : no_memory();
-    for (int i = 0; i < count && code == 0; i++)
+    if (!score)
+        return no_memory();
+    for (int i = 0; i < count; i++)
         score[i].length = request->lengths ? request->length[i] : trainer->settings.length;
-    if (code == 0)
-        code = evaluate_lengths(trainer, &request->at, count, score);
+    int code = evaluate_lengths(trainer, &request->at, count, score);
     code = code == ERR_ARGUMENT ? 0 : code; // none is scored, and each says why
     for (int i = 0; i < count && code == 0; i++) {
         double value = value_of(&score[i], request->metric);

@@ -143,7 +143,8 @@ static json_t *compare_sets(const struct export_set *a, const struct export_set 
     for (int i = 0, k = 0; i < a->arrays || k < b->arrays;) {
         const struct export_array *x = i < a->arrays ? &a->array[i] : NULL;
         const struct export_array *y = k < b->arrays ? &b->array[k] : NULL;
-        int order = !x ? 1 : !y ? -1 : strcmp(x->name, y->name);
+        BUG_ON(!x && !y);
+        int order = x && y ? strcmp(x->name, y->name) : x ? -1 : 1;
         i += order <= 0;
         k += order >= 0;
         both += order == 0;

@@ -195,7 +195,7 @@ json_t *lengths_json(const struct length_report *report)
 int lengths_plot(const struct length_report *report, FILE *file)
 {
     int points = report->count / report->ways, ways = report->ways;
-    double *y = malloc((size_t)(points * (ways + 1)) * sizeof *y), *chance = y + points * ways;
+    double *y = malloc((size_t)(points * (ways + 1)) * sizeof *y), *chance;
     int64_t *x = malloc((size_t)points * sizeof *x);
     struct plot_series line[PE_EXTENSIONS];
     if (!y || !x) {
@@ -203,6 +203,7 @@ int lengths_plot(const struct length_report *report, FILE *file)
         free(x);
         return err_set(ERR_MEMORY, "out of memory for a picture");
     }
+    chance = y + points * ways;
     for (int i = 0; i < points; i++) {
         x[i] = report->score[i * ways].length;
         chance[i] = (double)NAN;

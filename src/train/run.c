@@ -777,7 +777,7 @@ static void remember_machine(const struct run *run, struct train_settings *setti
 
 static int restore_state(struct run *run, struct checkpoint *checkpoint)
 {
-    int code = trainer_init(&run->trainer, &checkpoint->settings);
+    int code = checkpoint_init_trainer(checkpoint, &run->trainer);
     if (code == 0)
         code = checkpoint_check_data(checkpoint, &run->trainer);
     if (code == 0)

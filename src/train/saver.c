@@ -32,13 +32,13 @@ static int sync_metrics(const struct save_order *order)
 }
 
 // The newest checkpoint matters more than the one before: it is written even if that cannot stay.
-static void write_checkpoint(struct saver *saver, const unsigned char *bytes, size_t size)
+static void write_checkpoint(struct saver *saver, struct h5_writer *writer)
 {
     const struct save_order *order = &saver->order;
     note(saver, SAVE_METRICS, sync_metrics(order));
     if (order->elder >= 0)
         note(saver, SAVE_ELDER, run_folder_keep(order->lock, order->folder, order->elder));
-    if (note(saver, SAVE_CHECKPOINT, file_publish(order->checkpoint, bytes, size)) == 0)
+    if (note(saver, SAVE_CHECKPOINT, h5_writer_publish(writer, order->checkpoint)) == 0)
         note(saver, SAVE_PRUNE,
              run_folder_prune(order->lock, order->folder, saver->result.step, order->keep - 1));
 }
@@ -58,11 +58,10 @@ static void write_files(struct saver *saver, const struct trainer *state,
                         const struct history *history)
 {
     const struct save_order *order = &saver->order;
-    unsigned char *bytes = NULL;
-    size_t size = 0;
     bool best = order->best[0], checkpoint = order->checkpoint[0];
-    int code = checkpoint_image(checkpoint ? order->checkpoint : order->best, state, history,
-                                &bytes, &size);
+    struct h5_writer *writer =
+        checkpoint_writer(checkpoint ? order->checkpoint : order->best, state, history);
+    int code = writer ? 0 : err_code();
     saver->result.dropped = !wait_for_verdict(saver);
     if (code == 0 && !saver->result.dropped && order->folder[0])
         code = run_folder_check(order->lock, order->folder);
@@ -72,11 +71,11 @@ static void write_files(struct saver *saver, const struct trainer *state,
         note(saver, SAVE_CHECKPOINT, code);
     if (code == 0 && !saver->result.dropped) {
         if (best)
-            note(saver, SAVE_BEST, file_publish(order->best, bytes, size));
+            note(saver, SAVE_BEST, h5_writer_publish(writer, order->best));
         if (checkpoint)
-            write_checkpoint(saver, bytes, size);
+            write_checkpoint(saver, writer);
     }
-    free(bytes);
+    h5_writer_free(writer);
 }
 
 // --- beside the training

@@ -1,8 +1,7 @@
 // Saving beside the training: the training waits while its state is copied, and no longer.
 //
-// One save is under way at a time. A thread of its own makes the bytes, seals and writes them; what
-// became of it is there for the training thread once saver_ended says so. HDF5 is not for two
-// threads at once: between saver_begin and saver_ended nobody else may call what uses it.
+// One save is under way at a time. A thread of its own lays the file out around the copy, seals and
+// writes it; what became of it is there for the training thread once saver_ended says so.
 #ifndef POSGRAD_SAVER_H
 #define POSGRAD_SAVER_H
 

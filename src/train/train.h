@@ -81,6 +81,10 @@ struct ag_params *trainer_judged(struct trainer *trainer);
 // Opens the task, captures and plans the models, allocates parameters and optimizer state. On
 // failure nothing is left.
 int trainer_init(struct trainer *trainer, const struct train_settings *settings);
+// The same; before memory is taken for the numbers of its parameters, `agree` sees which they will
+// be, and ends it with a negative code.
+int trainer_init_agreed(struct trainer *trainer, const struct train_settings *settings,
+                        int (*agree)(void *context, const struct ag_params *params), void *context);
 void trainer_release(struct trainer *trainer);
 
 struct train_step_result {

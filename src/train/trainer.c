@@ -126,11 +126,19 @@ static int make_batches(struct trainer *trainer)
                : err_set(ERR_MEMORY, "out of memory for the batches");
 }
 
-static int build(struct trainer *trainer)
+// Who may still say no once it is known which parameters there will be.
+struct consent {
+    int (*agree)(void *context, const struct ag_params *params);
+    void *context;
+};
+
+static int build(struct trainer *trainer, const struct consent *consent)
 {
     struct train_settings *s = &trainer->settings;
     const char *pairs[TRAIN_MAX_PAIRS];
     int code = capture(trainer);
+    if (code == 0 && consent->agree)
+        code = consent->agree(consent->context, &trainer->params);
     if (code == 0)
         code = ag_params_allocate(&trainer->params, (uint64_t)s->seed);
     if (code == 0)
@@ -168,8 +176,10 @@ static int advise(int code)
         line);
 }
 
-int trainer_init(struct trainer *trainer, const struct train_settings *settings)
+int trainer_init_agreed(struct trainer *trainer, const struct train_settings *settings,
+                        int (*agree)(void *context, const struct ag_params *params), void *context)
 {
+    const struct consent consent = {agree, context};
     memset(trainer, 0, sizeof *trainer);
     trainer->lock = -1;
     trainer->settings = *settings;
@@ -181,12 +191,17 @@ int trainer_init(struct trainer *trainer, const struct train_settings *settings)
     if (code == 0)
         code = configure(trainer);
     if (code == 0) {
-        code = build(trainer);
+        code = build(trainer, &consent);
         code = code < 0 ? advise(code) : 0;
     }
     if (code < 0)
         trainer_release(trainer);
     return code;
+}
+
+int trainer_init(struct trainer *trainer, const struct train_settings *settings)
+{
+    return trainer_init_agreed(trainer, settings, NULL, NULL);
 }
 
 void trainer_release(struct trainer *trainer)

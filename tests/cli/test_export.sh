@@ -12,6 +12,13 @@ refused "inspect: nothing given" 2 'RUN is missing' "$POSGRAD" inspect
 refused "inspect: not there" 1 'nowhere' "$POSGRAD" inspect nowhere
 refused "inspect: no such format" 1 'config.json' "$POSGRAD" inspect learned/config.json
 
+# A file's words are not the terminal's to obey.
+data=$(printf 'data\033[2J.txt')
+seq 1000 >"$data"
+run "$TRAIN" --pe none --task text --arch decoder --data "$data" "${small[@]}" --out-dir escape
+good "inspect: control characters of settings" 'data data\\x1b\[2J.txt' "$POSGRAD" inspect escape
+if grep -q "$(printf '\033')" out; then fail "inspect" "an escape reached the terminal"; else ok "and none is shown raw"; fi
+
 for format in csv json npy npz; do
     run "$POSGRAD" export learned -o "table.$format"
     if [ "$status" -eq 0 ] && [ -s "table.$format" ] && [ ! -s out ] && [ ! -s err ]; then

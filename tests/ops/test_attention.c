@@ -87,7 +87,7 @@ static void test_lengths(void **state)
         for (int s = 0; s < LENGTHS; s++)
             check(&(struct attention_settings){
                 .batch = 2, .heads = 2, .head_dim = 3, .length = lengths[t], .keys = lengths[s]});
-        for (int mask = 0; mask < MASKS; mask++)
+        for (enum attention_mask_kind mask = 0; mask < MASKS; mask++)
             check(&(struct attention_settings){2, 2, 3, lengths[t], lengths[t], .causal = true,
                                                .mask = mask});
     }
@@ -96,7 +96,7 @@ static void test_lengths(void **state)
 // The tables, through everything that they can be looked up with.
 static void check_table(int term)
 {
-    for (int lookup = 0; lookup < LOOKUPS; lookup++)
+    for (enum attention_lookup_kind lookup = 0; lookup < LOOKUPS; lookup++)
         for (int t = 0; t < LENGTHS; t++)
             for (int variant = 0; variant < 4; variant++)
                 check(&(struct attention_settings){
@@ -158,7 +158,7 @@ static void test_normalisers(void **state)
 {
     (void)state;
     for (int n = 0; n < 4; n++)
-        for (int mask = 0; mask < MASKS; mask++)
+        for (enum attention_mask_kind mask = 0; mask < MASKS; mask++)
             for (int t = 0; t < LENGTHS; t++)
                 for (int variant = 0; variant < 4; variant++)
                     check(&(struct attention_settings){
@@ -215,7 +215,7 @@ static void test_any_terms_together(void **state)
 static void test_many_sequences(void **state)
 {
     (void)state;
-    for (int lookup = 0; lookup < LOOKUPS; lookup++)
+    for (enum attention_lookup_kind lookup = 0; lookup < LOOKUPS; lookup++)
         check(&(struct attention_settings){
             19, 2, 2, 5, 5, .terms = CASE_TERMS | CASE_RELATIVE_QUERY, .lookup = lookup});
 }
@@ -224,7 +224,7 @@ static void test_many_sequences(void **state)
 static void test_one_tensor_in_many_roles(void **state)
 {
     (void)state;
-    for (int lookup = 0; lookup < LOOKUPS; lookup++) {
+    for (enum attention_lookup_kind lookup = 0; lookup < LOOKUPS; lookup++) {
         struct attention_case c;
         attention_case_begin(&c, &(struct attention_settings){2, 2, 2, 67, 67, CASE_TERMS,
                                                               .lookup = lookup, .shared = true});

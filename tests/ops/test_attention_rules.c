@@ -55,7 +55,7 @@ static void same_on(const struct attention_settings *settings, int threads,
 static void test_threads_do_not_matter(void **state)
 {
     (void)state;
-    for (int lookup = 0; lookup < LOOKUPS; lookup++) {
+    for (enum attention_lookup_kind lookup = 0; lookup < LOOKUPS; lookup++) {
         for (int variant = 0; variant < 4; variant++) {
             struct attention_settings s = {.batch = 9,
                                            .heads = 3,
@@ -161,7 +161,7 @@ static void test_hidden_keys_do_not_matter(void **state)
 {
     (void)state;
     for (int n = 0; n < NORMALISERS; n++)
-        for (int mask = MASK_SOME; mask < MASKS; mask++)
+        for (enum attention_mask_kind mask = MASK_SOME; mask < MASKS; mask++)
             for (int variant = 0; variant < 4; variant++)
                 check_hidden(&(struct attention_settings){
                     .batch = 3,
@@ -283,7 +283,7 @@ static void test_terms_of_zeros_change_nothing(void **state)
 {
     (void)state;
     for (int role = PLAIN_DENSE_BIAS; role < PLAIN_ARRAYS; role++)
-        for (int lookup = 0; lookup < LOOKUPS; lookup++)
+        for (enum attention_lookup_kind lookup = 0; lookup < LOOKUPS; lookup++)
             for (int causal = 0; causal < 2; causal++)
                 check_nothing(&(struct attention_settings){.batch = 2,
                                                            .heads = 2,

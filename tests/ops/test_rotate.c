@@ -146,7 +146,7 @@ static void test_golden_numbers(void **state)
                                         {-3.144039, 1.919605, -0.339143, 4.039197}};
     const real x[] = {1, 2, 3, 4}, cosine[] = {(real)cos(2), (real)cos(0.02)},
                sine[] = {(real)sin(2), (real)sin(0.02)};
-    for (int layout = AG_PAIR; layout <= AG_HALF; layout++) {
+    for (enum ag_layout layout = AG_PAIR; layout <= AG_HALF; layout++) {
         struct ag_graph graph;
         ag_graph_init(&graph, NULL);
         ag_t *y = ag_rotate(&graph, ag_constant(&graph, ag_shape3(1, 1, 4), x),

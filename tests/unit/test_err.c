@@ -53,6 +53,16 @@ static void test_long_lines_are_cut(void **state)
     assert_in_range(strlen(err_last()), 900, 1023);
 }
 
+// Names of strangers are in messages: they can neither make a second line nor steer a terminal.
+static void test_lines_are_plain(void **state)
+{
+    (void)state;
+    err_set(ERR_FILE, "no dataset '%s'", "a\nb\033[2Jc\177\302\233m\303\244");
+    assert_string_equal(err_last(), "no dataset 'a?b?[2Jc???m\303\244'");
+    err_prefix(ERR_FILE, "%s", "x\ty");
+    assert_string_equal(err_last(), "x?y: no dataset 'a?b?[2Jc???m\303\244'");
+}
+
 static void *other_thread(void *failed)
 {
     bool *different = failed;
@@ -92,5 +102,5 @@ static void test_bug_aborts(void **state)
 
 CHECK_MAIN(cmocka_unit_test(test_set_returns_its_code), cmocka_unit_test(test_prefix),
            cmocka_unit_test(test_its_own_line_as_argument),
-           cmocka_unit_test(test_long_lines_are_cut), cmocka_unit_test(test_one_line_a_thread),
-           cmocka_unit_test(test_bug_aborts))
+           cmocka_unit_test(test_long_lines_are_cut), cmocka_unit_test(test_lines_are_plain),
+           cmocka_unit_test(test_one_line_a_thread), cmocka_unit_test(test_bug_aborts))

@@ -224,13 +224,15 @@ static void test_long_text_comes_back(void **state)
     text[SIZE] = '\0';
     struct h5_writer *writer = h5_writer_new();
     h5_write_text(writer, "/long", text);
-    h5_attr_text(writer, "/", "long", text); // more than an object header can hold
+    h5_attr_text(writer, "/", "long", text + SIZE - H5_ATTRIBUTE_MAX);
     check_ok(h5_writer_publish(writer, f->path));
-    h5_writer_free(writer);
     struct h5_reader *reader = open_good(f->path);
     check_text(h5_read_text(reader, "/long"), text);
-    check_text(h5_read_attr_text(reader, "/", "long"), text);
+    check_text(h5_read_attr_text(reader, "/", "long"), text + SIZE - H5_ATTRIBUTE_MAX);
     h5_reader_close(reader);
+    h5_attr_text(writer, "/", "longer", text + SIZE - H5_ATTRIBUTE_MAX - 1); // for a dataset
+    check_error(h5_writer_publish(writer, f->path), ERR_ARGUMENT, "longer");
+    h5_writer_free(writer);
     free(text);
 }
 

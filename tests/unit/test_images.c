@@ -443,6 +443,9 @@ enum {
     COMPRESSED,
     ELSEWHERE,
     LINKED,
+    SOFT,
+    VIRTUAL,
+    COMPACT,
     A_GROUP
 };
 
@@ -468,6 +471,14 @@ static void add_external(hid_t file)
     hid_t plan = H5Pcreate(H5P_DATASET_CREATE);
     assert_true(H5Pset_external(plan, in_folder("train-images-idx3-ubyte"), 16, sizeof pixels) >=
                 0);
+    add_set(file, "images", H5T_STD_U8LE, H5T_NATIVE_UCHAR, 3, three, NULL, plan);
+}
+
+static void add_virtual(hid_t file)
+{
+    hid_t plan = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(3, three, NULL);
+    assert_true(H5Pset_virtual(plan, space, in_folder("bytes.h5"), "images", space) >= 0);
+    H5Sclose(space);
     add_set(file, "images", H5T_STD_U8LE, H5T_NATIVE_UCHAR, 3, three, NULL, plan);
 }
 
@@ -499,7 +510,15 @@ static void add_bad_images(hid_t file, int kind)
     else if (kind == LINKED)
         assert_true(H5Lcreate_external(in_folder("bytes.h5"), "/images", file, "images",
                                        H5P_DEFAULT, H5P_DEFAULT) >= 0);
-    else if (kind == A_GROUP)
+    else if (kind == SOFT)
+        assert_true(H5Lcreate_soft("/labels", file, "images", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    else if (kind == VIRTUAL)
+        add_virtual(file);
+    else if (kind == COMPACT) {
+        plan = H5Pcreate(H5P_DATASET_CREATE);
+        assert_true(H5Pset_layout(plan, H5D_COMPACT) >= 0);
+        add_set(file, "images", u8, uchar, 3, three, pixels, plan);
+    } else if (kind == A_GROUP)
         H5Gclose(H5Gcreate2(file, "images", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     else if (kind == TEXT_IMAGES)
         add_set(file, "images", H5T_C_S1, H5T_C_S1, 3, three, pixels, plan);
@@ -516,7 +535,10 @@ static void test_hdf5_refused(void **state)
     } bad[] = {
         {NO_IMAGES, "has no dataset 'images' that can be opened"},
         {A_GROUP, "has no dataset 'images' that can be opened"},
-        {LINKED, "has no dataset 'images' that can be opened"},
+        {LINKED, "'images' goes through an external link to the file '/tmp/posgrad-images-"},
+        {SOFT, "'images' goes through a soft link to '/labels', which is not followed"},
+        {VIRTUAL, "dataset 'images' is a virtual one, of the file '/tmp/posgrad-images-"},
+        {COMPACT, "h5repack -l CONTI -f NONE"},
         {ELSEWHERE, "dataset 'images' is kept in another file"},
         {FLAT_IMAGES, "dataset 'images' has 2 dimensions; 3 are wanted"},
         {SIGNED_IMAGES, "of another type than unsigned bytes or reals"},

@@ -48,8 +48,8 @@ static void a_table(void **state)
 }
 
 static const int64_t lengths[] = {8, 16, 32, 64};
-static const double chance[] = {0.25, 0.25, 0.25, 0.25}, none[] = {1, 1, 0.5, NAN},
-                    clip[] = {1, 1, 0.7, NAN};
+static const double chance[] = {0.25, 0.25, 0.25, 0.25}, none[] = {1, 1, 0.5, (double)NAN},
+                    clip[] = {1, 1, 0.7, (double)NAN};
 static const struct plot_series lines[] = {{"none", none}, {"clip", clip}};
 
 static void in_ascii(void **state)
@@ -82,7 +82,7 @@ static void in_ascii(void **state)
 static void of_one_length(void **state)
 {
     (void)state;
-    const double nothing[] = {NAN};
+    const double nothing[] = {(double)NAN};
     struct plot plot = {"accuracy", 1, lengths, nothing, 4, 1, lines};
     struct plot_style style = {.width = 10, .utf8 = true};
     FILE *file = begin();

@@ -116,10 +116,10 @@ static ag_t *upper_hierarchy(struct ag_graph *graph, ag_t *table, double a, int6
 
 ag_t *pe_hierarchy(const struct pe_context *context, ag_t *table, double alpha, int64_t count)
 {
-    int64_t n = table->shape.size[0];
-    if (count > n * n)
+    int64_t n = table->shape.size[0], most = n * n;
+    if (count > most)
         return ag_fail(context->graph, "%s positions end at %lld, and length %lld was asked for",
-                       context->name, (long long)(n * n), (long long)count);
+                       context->name, (long long)most, (long long)count);
     if (count <= n)
         return table;
     ag_t *rest = upper_hierarchy(context->graph, table, alpha, count - n);
