@@ -551,17 +551,18 @@ int trainer_check_loss(struct trainer *trainer)
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result)
 {
-    return trainer_evaluate_until(trainer, split, batches, NULL, result);
+    return trainer_evaluate_until(trainer, split, batches, NULL, NULL, result);
 }
 
 int trainer_evaluate_until(struct trainer *trainer, enum dataset_split split, int64_t batches,
-                           const volatile sig_atomic_t *stop, struct evaluation *result)
+                           trainer_before_batch *call, void *context, struct evaluation *result)
 {
     struct dataset_score sum = {0};
     double loss = 0;
     for (int64_t i = 0; i < batches; i++) {
-        if (stop && *stop)
-            return err_set(ERR_STOPPED, "the evaluation was stopped");
+        int code = call ? call(context) : 0;
+        if (code < 0)
+            return code;
         int64_t before = sum.scored;
         double mean = run_evaluation(trainer, split, i, &sum);
         if (!isfinite(mean))
