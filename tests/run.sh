@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
 export OWN=${OWN:-base}    # level of vector code that the programs were built for
 LIMIT=${TEST_SECONDS:-300} # of one program
+PRECISIONS=${PRECISIONS:-float double}
 case $BUILD in /*) bin=$BUILD ;; *) bin=$PWD/$BUILD ;; esac
 export POSGRAD=$bin/posgrad
 # An OpenMP that spins between tests slows down its neighbours; bits do not depend on it.
@@ -69,7 +70,7 @@ run_script() {
 
 for source in tests/*/test_*.c; do
     [ -e "$source" ] || continue
-    for precision in float double; do
+    for precision in $PRECISIONS; do
         run_program "$bin/$precision-$OWN/${source%.c}" "$precision ${source%.c}"
     done
     # Kernels, with the vector code of lesser processors.
