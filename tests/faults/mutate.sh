@@ -36,8 +36,9 @@ done
 shift $((OPTIND - 1))
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 ulimit -c 0
-# A test may take ten times as long as without a mistake, and so many seconds, before it counts as hung.
-SPARE=20
+# A test may take ten times as long as without a mistake, and so many seconds, of the processor's time,
+# before it counts as hung; or as long as this where it sleeps.
+SPARE=10 ASLEEP=900
 # Mistakes of type are the compiler's to find.
 FLAGS="-O1 -g0 -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration"
 # Each test is linked anew: without debug information, and by the fastest linker that is there.
@@ -115,8 +116,9 @@ run_test() {
     # shellcheck disable=SC2086
     $CC ${COMPILE-} $LINK -MF /dev/null -o "$folder/test" "$built/$path.o" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
         -lcmocka 2>>"$folder/errors" || return 99
-    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print n + spare}' "$OUT/times")
-    { timeout -k 5 "$limit" "$folder/test" >"$folder/output" 2>&1; } 2>/dev/null # bash would tell of a signal
+    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print int(n + spare)}' "$OUT/times")
+    # (bash would tell of a signal)
+    { (ulimit -t "$limit" && exec timeout -k 5 $ASLEEP "$folder/test") >"$folder/output" 2>&1; } 2>/dev/null
 }
 
 # is_explained FILE, with OLD and NEW (the line) in the environment: whether equivalent.txt has it.
@@ -164,7 +166,7 @@ judge() {
         status=$?
         if [ $status -ne 0 ]; then
             [ $status -eq 99 ] && echo "unbuilt	the linker" && return
-            [ $status -ge 124 ] && test="$test ($([ $status -eq 124 ] && echo hung || echo "signal $((status - 128))"))"
+            [ $status -ge 124 ] && test="$test ($(case $status in 124 | 137 | 152) echo hung ;; *) echo "signal $((status - 128))" ;; esac))"
             echo "caught	$test"
             return
         fi
