@@ -209,7 +209,7 @@ while [ "$kills" -lt "$KILLS" ]; do
 done
 
 echo "# $kills kills in $trial runs: ${fell[start]} before the first step, ${fell[step]} in a step, ${fell[evaluation]} in an evaluation, ${fell[end]} after the last;"
-echo "# of these ${fell[saving]} while a save was under way, ${fell[half]} with its temporary file there"
+echo "# of these ${fell[saving]} while a save was under way; ${fell[half]} left a temporary file"
 if [ "$same" -eq "$kills" ] && [ "$bad" -eq 0 ]; then
     ok "$same of $kills kills: all ends bit-identical, no checkpoint lost, damaged or older than was said"
 else
