@@ -222,9 +222,9 @@ faults-arguments: $(FLOAT)/$(ARGUMENTS)
 # Damaged files of strangers.
 faults-wall: $(FLOAT)/tests/faults/test_wall
 	@POSGRAD_FILES=$(FILES) $<
-faults-kill: all
+faults-kill: $(BUILD)/posgrad
 	@KILLS=$(KILLS) POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_kill.sh
-faults-signals: all
+faults-signals: $(BUILD)/posgrad
 	@TIMES=$(TIMES) STRICT=1 POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_signals.sh
 
 # Fuzzing: all targets, or FUZZ="NAME NAME", FUZZ_SECONDS each, in a build of their own. What is found
