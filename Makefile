@@ -54,17 +54,22 @@ FLOAT := $(call folder,float,$(OWN))
 DOUBLE := $(call folder,double,$(OWN))
 level_flags = $(FLAGS_$1) -DPOSGRAD_LEVEL=$1 $(LEVEL_FLAGS)
 
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
-        -Wdouble-promotion -Wpointer-arith -Wno-pass-failed
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wdouble-promotion -Wformat=2 -Wstrict-prototypes \
+        -Wmissing-prototypes -Wvla -Wundef -Wpointer-arith -Wno-pass-failed
 # (clang cannot vectorise the double build's calls of libm, which is no mistake of the source)
 SAN_FLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# Against what a mistake with memory can be made into: checked copies, canaries, addresses that are
+# drawn, tables of the linker that nobody writes. A sanitizer does this by itself.
+HARDEN := $(if $(SAN),,-fPIE -fstack-protector-strong -fstack-clash-protection $(if $(X86),-fcf-protection) \
+          $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3))
+HARDEN_LD := $(if $(SAN),,-pie -Wl,-z,relro,-z,now,-z,noexecstack)
 # Products and sums are rounded as they are written: gcc's choice for -std=c11, and not clang's.
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -fopenmp -ffp-contract=off -fno-math-errno -fno-trapping-math $(CFLAGS) $(WARN) \
-             $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
+             $(HARDEN) $(SAN_FLAGS) $(PC_CFLAGS) -MMD -MP
 # What measures the processor's limit is the exception.
 PEAK_OBJECTS := $(foreach level,$(LEVELS),$(foreach real,float double,$(call folder,$(real),$(level))/autograd/kernels/peak.o))
 $(PEAK_OBJECTS): ALL_CFLAGS += -ffp-contract=fast
-ALL_LIBS = -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
+ALL_LIBS = $(HARDEN_LD) -lhdf5_hl $(PC_LIBS) -Wl,-rpath,$(BLAS_DIR) -lm
 
 SOURCES := $(sort $(wildcard autograd/*.c autograd/*/*.c optim/*.c optim/*/*.c datasets/*.c datasets/*/*.c src/*/*.c src/*/*/*.c))
 LIBRARY := $(filter-out src/cli/main.c,$(SOURCES))
@@ -114,10 +119,20 @@ posgrad: $(BUILD)/posgrad FORCE
 train: posgrad
 	@ln -sf posgrad $@
 
+# What a test has beside its own file comes before the library.
+objects_first = $(filter %.o,$^) $(filter-out %.o,$^)
 $(FLOAT_TESTS): $(FLOAT)/%: $(FLOAT)/%.o $(SUPPORT:%.c=$(FLOAT)/%.o) $(FLOAT)/libposgrad.a
-	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $(objects_first) $(ALL_LIBS) -lcmocka
 $(DOUBLE_TESTS): $(DOUBLE)/%: $(DOUBLE)/%.o $(SUPPORT:%.c=$(DOUBLE)/%.o) $(DOUBLE)/libposgrad.a
-	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $(objects_first) $(ALL_LIBS) -lcmocka
+
+# Calls that fail, in the processes of the commands that it runs. A sanitizer keeps malloc for
+# itself, so that there only calls of our own objects can be led elsewhere.
+FAILING := tests/faults/test_failing
+$(FLOAT)/$(FAILING): $(addprefix $(FLOAT)/tests/faults/,failing.o failing_run.o)
+$(DOUBLE)/$(FAILING): $(addprefix $(DOUBLE)/tests/faults/,failing.o failing_run.o)
+WRAPPED := malloc calloc realloc posix_memalign strdup vasprintf open_memstream
+$(FLOAT)/$(FAILING) $(DOUBLE)/$(FAILING): ALL_LIBS += $(if $(SAN),$(WRAPPED:%=-Wl,--wrap=%))
 
 # Kernels are tested at every level that this machine has.
 LEVEL_TESTS := $(filter tests/unit/test_product.c tests/unit/test_vector.c tests/unit/test_transpose.c tests/ops/% \
@@ -234,14 +249,26 @@ SEED ?= 1
 mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
 	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
 
-# Lines and branches that the tests reach, in float and double together, with the best vector code.
+# Lines and branches that the tests reach, with the best vector code, in float and double together; the
+# float build's programs and one of the double build's reach what all of them do.
 COVERAGE := build-coverage
 COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
 coverage:
 	@$(COVERAGE_MAKE) all tests
 	@find $(COVERAGE) -name '*.gcda' -delete
-	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1200 $(COVERAGE_MAKE) test
+	@GCOV_ERROR_FILE=/dev/null $(COVERAGE)/double-$(BEST)/tests/ops/test_gradcheck >/dev/null
+	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1800 PRECISIONS=float $(COVERAGE_MAKE) test
 	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
+
+# Each call of each command fails in turn.
+FAILING_STRIDE ?= 1
+.PHONY: failing faults-failing
+faults: faults-failing
+failing: faults-failing
+faults-failing: $(FLOAT)/$(FAILING)
+	@FAILING_STRIDE=$(FAILING_STRIDE) OMP_WAIT_POLICY=passive $<
+
+include tests/checkers.mk
 
 # Enough lines to see it learn.
 DEMO := --log-every 100 --eval-every 500
@@ -266,6 +293,9 @@ help:
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
+	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
+	@echo "make lint       read the source with gcc, clang, gcc's analyser, clang-tidy and cppcheck"
+	@echo "make sanitize   run the tests under AddressSanitizer, UndefinedBehaviourSanitizer, ThreadSanitizer, valgrind"
 	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed;"
 	@echo "                KILLS=1000 moments at which a training is killed, TIMES=100 stops by each signal,"
 	@echo "                140 000 damaged checkpoints, VECTORS=1000000 random command lines, FILES=20000"
@@ -274,11 +304,12 @@ help:
 	@echo "                FUZZ=NAME for one of them ($(FUZZ_NAMES))"
 	@echo "make mutants    MUTANTS=300 mistakes in what computes, drawn by SEED=1: the tests must notice 95 %"
 	@echo "make coverage   the tests must reach 90 % of the lines and 80 % of the branches"
+	@echo "make failing    the part of them in which each system call and each allocation fails in turn"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"
 	@echo "make help       this"
-	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined, LEVELS='avx512 avx2 base'"
+	@echo "Variables: CC=clang, CFLAGS=..., BUILD=folder, SAN=address|undefined|thread, LEVELS='avx512 avx2 base'"
 	@echo "           (the vector code that the program holds); or set them in config.mk."
 
 .SECONDARY:

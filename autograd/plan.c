@@ -76,7 +76,7 @@ static bool runs(const struct ag_tensor *tensor)
 // Tensors in reverse order of capture, as links only run forward.
 static struct ag_tensor **list_tensors(const struct ag_graph *graph)
 {
-    struct ag_tensor **list = calloc((size_t)graph->tensors + 1, sizeof *list);
+    struct ag_tensor **list = malloc((size_t)(graph->tensors + 1) * sizeof *list);
     if (list)
         for (struct ag_tensor *t = graph->first; t; t = t->next)
             list[t->id] = t;
@@ -86,13 +86,11 @@ static struct ag_tensor **list_tensors(const struct ag_graph *graph)
 static void mark(struct ag_graph *graph, struct ag_tensor **list, struct note *note,
                  struct ag_tensor *output, bool backward)
 {
-    for (int i = graph->tensors - 1; i >= 0; i--) {
-        struct ag_tensor *t = list[i];
-        if (t->parameter >= 0 && graph->params->row[t->parameter].frozen)
+    for (struct ag_tensor *t = graph->first; t; t = t->next) {
+        if (t->parameter >= 0 && graph->params && graph->params->row[t->parameter].frozen)
             t->needs_grad = false;
     }
-    for (int i = 0; i < graph->tensors; i++) {
-        struct ag_tensor *t = list[i];
+    for (struct ag_tensor *t = graph->first; t; t = t->next) {
         if (!t->op)
             continue;
         t->needs_grad = false;
@@ -213,6 +211,7 @@ static void emit_all(struct ag_plan *plan, struct ag_tensor **list, struct note 
 {
     int tensors = plan->graph->tensors;
     for (int i = 0; i < tensors; i++)
+        // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): every id below has its tensor
         if (note[i].used && runs(list[i]))
             emit(plan, list[i]->op->forward, list[i], EVERY_PART);
     plan->forward_count = plan->count;

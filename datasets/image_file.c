@@ -82,9 +82,9 @@ static bool name_labels(char *name)
 {
     char *images = strstr(name, "images"), *rank = strstr(name, "idx3");
     if (images)
-        memcpy(images, "labels", 6);
+        memcpy(images, "labels", 6); // NOLINT(bugprone-not-null-terminated-result): amid a name
     if (images && rank)
-        memcpy(rank, "idx1", 4);
+        memcpy(rank, "idx1", 4); // NOLINT(bugprone-not-null-terminated-result)
     return images != NULL;
 }
 

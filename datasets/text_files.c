@@ -160,7 +160,7 @@ static int tell(struct dataset *dataset, const struct skipped *skipped, int used
 
 static int open_files(struct text_files *files, struct paths *paths, struct skipped *skipped)
 {
-    files->file = calloc((size_t)paths->count, sizeof *files->file);
+    files->file = calloc((size_t)paths->count + 1, sizeof *files->file);
     if (!files->file)
         return err_set(ERR_MEMORY, "out of memory for %d files of --data", paths->count);
     for (int i = 0; i < paths->count; i++) {

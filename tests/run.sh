@@ -4,11 +4,16 @@
 # A program's own count of its tests is compared with what it reported as good, so a test that never
 # ended counts as failed: a crash, an exit in the middle, a time limit. Last line: "N passed, M
 # failed".
+#
+# UNDER is a command that programs are run by (valgrind); then scripts are left out. ONLY is a
+# pattern of names: ONLY='tests/unit/*'.
 set -uo pipefail
+shopt -s extglob
 cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
 export OWN=${OWN:-base}    # level of vector code that the programs were built for
 LIMIT=${TEST_SECONDS:-300} # of one program
+PRECISIONS=${PRECISIONS:-float double}
 case $BUILD in /*) bin=$BUILD ;; *) bin=$PWD/$BUILD ;; esac
 export POSGRAD=$bin/posgrad
 # An OpenMP that spins between tests slows down its neighbours; bits do not depend on it.
@@ -37,7 +42,8 @@ count() { grep -c -E -- "$1" "$log"; }
 
 run_program() {
     local start=$SECONDS status=0 total good bad skipped
-    timeout -k 10 "$LIMIT" "$1" >"$log" 2>&1 || status=$?
+    # shellcheck disable=SC2086 # (words of a command)
+    timeout -k 10 "$LIMIT" ${UNDER-} "$1" >"$log" 2>&1 || status=$?
     # "Running N test(s).", in cmocka 1.1.7 with the name of the group before it. Skipped tests are
     # named twice: where they are met, and in the list at the end.
     total=$(sed -n -E 's/^\[==========\] (.*: )?Running ([0-9]+) test.*/\2/p' "$log" | awk '{n += $1} END {print n + 0}')
@@ -68,8 +74,10 @@ run_script() {
 }
 
 for source in tests/*/test_*.c; do
+    # shellcheck disable=SC2254 # (a pattern is meant)
+    case $source in ${ONLY:-*}) ;; *) continue ;; esac
     [ -e "$source" ] || continue
-    for precision in float double; do
+    for precision in $PRECISIONS; do
         run_program "$bin/$precision-$OWN/${source%.c}" "$precision ${source%.c}"
     done
     # Kernels, with the vector code of lesser processors.
@@ -79,7 +87,9 @@ for source in tests/*/test_*.c; do
     done
 done
 for script in tests/*/test_*.sh; do
-    [ -e "$script" ] && run_script "$script"
+    # shellcheck disable=SC2254
+    case $script in ${ONLY:-*}) ;; *) continue ;; esac
+    [ -e "$script" ] && [ -z "${UNDER-}" ] && run_script "$script"
 done
 
 [ ${#failures[@]} -gt 0 ] && printf 'failed: %s\n' "${failures[@]}"

@@ -19,9 +19,20 @@ enum err_code {
 // `code`, so that `return err_set(ERR_FILE, "...", ...)` is one statement. Thread-safe; the buffer
 // is per thread.
 __attribute__((format(printf, 2, 3))) int err_set(int code, const char *format, ...);
+// What is returned is said where it can be seen: a checker that follows a path across files knows
+// then that an error is not 0. (`code` is evaluated twice.)
+static inline int err_known(int set, int code)
+{
+    (void)set;
+    return code;
+}
+#define err_set(code, ...) err_known(err_set(code, __VA_ARGS__), code)
 
 // Puts "prefix: " before the line stored last, for a caller that knows more. Returns `code`.
 __attribute__((format(printf, 2, 3))) int err_prefix(int code, const char *format, ...);
+
+// Replaces control characters in the same way, in a line that is not of an error.
+void err_plain(char *line);
 
 // The line stored last in this thread; "" when there is none. Valid until the next err_set.
 const char *err_last(void);

@@ -1,7 +1,9 @@
 // What the kernel says is left. Linux hands out more than there is and kills a process later, in
 // the middle of what it does; asking first turns that into an error.
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
@@ -14,8 +16,9 @@ static long long number_in(const char *path, const char *key)
     size_t skip = strlen(key);
     long long number = -1;
     while (file && number < 0 && fgets(line, sizeof line, file))
-        if (strncmp(line, key, skip) != 0 || sscanf(line + skip, "%lld", &number) != 1)
-            number = -1;
+        if (strncmp(line, key, skip) == 0 &&
+            (isdigit((unsigned char)line[skip]) || line[skip] == ' '))
+            number = strtoll(line + skip, NULL, 10);
     if (file)
         fclose(file);
     return number;

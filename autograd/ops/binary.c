@@ -300,8 +300,8 @@ static ag_t *random_case(struct ag_graph *graph, struct rng *rng, int variant, b
     }                                                                                              \
     const struct ag_op ag_op_##NAME = {                                                            \
         .name = #NAME,                                                                             \
-        .formula = TEXT,                                                                           \
-        .flags = FLAGS,                                                                            \
+        .formula = (TEXT),                                                                         \
+        .flags = (FLAGS),                                                                          \
         .forward = forward,                                                                        \
         .backward = backward,                                                                      \
         .same_sums = ag_row_by_row,                                                                \

@@ -402,7 +402,7 @@ static struct ag_tensor *sample_of(struct ag_graph *graph, struct rng *rng, int 
     }                                                                                              \
     const struct ag_op ag_op_##NAME = {                                                            \
         .name = #NAME,                                                                             \
-        .formula = TEXT,                                                                           \
+        .formula = (TEXT),                                                                         \
         .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,                             \
         .forward = forward,                                                                        \
         .backward = backward,                                                                      \

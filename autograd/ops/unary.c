@@ -73,7 +73,7 @@ struct job {
     }                                                                                              \
     const struct ag_op ag_op_##NAME = {                                                            \
         .name = #NAME,                                                                             \
-        .formula = TEXT,                                                                           \
+        .formula = (TEXT),                                                                         \
         .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_READS_OUTPUT | AG_BACKWARD_HANDLES_FRESH | \
                  AG_HAS_LIMITS,                                                                    \
         .forward = NAME##_forward,                                                                 \

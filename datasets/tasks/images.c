@@ -218,7 +218,7 @@ static uint32_t noise_values(const struct settings *s)
 static int find_grid(struct dataset *dataset)
 {
     const struct settings *s = dataset->settings;
-    int64_t height = s->height, length = dataset->length;
+    int64_t height = s->height ? s->height : 1, length = dataset->length;
     while (!s->height && height * height < length)
         height++;
     int64_t width = length / height;

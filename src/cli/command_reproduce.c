@@ -291,7 +291,8 @@ static int print_commands(const struct recipe_request *request)
 static int run(const struct arguments *a, const struct recipe_request *request)
 {
     const struct recipe_def *recipe = request->recipe;
-    struct recipe_cell *cells = calloc((size_t)(recipe->rows * recipe->columns), sizeof *cells);
+    struct recipe_cell *cells =
+        calloc((size_t)recipe->rows * (size_t)recipe->columns, sizeof *cells);
     if (!cells)
         return command_error("out of memory for the table");
     stop_catch();
@@ -373,8 +374,9 @@ static int run_command(int argc, char **argv)
                                                     : processors};
     struct recipe_request request = {.observe = observe, .context = &a};
     char program[4096], folder[256];
-    if (command_parse("reproduce", &argp, argc, argv, &a) != 0)
-        return 2;
+    int parsed = command_parse("reproduce", &argp, argc, argv, &a);
+    if (parsed != 0)
+        return parsed;
     if (a.list) {
         print_list();
         return 0;

@@ -395,6 +395,10 @@ static int finish(const struct arguments *arguments, struct console *console, st
     if (arguments->profile)
         profile_print(run->trainer.train.plan, run->trainer.step - console->begun_step,
                       console->steps_ms, console->json);
+    // What one seed came to is there before the next one begins. A run that is done may be stopped
+    // while nobody reads its result.
+    if (!stop_flush(stdout) && status == 0)
+        status = 128 + *stop_flag();
     return status;
 }
 
@@ -468,8 +472,9 @@ static int train_seeds(struct arguments *arguments, struct run *run)
     }
     if (*stop_flag())
         return 128 + *stop_flag();
-    seeds_print(seeds, arguments->json);
-    return status;
+    if (seeds_print(seeds, arguments->json) < 0 && status == 0)
+        status = command_error(NULL);
+    return stop_flush(stdout) || status ? status : 128 + *stop_flag();
 }
 
 // What does not go together on one command line.
@@ -526,9 +531,6 @@ static int run_command(int argc, char **argv)
         status = command_check_products();
     if (status == 0)
         status = arguments->seed_list ? train_seeds(arguments, run) : train(arguments, run);
-    // A run that is done may be stopped while nobody reads its result.
-    if (!stop_flush(stdout) && status == 0)
-        status = 128 + *stop_flag();
     free(arguments);
     free(run);
     return status;

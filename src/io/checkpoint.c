@@ -239,6 +239,8 @@ static int check_format(struct checkpoint *checkpoint)
     int64_t version = 0;
     char *format = h5_read_attr_text(checkpoint->reader, "/", "format");
     bool ours = format && strcmp(format, CHECKPOINT_FORMAT) == 0;
+    if (!format && err_code() == ERR_MEMORY)
+        return ERR_MEMORY;
     free(format);
     if (!ours)
         return err_set(ERR_FORMAT, "%s is no posgrad checkpoint", checkpoint->path);
@@ -258,7 +260,7 @@ static int read_config(struct checkpoint *checkpoint)
 {
     char *text = h5_read_text(checkpoint->reader, "/config");
     if (!text)
-        return err_prefix(ERR_FORMAT, "%s", checkpoint->path);
+        return err_prefix(err_code(), "%s", checkpoint->path);
     train_settings_init(&checkpoint->settings);
     int code = train_settings_from_json(&checkpoint->settings, text);
     free(text);
@@ -267,13 +269,14 @@ static int read_config(struct checkpoint *checkpoint)
 
 int checkpoint_open(struct checkpoint *checkpoint, const char *run)
 {
-    struct stat status;
     memset(checkpoint, 0, sizeof *checkpoint);
     const char *slash = strrchr(run, '/');
     bool named = strcmp(slash ? slash + 1 : run, "checkpoint.h5") == 0;
-    bool folder = !named && stat(run, &status) == 0 && S_ISDIR(status.st_mode);
+    int kind = named ? FILE_OTHER : file_kind(run, true);
+    if (kind < 0)
+        return kind;
     int length = snprintf(checkpoint->path, sizeof checkpoint->path, "%s%s", run,
-                          folder ? "/checkpoint.h5" : "");
+                          kind == FILE_FOLDER ? "/checkpoint.h5" : "");
     if (length < 0 || (size_t)length >= sizeof checkpoint->path)
         return err_set(ERR_ARGUMENT, "the name of the run is too long");
     checkpoint->reader = h5_reader_open(checkpoint->path);
@@ -408,6 +411,8 @@ int checkpoint_check_data(struct checkpoint *checkpoint, const struct trainer *t
     char here[24];
     snprintf(here, sizeof here, "%016llx", (unsigned long long)trainer->dataset.fingerprint);
     char *there = h5_read_attr_text(checkpoint->reader, "/", "data_fingerprint");
+    if (!there && err_code() == ERR_MEMORY)
+        return ERR_MEMORY;
     bool same = !there || !trainer->dataset.fingerprint || strcmp(here, there) == 0;
     free(there);
     return same ? 0
@@ -515,35 +520,35 @@ int checkpoint_read_history(struct checkpoint *checkpoint, struct history *histo
 // --- a trainer of what a file says. Its settings may ask for any size, and its parameters cannot
 // be larger than they are: so those are compared before memory is taken.
 
-// Dimensions that decide how large everything is that the model makes before its parameters are
-// known.
-static int check_sizes(struct checkpoint *checkpoint)
+// Two dimensions of a parameter that every model has.
+static int check_size(struct checkpoint *checkpoint, const char *path, int64_t rows,
+                      int64_t columns)
 {
-    const struct train_settings *s = &checkpoint->settings;
-    char path[PATH_SIZE];
     enum h5_type type;
-    int dims;
-    int64_t size[AG_MAX_DIMS];
-    int code =
-        h5_shape(checkpoint->reader, "/params/tok_emb/weight", &type, &dims, size, AG_MAX_DIMS);
-    if (code == 0 && (dims != 2 || size[1] != s->dim))
-        code = err_set(ERR_FORMAT, "its token embedding is not of the dim %lld that it says",
-                       (long long)s->dim);
-    for (int64_t layer = 0; code == 0 && layer < s->layers; layer++) {
-        snprintf(path, sizeof path, "/params/layers/%lld/mlp/up/weight", (long long)layer);
-        code = h5_shape(checkpoint->reader, path, &type, &dims, size, AG_MAX_DIMS);
-        if (code == 0 && (dims != 2 || size[0] != s->ff_dim || size[1] != s->dim))
-            code = err_set(ERR_FORMAT, "%s is not of the ff-dim and dim that it says", path);
-    }
-    return code < 0 ? err_prefix(code, "%s", checkpoint->path) : 0;
+    const struct ag_parameter row = {.shape = {.dims = 2, .size = {rows, columns}}};
+    return check_shape(checkpoint, path, &row, &type);
 }
 
-static int agree(void *context, const struct ag_params *params)
+// The sizes that decide how large all is that the model makes before its parameters are known.
+static int check_sizes(struct checkpoint *checkpoint, const struct model_config *config)
+{
+    char path[PATH_SIZE];
+    int code = check_size(checkpoint, "/params/tok_emb/weight", config->vocab, config->dim);
+    for (int64_t layer = 0; code == 0 && layer < config->layers; layer++) {
+        snprintf(path, sizeof path, "/params/layers/%lld/mlp/up/weight", (long long)layer);
+        code = check_size(checkpoint, path, config->ff_dim, config->dim);
+    }
+    return code;
+}
+
+static int agree(void *context, const struct model_config *config, const struct ag_params *params)
 {
     struct checkpoint *checkpoint = context;
     char path[PATH_SIZE];
     enum h5_type type;
     int code = 0;
+    if (!params)
+        return check_sizes(checkpoint, config);
     for (int i = 0; i < params->rows && code == 0; i++) {
         dataset_path(path, "/params", params->row[i].name);
         code = check_shape(checkpoint, path, &params->row[i], &type);
@@ -553,12 +558,8 @@ static int agree(void *context, const struct ag_params *params)
 
 int checkpoint_init_trainer(struct checkpoint *checkpoint, struct trainer *trainer)
 {
-    int code = check_sizes(checkpoint);
-    if (code == 0)
-        return trainer_init_agreed(trainer, &checkpoint->settings, agree, checkpoint);
-    memset(trainer, 0, sizeof *trainer);
-    trainer->lock = -1;
-    return code;
+    const struct trainer_consent consent = {agree, checkpoint};
+    return trainer_init_agreed(trainer, &checkpoint->settings, &consent);
 }
 
 static int load_trainer(struct trainer *trainer, struct checkpoint *checkpoint, const char *data)

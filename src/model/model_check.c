@@ -55,7 +55,8 @@ static struct model_config config_of(const struct model_check_case *what)
                                   .vocab = VOCAB,
                                   .train_length = what->length,
                                   .causal = what->causal};
-    for (int64_t height = 1; height * height <= what->length; height++)
+    config.grid_height = 1;
+    for (int64_t height = 2; height * height <= what->length; height++)
         if (what->length % height == 0)
             config.grid_height = height;
     config.grid_width = what->length / config.grid_height;

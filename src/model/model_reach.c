@@ -104,11 +104,12 @@ static int check_end(const struct model_config *config, int i, int64_t length)
     struct pe_context context = model_context(config, i, 1, length);
     int64_t end = def->max_length ? def->max_length(&context) : 0, met = context.position_count;
     bool is_hierarchical = context.extension == PE_EXTEND_HIERARCHICAL;
-    if (is_hierarchical && length > met * met)
+    int64_t most = met * met;
+    if (is_hierarchical && length > most)
         return err_set(ERR_ARGUMENT,
                        "%s: %lld rows make %lld positions, and length %lld was asked for; take a "
                        "shorter one",
-                       def->name, (long long)met, (long long)(met * met), (long long)length);
+                       def->name, (long long)met, (long long)most, (long long)length);
     // Positions are not drawn where others stretch them.
     bool is_stretched = context.extension != PE_EXTEND_NONE ||
                         (def->positions && config->extension != PE_EXTEND_NONE);

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Puts one mistake after the other into the sources that compute, and sees whether the tests notice.
 #
-#   mutate.sh [-n COUNT] [-s SEED] [-j JOBS] [-o FOLDER] [-m LIST] [-t "TESTS"] [-l MS] [-T TIMES] [FILE...]
+#   mutate.sh [-n COUNT] [-s SEED] [-j JOBS] [-o FOLDER] [-m LIST] [-t "TESTS"] [-l MS] [-T TIMES] [-c] [FILE...]
 #
 # Mistakes are drawn by mutants.awk (or taken from LIST, in its form). Of each, the file is compiled
 # anew, linked in front of the library that BUILD has, and the tests of its subject run until one
-# fails: then it is caught. What does not compile is no mutant, and the next one is drawn. A survivor
-# whose machine code is that of the right source, or that equivalent.txt explains, is no mistake and
-# is taken out of the count; all others are shown. Exit status 0: at least 95 % were caught.
+# fails: then it is caught. What does not compile is no mutant, and the next one is drawn. What
+# compiles to the machine code of the right source, or stands in equivalent.txt, is no mistake: it is
+# shown, and taken out of the count. Survivors are shown, too. Exit status 0: at least 95 % were caught.
 #
 # A survivor has all tests of the library behind it, some minutes. -l leaves out those that take longer
-# than so many milliseconds; -T takes FOLDER/times of an earlier run, which saves the run without any
+# than so many milliseconds and are not of the file's subject; -T takes FOLDER/times of an earlier run, which saves the run without any
 # mistake.
 #
 # From make come BUILD, OWN (the level of vector code), CC, COMPILE and LIBS (flags).
@@ -18,8 +18,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/faults
 BUILD=${BUILD:-build} OWN=${OWN:-base} CC=${CC:-cc}
-COUNT=300 SEED=1 JOBS=$(nproc) OUT=$BUILD/mutants LIST="" ONLY="" LONGEST=1000000 TIMES="" LEAST=95
-while getopts n:s:j:o:m:t:l:T: option; do
+COUNT=300 SEED=1 JOBS=$(nproc) OUT=$BUILD/mutants LIST="" ONLY="" LONGEST=1000000 TIMES="" GO_ON="" LEAST=95
+while getopts n:s:j:o:m:t:l:T:c option; do
     case $option in
     n) COUNT=$OPTARG ;;
     s) SEED=$OPTARG ;;
@@ -29,16 +29,20 @@ while getopts n:s:j:o:m:t:l:T: option; do
     t) ONLY=$OPTARG ;;
     l) LONGEST=$OPTARG ;;
     T) TIMES=$OPTARG ;;
+    c) GO_ON=yes ;;
     *) exit 2 ;;
     esac
 done
 shift $((OPTIND - 1))
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 ulimit -c 0
-# A test may take ten times as long as without a mistake, and so many seconds, before it counts as hung.
-SPARE=20
+# A test may take ten times as long as without a mistake, and so many seconds, of the processor's time,
+# before it counts as hung; or as long as this where it sleeps.
+SPARE=10 ASLEEP=900
 # Mistakes of type are the compiler's to find.
 FLAGS="-O1 -g0 -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration"
+# Each test is linked anew: without debug information, and by the fastest linker that is there.
+LINK="-g0 -Wl,-S$(command -v ld.gold >/dev/null && echo " -fuse-ld=gold")"
 
 subject_files() {
     ls autograd/ops/*.[ch] autograd/kernels/*.[ch] src/encodings/*.c src/encodings/common/*.c optim/*.c optim/optimizers/*.c \
@@ -47,18 +51,25 @@ subject_files() {
 
 # What tests the library: not files, folders, ends of runs.
 library_tests() {
-    ls tests/{ops,golden,encodings,property}/test_*.c tests/unit/test_{product,vector,transpose,optim}.c |
+    ls tests/{ops,golden,encodings,property}/test_*.c tests/unit/test_{product,vector,transpose,optim}.c tests/faults/test_nonfinite.c |
         grep -v -E '/(property/test_(saves|resume|run|theorem)|golden/test_golden_reader)\.c$' |
         sed -n -E 's#^tests/(.*)\.c$#float/\1\ndouble/\1#p'
 }
 
-# The tests for a file, "PRECISION/PATH": those of its subject, then all, the shortest first.
+# The tests for a file, "PRECISION/PATH": those of its subject, then all that it is linked into and
+# reached from, the shortest first.
 tests_of() {
-    local first
+    local first never=none
     case $1 in
-    optim/*) first="double/unit/test_optim double/golden/test_golden_optim float/unit/test_optim float/golden/test_golden_optim" ;;
-    src/*) first="double/golden/test_golden_encodings double/property/test_build_bounds float/property/test_encodings_tables
-        double/encodings/test_rotary double/encodings/test_absolute float/property/test_extension double/property/test_encodings" ;;
+    optim/*)
+        never="/(ops|golden/test_golden_(ops|model|encodings)|encodings|unit/test_(product|vector|transpose)|property/test_.*(encodings|bounds|extension|padding|paired))"
+        first="double/unit/test_optim double/golden/test_golden_optim float/unit/test_optim float/golden/test_golden_optim"
+        ;;
+    src/*)
+        never="/(ops|unit|golden/test_golden_(ops|optim))"
+        first="double/golden/test_golden_encodings double/property/test_build_bounds float/property/test_encodings_tables
+        double/encodings/test_rotary double/encodings/test_absolute float/property/test_extension double/property/test_encodings"
+        ;;
     autograd/kernels/*) first="float/unit/test_vector double/unit/test_vector double/unit/test_product float/unit/test_product
         float/unit/test_transpose double/ops/test_bounds double/ops/test_ops_forward double/ops/test_gradcheck" ;;
     autograd/ops/attention*) first="double/ops/test_bounds double/golden/test_golden_ops double/golden/test_golden_encodings double/ops/test_backward
@@ -70,8 +81,9 @@ tests_of() {
     if [ -n "$ONLY" ]; then
         printf '%s\n' $ONLY
     else
-        { printf '%s\n' $first; sort -k 2n "$OUT/times" | cut -d ' ' -f1; } | awk '!seen[$0]++'
-    fi | awk -v longest="$LONGEST" 'NR == FNR {ms[$1] = $2; next} ms[$1] + 0 <= longest' "$OUT/times" -
+        { printf '%s\n' $first; sort -k 2n "$OUT/times" | awk -v longest="$LONGEST" '$2 <= longest {print $1}' | grep -v -E "$never"; } |
+            awk '!seen[$0]++'
+    fi
 }
 
 # --- one mutant
@@ -102,10 +114,11 @@ run_test() {
     shift 2
     local built=$BUILD/$precision-$OWN
     # shellcheck disable=SC2086
-    $CC ${COMPILE-} -g0 -MF /dev/null -o "$folder/test" "$built/$path.o" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
+    $CC ${COMPILE-} $LINK -MF /dev/null -o "$folder/test" "$built/$path.o" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
         -lcmocka 2>>"$folder/errors" || return 99
-    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print n + spare}' "$OUT/times")
-    { timeout -k 5 "$limit" "$folder/test" >"$folder/output" 2>&1; } 2>/dev/null # bash would tell of a signal
+    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print int(n + spare)}' "$OUT/times")
+    # (bash would tell of a signal)
+    { (ulimit -t "$limit" && exec timeout -k 5 $ASLEEP "$folder/test") >"$folder/output" 2>&1; } 2>/dev/null
 }
 
 # is_explained FILE, with OLD and NEW (the line) in the environment: whether equivalent.txt has it.
@@ -119,18 +132,22 @@ is_explained() {
 
 # is_same_code FOLDER FILE: whether the right source compiles to the same code, in both precisions.
 is_same_code() {
-    local precision
+    local precision right
     for precision in float double; do
-        compile "$1/sources" "$precision" "$2" "$1/right-$precision" || return 1
-        rm -f "$1/right-$precision/errors"
-        diff -r -q "$1/right-$precision" "$1/$precision" >/dev/null || return 1
+        right=$OUT/right/${2//\//-}/$precision
+        if [ ! -e "$right/done" ]; then
+            compile "$1/sources" "$precision" "$2" "$right" || return 1
+            rm -f "$right/errors"
+            touch "$right/done"
+        fi
+        diff -r -q -x done "$right" "$1/$precision" >/dev/null || return 1
     done
 }
 
 # judge NUMBER FILE LINE NEW-TEXT FOLDER: prints what became of it.
 judge() {
     local file=$2 line=$3 text=$4 folder=$5 precision test status old
-    rm -rf "$folder"/{float,double,right-float,right-double}
+    rm -rf "$folder"/{float,double}
     old=$(sed -n "${line}p" "$file")
     NEW_TEXT=$text awk -v line="$line" 'NR == line {print ENVIRON["NEW_TEXT"]; next} {print}' "$file" >"$folder/sources/$file"
     for precision in float double; do
@@ -142,18 +159,18 @@ judge() {
         rm -f "$folder/$precision/errors"
     done
     cp "$file" "$folder/sources/$file"
+    OLD=$(trim "$old") NEW=$(trim "$text") is_explained "$file" && echo "equivalent	explained" && return
+    is_same_code "$folder" "$file" && echo "equivalent	the same machine code" && return
     for test in $(tests_of "$file"); do
         run_test "$test" "$folder" "$folder/${test%%/*}"/*.o
         status=$?
         if [ $status -ne 0 ]; then
             [ $status -eq 99 ] && echo "unbuilt	the linker" && return
-            [ $status -ge 124 ] && test="$test ($([ $status -eq 124 ] && echo hung || echo "signal $((status - 128))"))"
+            [ $status -ge 124 ] && test="$test ($(case $status in 124 | 137 | 152) echo hung ;; *) echo "signal $((status - 128))" ;; esac))"
             echo "caught	$test"
             return
         fi
     done
-    OLD=$(trim "$old") NEW=$(trim "$text") is_explained "$file" && echo "equivalent	explained" && return
-    is_same_code "$folder" "$file" && echo "equivalent	the same machine code" && return
     echo "survived	"
 }
 trim() { sed -E 's/^[ \t]+//; s/[ \t]+$//' <<<"$1"; }
@@ -174,11 +191,16 @@ worker() {
     done < <(awk '{print NR "\t" $0}' "$OUT/drawn")
 }
 
-rm -rf "$OUT"
+[ -n "$GO_ON" ] || rm -rf "$OUT"
 mkdir -p "$OUT/claim" "$OUT/result"
 OUT=$(cd "$OUT" && pwd)
+for claim in "$OUT"/claim/*; do
+    [ -e "$OUT/result/${claim##*/}" ] || rm -rf "$claim"
+done
 [ $# -gt 0 ] || set -- $(subject_files)
-if [ -n "$LIST" ]; then
+if [ -n "$GO_ON" ]; then
+    [ -s "$OUT/drawn" ] || exit 2
+elif [ -n "$LIST" ]; then
     cp "$LIST" "$OUT/drawn"
 else
     awk -v count=$((2 * COUNT + 20)) -v seed="$SEED" -f $here/mutants.awk "$@" >"$OUT/drawn"

@@ -276,6 +276,37 @@ static void yarn_slows_the_slow_pairs(void **state)
     check_close(pe_temperature(&context), 1, 0, 0);
 }
 
+// Where the ramp begins past the first pair, where it ends past the last, and where it has no
+// length. From the formula of the authors' code, in Python.
+static void yarn_ramps_between_its_borders(void **state)
+{
+    (void)state;
+    static const int64_t pair[] = {0, 15, 16, 17, 20, 28, 40, 41, 42, 63};
+    static const double longer[] = {1.0,
+                                    0.11547819846894582,
+                                    0.1,
+                                    0.08399853936592634,
+                                    0.049486036616750724,
+                                    0.011380988224249107,
+                                    0.0008854377448471463,
+                                    0.0006846049085660903,
+                                    0.0005928434264154138,
+                                    2.8869549617236455e-05};
+    struct pe_context context = rotary(PE_EXTEND_YARN, 2048, 8192);
+    for (size_t i = 0; i < sizeof pair / sizeof pair[0]; i++)
+        check_close(pe_frequency(&context, 10000, 64, pair[i]), longer[i], 1e-13, 0);
+    static const double clamped[] = {1.0, 0.7808323855927349, 0.6060915267313265,
+                                     0.4671885094653547};
+    static const double steep[] = {1.0, 0.03333333333333333, 0.0033333333333333335,
+                                   0.0003333333333333333};
+    for (int64_t i = 0; i < 4; i++) {
+        context = rotary(PE_EXTEND_YARN, 64, 128);
+        check_close(pe_frequency(&context, 2, 4, i), clamped[i], 1e-13, 0);
+        context = rotary(PE_EXTEND_YARN, 4, 12);
+        check_close(pe_frequency(&context, 10000, 4, i), steep[i], 1e-13, 0);
+    }
+}
+
 // --- ALiBi's slopes
 
 static void check_slopes(int64_t heads, const double *power)
@@ -471,6 +502,7 @@ CHECK_MAIN(cmocka_unit_test(every_encoding_keeps_its_parameters),
            cmocka_unit_test(three_rows_make_nine),
            cmocka_unit_test(interpolated_places_are_between_the_trained),
            cmocka_unit_test(ntk_enlarges_the_base), cmocka_unit_test(yarn_slows_the_slow_pairs),
+           cmocka_unit_test(yarn_ramps_between_its_borders),
            cmocka_unit_test(slopes_are_the_papers), cmocka_unit_test(what_a_stack_does_has_a_word),
            cmocka_unit_test(what_has_no_meaning_is_refused),
            cmocka_unit_test(positions_that_nothing_reads_are_refused),

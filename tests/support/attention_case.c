@@ -87,6 +87,19 @@ static int64_t grid_width(const struct attention_settings *s)
     return width;
 }
 
+// Like a clip, but for what stands before it or behind, more often than not.
+static void fill_runs(struct attention_case *c, int32_t *index, int64_t count, int64_t *rows)
+{
+    enum { ROWS = 24, LONGEST = 40 };
+    *rows = ROWS;
+    for (int64_t k = 0; k < count;) {
+        int32_t step = (int32_t)rng_below(&c->rng, 3) - 1, row = (int32_t)rng_below(&c->rng, ROWS);
+        int64_t end = smaller(k + 1 + (int64_t)rng_below(&c->rng, LONGEST), count);
+        for (; k < end && row >= 0 && row < ROWS; row += step)
+            index[k++] = row;
+    }
+}
+
 static ag_t *lookup_index(struct attention_case *c, int64_t grid, int64_t *rows)
 {
     const struct attention_settings *s = &c->settings;
@@ -101,7 +114,9 @@ static ag_t *lookup_index(struct attention_case *c, int64_t grid, int64_t *rows)
     bool by_batch = s->lookup == LOOKUP_BATCH || s->lookup == LOOKUP_FAR;
     int64_t count = by_offset ? offsets : by_batch ? s->batch * pairs : pairs;
     int32_t *index = attention_case_memory(c, count * (int64_t)sizeof *index);
-    for (int64_t k = 0; k < count; k++)
+    if (s->lookup == LOOKUP_RUNS)
+        fill_runs(c, index, count, rows);
+    for (int64_t k = 0; k < count && s->lookup != LOOKUP_RUNS; k++)
         index[k] = (int32_t)(by_offset ? row_of_offset(c, k - (s->length - 1), rows)
                                        : row_of_pair(c, k % pairs / s->keys, k % s->keys, rows));
     struct ag_shape shape = by_offset  ? ag_shape1(offsets)

@@ -28,6 +28,7 @@ enum attention_lookup_kind {
     LOOKUP_REVERSED, // query minus key, as most papers count
     LOOKUP_BUCKETS,  // the nearest offsets a row each, then ever wider buckets
     LOOKUP_ONE,      // a single row for all
+    LOOKUP_RUNS,     // by offset: runs of rows up or down, or of one row, from any row on
     LOOKUP_PAIR,     // by pair: any row
     LOOKUP_GRID,     // by pair: the difference of places on a grid, clipped
     LOOKUP_BATCH,    // by batch and pair: any row
