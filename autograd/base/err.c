@@ -10,7 +10,7 @@ static _Thread_local int last_code;
 
 // A line is one line, and harmless on a terminal, whatever names and texts of strangers are in it:
 // control characters become '?', and so do those that UTF-8 has beyond ASCII (C2 80 to C2 9F).
-static void make_plain(char *line)
+void err_plain(char *line)
 {
     for (unsigned char *c = (unsigned char *)line; *c; c++) {
         if (c[0] == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0)
@@ -29,7 +29,7 @@ int(err_set)(int code, const char *format, ...)
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     snprintf(last, sizeof last, "%s", line);
-    make_plain(last);
+    err_plain(last);
     return last_code = code;
 }
 
@@ -42,7 +42,7 @@ int err_prefix(int code, const char *format, ...)
     va_end(arguments);
     snprintf(line, sizeof line, "%s", last);
     snprintf(last, sizeof last, "%s: %.760s", prefix, line);
-    make_plain(last);
+    err_plain(last);
     return last_code = code;
 }
 

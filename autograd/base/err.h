@@ -31,6 +31,9 @@ static inline int err_known(int set, int code)
 // Puts "prefix: " before the line stored last, for a caller that knows more. Returns `code`.
 __attribute__((format(printf, 2, 3))) int err_prefix(int code, const char *format, ...);
 
+// Replaces control characters in the same way, in a line that is not of an error.
+void err_plain(char *line);
+
 // The line stored last in this thread; "" when there is none. Valid until the next err_set.
 const char *err_last(void);
 // The code that was stored with it; 0 when there is none. For callers of functions that return

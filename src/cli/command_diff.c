@@ -39,13 +39,22 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+static int print_text(const json_t *found)
+{
+    json_t *shown = output_shown(found);
+    int code = shown ? difference_text(shown, stdout)
+                     : err_set(ERR_MEMORY, "out of memory for what differs");
+    json_decref(shown);
+    return code;
+}
+
 static int diff(const struct arguments *arguments)
 {
     json_t *found = difference_find(arguments->run[0], arguments->run[1]);
     if (!found)
         return -1;
     int status = difference_is_none(found) ? SAME : DIFFERENT;
-    int code = arguments->json ? output_json(json_incref(found)) : difference_text(found, stdout);
+    int code = arguments->json ? output_json(json_incref(found)) : print_text(found);
     json_decref(found);
     // "They differ" must not hide that nobody was told in what.
     if (code == 0 && (fflush(stdout) != 0 || ferror(stdout)))

@@ -520,35 +520,35 @@ int checkpoint_read_history(struct checkpoint *checkpoint, struct history *histo
 // --- a trainer of what a file says. Its settings may ask for any size, and its parameters cannot
 // be larger than they are: so those are compared before memory is taken.
 
-// Dimensions that decide how large everything is that the model makes before its parameters are
-// known.
-static int check_sizes(struct checkpoint *checkpoint)
+// Two dimensions of a parameter that every model has.
+static int check_size(struct checkpoint *checkpoint, const char *path, int64_t rows,
+                      int64_t columns)
 {
-    const struct train_settings *s = &checkpoint->settings;
-    char path[PATH_SIZE];
     enum h5_type type;
-    int dims;
-    int64_t size[AG_MAX_DIMS];
-    int code =
-        h5_shape(checkpoint->reader, "/params/tok_emb/weight", &type, &dims, size, AG_MAX_DIMS);
-    if (code == 0 && (dims != 2 || size[1] != s->dim))
-        code = err_set(ERR_FORMAT, "its token embedding is not of the dim %lld that it says",
-                       (long long)s->dim);
-    for (int64_t layer = 0; code == 0 && layer < s->layers; layer++) {
-        snprintf(path, sizeof path, "/params/layers/%lld/mlp/up/weight", (long long)layer);
-        code = h5_shape(checkpoint->reader, path, &type, &dims, size, AG_MAX_DIMS);
-        if (code == 0 && (dims != 2 || size[0] != s->ff_dim || size[1] != s->dim))
-            code = err_set(ERR_FORMAT, "%s is not of the ff-dim and dim that it says", path);
-    }
-    return code < 0 ? err_prefix(code, "%s", checkpoint->path) : 0;
+    const struct ag_parameter row = {.shape = {.dims = 2, .size = {rows, columns}}};
+    return check_shape(checkpoint, path, &row, &type);
 }
 
-static int agree(void *context, const struct ag_params *params)
+// The sizes that decide how large all is that the model makes before its parameters are known.
+static int check_sizes(struct checkpoint *checkpoint, const struct model_config *config)
+{
+    char path[PATH_SIZE];
+    int code = check_size(checkpoint, "/params/tok_emb/weight", config->vocab, config->dim);
+    for (int64_t layer = 0; code == 0 && layer < config->layers; layer++) {
+        snprintf(path, sizeof path, "/params/layers/%lld/mlp/up/weight", (long long)layer);
+        code = check_size(checkpoint, path, config->ff_dim, config->dim);
+    }
+    return code;
+}
+
+static int agree(void *context, const struct model_config *config, const struct ag_params *params)
 {
     struct checkpoint *checkpoint = context;
     char path[PATH_SIZE];
     enum h5_type type;
     int code = 0;
+    if (!params)
+        return check_sizes(checkpoint, config);
     for (int i = 0; i < params->rows && code == 0; i++) {
         dataset_path(path, "/params", params->row[i].name);
         code = check_shape(checkpoint, path, &params->row[i], &type);
@@ -558,12 +558,8 @@ static int agree(void *context, const struct ag_params *params)
 
 int checkpoint_init_trainer(struct checkpoint *checkpoint, struct trainer *trainer)
 {
-    int code = check_sizes(checkpoint);
-    if (code == 0)
-        return trainer_init_agreed(trainer, &checkpoint->settings, agree, checkpoint);
-    memset(trainer, 0, sizeof *trainer);
-    trainer->lock = -1;
-    return code;
+    const struct trainer_consent consent = {agree, checkpoint};
+    return trainer_init_agreed(trainer, &checkpoint->settings, &consent);
 }
 
 static int load_trainer(struct trainer *trainer, struct checkpoint *checkpoint, const char *data)

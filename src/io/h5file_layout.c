@@ -10,13 +10,14 @@
 
 #include "../../autograd/base/err.h"
 #include "h5file_inside.h"
+#include "h5index.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "data is written as it lies in memory");
 
 static const uint64_t nowhere = UINT64_MAX;
 static const char zeros[8] = {0};
 
-enum { ALIGN = 8, HEAP_SIZE = 4096, HEAP_HEAD = 16, SCALES_MAX = 4000 };
+enum { ALIGN = 8, HEAP_SIZE = 4096, HEAP_HEAD = 16 };
 
 // The name of one more piece of text or of a reference in the heap, as a value of variable length
 // holds it: its length, the heap, its number there.
@@ -423,12 +424,11 @@ static bool list_parts(struct h5_writer *writer)
 int h5_layout(struct h5_writer *writer)
 {
     struct heap heap = {0};
-    if (writer->scales > SCALES_MAX)
+    if (writer->scales > H5_INDEX_MAX_LABELS)
         return err_set(ERR_ARGUMENT, "%u axes have names, and at most %d can", writer->scales,
-                       SCALES_MAX);
+                       H5_INDEX_MAX_LABELS);
     writer->head.failed = false;
-    uint64_t end = put_head(writer, &heap, 0);
-    end = put_head(writer, &heap, end);
+    put_head(writer, &heap, put_head(writer, &heap, 0));
     bool good = !writer->head.failed && !heap.objects.failed && list_parts(writer);
     free(heap.objects.at);
     if (!good)

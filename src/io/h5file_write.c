@@ -226,7 +226,7 @@ static struct h5_entry *put_numbers(struct h5_writer *writer, const char *path, 
         fail(writer, ERR_ARGUMENT, "'%s' is not the path of a dataset", path);
     else if (dims < 0 || dims > H5_RANK_MAX || !sizes_good(dims, size, &bytes))
         fail(writer, ERR_ARGUMENT, "the sizes of %s make no array", path);
-    return writer->error ? NULL : put_dataset(writer, path, type, dims, size, bytes);
+    return writer->error ? NULL : put_dataset(writer, path, (int)type, dims, size, bytes);
 }
 
 void h5_write(struct h5_writer *writer, const char *path, enum h5_type type, int dims,

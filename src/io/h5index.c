@@ -133,7 +133,7 @@ int h5_claim(struct h5_parse *parse, uint64_t address, uint64_t size, const char
 static int read_superblock(struct h5_parse *parse, uint64_t *root)
 {
     static const unsigned char start[] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n', 2, 8, 8, 0};
-    struct h5_span span;
+    struct h5_span span = {0};
     int code = h5_claim(parse, 0, 48, "superblock", &span);
     if (code < 0)
         return code;
@@ -331,6 +331,7 @@ uint64_t h5_index_extent(const struct h5_index_values *values, int dim)
 int64_t h5_index_label(const struct h5_index *index, const struct h5_index_values *values,
                        uint64_t i, const unsigned char **text)
 {
+    enum { MOST_OBJECTS = 1 << 16 }; // their numbers have 16 bits
     static const unsigned char head[8] = {'G', 'C', 'O', 'L', 1, 0, 0, 0};
     if (values->kind != H5_INDEX_LABELS || i >= values->count)
         return -1;
@@ -345,7 +346,7 @@ int64_t h5_index_label(const struct h5_index *index, const struct h5_index_value
     if (!good || size < 16 || size - 16 > heap.left)
         return -1;
     heap.left = (size_t)size - 16;
-    while (heap.left >= 16) {
+    for (int k = 0; k < MOST_OBJECTS && heap.left >= 16; k++) {
         uint64_t found = h5_take(&heap, 2);
         h5_take_bytes(&heap, 6);
         uint64_t held = h5_take(&heap, 8);

@@ -24,7 +24,7 @@ enum h5_index_kind {
     H5_INDEX_LINKS,  // references of dimension scales, which nobody reads
 };
 
-enum { H5_INDEX_MAX_RANK = 32, H5_INDEX_MAX_DEPTH = 32 };
+enum { H5_INDEX_MAX_RANK = 32, H5_INDEX_MAX_DEPTH = 32, H5_INDEX_MAX_LABELS = 4000 };
 
 // Numbers or texts, of a dataset or an attribute; everything points into the bytes of the file.
 struct h5_index_values {

@@ -49,7 +49,7 @@ static int bytes_for(uint64_t largest)
 static int read_heap_head(struct h5_parse *parse, struct heap *heap, int type)
 {
     enum { HEAD = 142, UNUSED = 96 };
-    struct h5_span span;
+    struct h5_span span = {0};
     int code = h5_claim(parse, heap->address, HEAD + CHECKSUM, "heap", &span);
     if (code < 0)
         return code;
@@ -93,7 +93,7 @@ static int read_block(struct h5_parse *parse, struct heap *heap, uint64_t addres
 
 static int read_table(struct h5_parse *parse, struct heap *heap)
 {
-    struct h5_span span;
+    struct h5_span span = {0};
     uint64_t size = 13 + (uint64_t)heap->offset_size + 8 * heap->rows * WIDTH + CHECKSUM;
     int code = h5_claim(parse, heap->root, size, "heap", &span);
     if (code < 0)
@@ -145,7 +145,7 @@ static int read_node(struct h5_parse *parse, const struct tree *tree, uint64_t a
                      uint64_t records)
 {
     enum { HEAD = 6 };
-    struct h5_span span, pointer;
+    struct h5_span span = {0}, pointer;
     uint64_t child = depth == 0 ? 0 : depth == 1 ? 9 : 11;
     if (HEAD + CHECKSUM + records * tree->record + (records + 1) * child > NODE_SIZE)
         return strange(parse);
@@ -172,7 +172,7 @@ static int read_node(struct h5_parse *parse, const struct tree *tree, uint64_t a
 static int read_tree(struct h5_parse *parse, const struct tree *tree, uint64_t address)
 {
     enum { HEAD = 34 };
-    struct h5_span span;
+    struct h5_span span = {0};
     int code = h5_claim(parse, address, HEAD + CHECKSUM, "B-tree", &span);
     if (code < 0)
         return code;

@@ -32,6 +32,7 @@ struct h5_parse {
     size_t extents, extent_room;
     uint64_t claimed; // bytes of all of them
     uint32_t node;    // at hand
+    uint32_t labels;  // of axes, so far
 };
 
 // `size` bytes at `address`, which become those of the node at hand. ERR_FORMAT where the file has

@@ -149,6 +149,19 @@ static bool type_fits(int kind, const char *name)
            strcmp(name, "REFERENCE_LIST") == 0;
 }
 
+// Each label is looked for in a heap, from its beginning: few enough that no file makes that long.
+static int count_labels(struct h5_parse *parse, const struct h5_index_values *values)
+{
+    struct h5_span span = {values->data, (size_t)values->size, false};
+    for (uint64_t i = 0; values->kind == H5_INDEX_LABELS && i < values->count; i++) {
+        parse->labels += h5_take(&span, 4) > 0;
+        h5_take_bytes(&span, values->item - 4);
+    }
+    return parse->labels <= H5_INDEX_MAX_LABELS
+               ? 0
+               : h5_refuse(parse, "has names for more axes than any file of posgrad");
+}
+
 int h5_read_attribute(struct h5_parse *parse, struct h5_span span)
 {
     struct h5_index_attribute *attribute = h5_new_attribute(parse);
@@ -174,7 +187,7 @@ int h5_read_attribute(struct h5_parse *parse, struct h5_span span)
     attribute->name = name;
     attribute->length = (uint32_t)length - 1;
     values->data = span.at;
-    return 0;
+    return count_labels(parse, values);
 }
 
 // --- headers
@@ -233,7 +246,7 @@ static int read_messages(struct h5_parse *parse, struct object *object, struct h
 static int read_chunk(struct h5_parse *parse, struct object *object, struct h5_span where)
 {
     enum { MOST_CHUNKS = 64, SIGNATURE = 4, CHECKSUM = 4 };
-    struct h5_span chunk;
+    struct h5_span chunk = {0};
     uint64_t address = h5_take(&where, 8), size = h5_take(&where, 8);
     if (where.bad || size < SIGNATURE + CHECKSUM || ++object->chunks > MOST_CHUNKS)
         return h5_refuse(parse, "has an object header that goes on nowhere");
@@ -366,7 +379,7 @@ static int read_parts(struct h5_parse *parse, const struct object *object)
 int h5_read_object(struct h5_parse *parse)
 {
     enum { HAS_TIMES = 0x20, HAS_PHASE = 0x10, HAS_ORDER = 0x0c, MOST_HEAD = 32, CHECKSUM = 4 };
-    struct h5_span head, chunk;
+    struct h5_span head, chunk = {0};
     struct object object = {0};
     const struct h5_index *index = parse->index;
     uint64_t address = index->node[parse->node].address;

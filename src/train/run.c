@@ -41,6 +41,7 @@ __attribute__((format(printf, 3, 4))) static void say(const struct run *run,
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
+    err_plain(message); // settings are the words of a file
     tell(run, &(struct run_event){.type = type, .message = message});
 }
 
@@ -130,14 +131,16 @@ static int log_training(struct run *run, const struct train_step_result *result)
                        (double[]){result->loss, result->accuracy, result->lr, result->grad_norm});
 }
 
+static int look_up(void *context);
+
 static int evaluate(struct run *run)
 {
     struct trainer *trainer = &run->trainer;
-    double begin = now();
+    double begin = now(), log_time = run->log_time;
     int code = trainer_evaluate_until(trainer, DATASET_VALIDATION, trainer->settings.eval_batches,
-                                      run->observer.stop, &run->evaluation);
+                                      look_up, run, &run->evaluation);
     run->evaluated_step = code == 0 ? trainer->step : -1;
-    run->log_time += now() - begin; // the time of training steps is theirs alone
+    run->log_time = log_time + now() - begin; // the time of training steps is theirs alone
     return code;
 }
 
@@ -303,6 +306,7 @@ struct occasion {
     bool best, checkpoint; // files
     bool asked;            // by the observer
     bool last;             // it ends the run
+    bool here;             // beside the training it could not be, as no step is near
 };
 
 static void make_order(const struct run *run, const struct occasion *of, struct save_order *order)
@@ -349,7 +353,7 @@ static int save(struct run *run, const struct occasion *of)
     int code = ERR_MEMORY;
     take_save(run, true); // one at a time
     make_order(run, of, &order);
-    if (!of->last)
+    if (!of->last && !of->here)
         code = saver_begin(&run->saver, &order, &run->trainer, &run->history, is_proven(run));
     if (code < 0 && code != ERR_NUMBER)
         code = save_here(run, &order, of->last);
@@ -370,6 +374,32 @@ static int diverged(struct run *run, int code)
         return err_set(code, "%s; %s holds step %lld", line, run->checkpoint,
                        (long long)run->saved_step);
     return err_set(code, "%s; no checkpoint was saved before", line);
+}
+
+static bool wants_stop(const struct run *run)
+{
+    return run->observer.stop && *run->observer.stop;
+}
+
+// True once for each time that a save was asked for.
+static bool take_wish(struct run *run)
+{
+    bool asked = run->observer.save && *run->observer.save;
+    if (asked)
+        *run->observer.save = 0;
+    return asked;
+}
+
+// In an evaluation, which may last: a stop leaves it, and a save is made without it. Whoever goes
+// on from there makes it anew.
+static int look_up(void *context)
+{
+    struct run *run = context;
+    if (wants_stop(run))
+        return err_set(ERR_STOPPED, "the evaluation was stopped");
+    if (!take_wish(run))
+        return 0;
+    return save(run, &(struct occasion){.checkpoint = true, .asked = true, .here = true});
 }
 
 // Whether the state was just evaluated, and is the best, and the best is kept.
@@ -410,10 +440,7 @@ static int evaluate_and_save(struct run *run)
     int code = evaluation_is_due(run) ? log_evaluation(run) : 0;
     if (code < 0 && code != ERR_STOPPED)
         return code;
-    bool stopping = code == ERR_STOPPED || (run->observer.stop && *run->observer.stop);
-    bool asked = run->observer.save && *run->observer.save;
-    if (asked)
-        *run->observer.save = 0;
+    bool stopping = code == ERR_STOPPED || wants_stop(run), asked = take_wish(run);
     struct occasion of = {.best = is_best(run), .asked = asked};
     of.last = step == s->steps || out_of_patience(run) || stopping;
     of.checkpoint = of.last || asked || due(step, s->save_every);
@@ -581,7 +608,7 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
         run->trainer.lock = run_folder_create(run->folder, overwrite);
         code = run->trainer.lock < 0 ? run->trainer.lock : 0;
     }
-    if (code == 0)
+    if (code == 0 && config)
         code = write_config(run, config);
     if (code == 0)
         code = open_metrics(run);

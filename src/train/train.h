@@ -81,10 +81,14 @@ struct ag_params *trainer_judged(struct trainer *trainer);
 // Opens the task, captures and plans the models, allocates parameters and optimizer state. On
 // failure nothing is left.
 int trainer_init(struct trainer *trainer, const struct train_settings *settings);
-// The same; before memory is taken for the numbers of its parameters, `agree` sees which they will
-// be, and ends it with a negative code.
+// The same; `agree` is asked before the model is captured, with NULL, and again before memory is
+// taken for the numbers of its parameters, with what they will be. It ends it with a negative code.
+struct trainer_consent {
+    int (*agree)(void *context, const struct model_config *config, const struct ag_params *params);
+    void *context;
+};
 int trainer_init_agreed(struct trainer *trainer, const struct train_settings *settings,
-                        int (*agree)(void *context, const struct ag_params *params), void *context);
+                        const struct trainer_consent *consent);
 void trainer_release(struct trainer *trainer);
 
 struct train_step_result {
@@ -121,8 +125,10 @@ int trainer_check_loss(struct trainer *trainer);
 // Scores `batches` batches of a split with dropout off. ERR_NUMBER where the loss is not finite.
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result);
-// The same; ERR_STOPPED as soon as `stop` (or NULL) is set, which is looked at before each batch.
+// The same, which makes `call` (or NULL) before each batch: that may save the state, and a code
+// ends the evaluation, which returns it.
+typedef int trainer_before_batch(void *context);
 int trainer_evaluate_until(struct trainer *trainer, enum dataset_split split, int64_t batches,
-                           const volatile sig_atomic_t *stop, struct evaluation *result);
+                           trainer_before_batch *call, void *context, struct evaluation *result);
 
 #endif

@@ -127,19 +127,21 @@ static int make_batches(struct trainer *trainer)
                : err_set(ERR_MEMORY, "out of memory for the batches");
 }
 
-// Who may still say no once it is known which parameters there will be.
-struct consent {
-    int (*agree)(void *context, const struct ag_params *params);
-    void *context;
-};
+static int ask(const struct trainer *trainer, const struct trainer_consent *consent,
+               const struct ag_params *params)
+{
+    return consent ? consent->agree(consent->context, &trainer->config, params) : 0;
+}
 
-static int build(struct trainer *trainer, const struct consent *consent)
+static int build(struct trainer *trainer, const struct trainer_consent *consent)
 {
     struct train_settings *s = &trainer->settings;
     const char *pairs[TRAIN_MAX_PAIRS];
-    int code = capture(trainer);
-    if (code == 0 && consent->agree)
-        code = consent->agree(consent->context, &trainer->params);
+    int code = ask(trainer, consent, NULL);
+    if (code == 0)
+        code = capture(trainer);
+    if (code == 0)
+        code = ask(trainer, consent, &trainer->params);
     if (code == 0)
         code = ag_params_allocate(&trainer->params, (uint64_t)s->seed);
     if (code == 0)
@@ -178,9 +180,8 @@ static int advise(int code)
 }
 
 int trainer_init_agreed(struct trainer *trainer, const struct train_settings *settings,
-                        int (*agree)(void *context, const struct ag_params *params), void *context)
+                        const struct trainer_consent *consent)
 {
-    const struct consent consent = {agree, context};
     memset(trainer, 0, sizeof *trainer);
     trainer->lock = -1;
     trainer->settings = *settings;
@@ -194,7 +195,7 @@ int trainer_init_agreed(struct trainer *trainer, const struct train_settings *se
     if (code == 0)
         code = configure(trainer);
     if (code == 0) {
-        code = build(trainer, &consent);
+        code = build(trainer, consent);
         code = code < 0 ? advise(code) : 0;
     }
     if (code < 0)
@@ -204,7 +205,7 @@ int trainer_init_agreed(struct trainer *trainer, const struct train_settings *se
 
 int trainer_init(struct trainer *trainer, const struct train_settings *settings)
 {
-    return trainer_init_agreed(trainer, settings, NULL, NULL);
+    return trainer_init_agreed(trainer, settings, NULL);
 }
 
 void trainer_release(struct trainer *trainer)
@@ -550,17 +551,18 @@ int trainer_check_loss(struct trainer *trainer)
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result)
 {
-    return trainer_evaluate_until(trainer, split, batches, NULL, result);
+    return trainer_evaluate_until(trainer, split, batches, NULL, NULL, result);
 }
 
 int trainer_evaluate_until(struct trainer *trainer, enum dataset_split split, int64_t batches,
-                           const volatile sig_atomic_t *stop, struct evaluation *result)
+                           trainer_before_batch *call, void *context, struct evaluation *result)
 {
     struct dataset_score sum = {0};
     double loss = 0;
     for (int64_t i = 0; i < batches; i++) {
-        if (stop && *stop)
-            return err_set(ERR_STOPPED, "the evaluation was stopped");
+        int code = call ? call(context) : 0;
+        if (code < 0)
+            return code;
         int64_t before = sum.scored;
         double mean = run_evaluation(trainer, split, i, &sum);
         if (!isfinite(mean))

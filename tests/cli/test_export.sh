@@ -18,6 +18,8 @@ seq 1000 >"$data"
 run "$TRAIN" --pe none --task text --arch decoder --data "$data" "${small[@]}" --out-dir escape
 good "inspect: control characters of settings" 'data data\\x1b\[2J.txt' "$POSGRAD" inspect escape
 if grep -q "$(printf '\033')" out; then fail "inspect" "an escape reached the terminal"; else ok "and none is shown raw"; fi
+run "$POSGRAD" diff escape none
+if grep -q 'x1b' out && ! grep -q "$(printf '\033')" out; then ok "nor by diff"; else fail "diff" "an escape reached the terminal"; fi
 
 for format in csv json npy npz; do
     run "$POSGRAD" export learned -o "table.$format"

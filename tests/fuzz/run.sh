@@ -25,7 +25,10 @@ export OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
 for name in "$@"; do
     program=$folder/fuzz_$name grown=$folder/corpus/$name log=$folder/$name.log
     mkdir -p "$grown"
-    options=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=4096 -print_final_stats=1
+    # As long as the longest that it begins with.
+    longest=$(find "tests/fuzz/corpus/$name" -type f -printf '%s\n' | sort -n | tail -n 1)
+    [ "$longest" -gt 4096 ] || longest=4096
+    options=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len="$longest" -print_final_stats=1
         -artifact_prefix="$folder/crash/$name-" -dict="$words")
     if "$program" "${options[@]}" ${FUZZ_OPTIONS-} "$grown" "tests/fuzz/corpus/$name" >"$log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

@@ -568,6 +568,28 @@ static void test_attribute_that_lies(void **state)
     still_refused(f, "seven, which does not hold what its size says");
 }
 
+// Each would be looked for in the heap from its beginning.
+static void test_names_of_axes_without_end(void **state)
+{
+    struct fixture *f = *state;
+    const hsize_t count = 4001;
+    char **names = calloc(count, sizeof *names);
+    hid_t type = H5Tcopy(H5T_C_S1);
+    assert_true(names && H5Tset_size(type, H5T_VARIABLE) >= 0);
+    for (hsize_t i = 0; i < count; i++)
+        names[i] = "x";
+    // In two attributes, as one of a small header has at most 64 KB.
+    for (int i = 0; i < 2; i++) {
+        const hsize_t half = i ? count / 2 : count - count / 2;
+        hid_t inner = group(f->file, i ? "a" : "b");
+        attribute(inner, "DIMENSION_LABELS", type, H5Screate_simple(1, &half, NULL), names);
+        assert_true(H5Gclose(inner) >= 0);
+    }
+    free(names);
+    H5Tclose(type);
+    refused(f, "has names for more axes");
+}
+
 // --- files
 
 static void test_groups_of_the_old_kind(void **state)
@@ -643,6 +665,7 @@ int main(void)
         CASE(test_attribute_without_a_value),
         CASE(test_attribute_that_is_large),
         CASE(test_attribute_that_lies),
+        CASE(test_names_of_axes_without_end),
         CASE(test_groups_of_the_old_kind),
         CASE(test_newer_superblock),
         CASE(test_objects_with_times),
