@@ -111,17 +111,6 @@ static struct {
     long count;
 } library[64];
 
-static void count_library(const char *where)
-{
-    in_libraries++;
-    for (size_t i = 0; i < sizeof library / sizeof library[0]; i++)
-        if (!library[i].count || strcmp(library[i].where, where) == 0) {
-            snprintf(library[i].where, sizeof library[i].where, "%s", where);
-            library[i].count++;
-            return;
-        }
-}
-
 struct at {
     const struct sample *sample;
     const struct mode *mode;
@@ -165,15 +154,32 @@ static void place_of_end(const char *trace, char where[96])
     }
 }
 
+// Each place once with how it came there, in the long form.
+static void count_library(const char *where, const struct at *at,
+                          const struct failing_report *report)
+{
+    in_libraries++;
+    for (size_t i = 0; i < sizeof library / sizeof library[0]; i++) {
+        if (library[i].count && strcmp(library[i].where, where) != 0)
+            continue;
+        if (!library[i].count++ && (stride || one_number))
+            print_message("in %s: %s, %s, call %ld\nfailed: %s\n%.600s\nended in:\n%.300s\n", where,
+                          at->sample->name, at->mode->name, at->number, report->call, report->trace,
+                          report->end);
+        snprintf(library[i].where, sizeof library[i].where, "%s", where);
+        return;
+    }
+}
+
 // Whether a library ended the process: by a signal in it, or by an exit.
-static bool ended_in_library(const struct failing_outcome *outcome)
+static bool ended_in_library(const struct at *at, const struct failing_outcome *outcome)
 {
     char where[96];
     if (!outcome->report->end[0])
         return false;
     place_of_end(outcome->report->end, where);
     if (where[0])
-        count_library(where);
+        count_library(where, at, outcome->report);
     return where[0];
 }
 
@@ -353,7 +359,7 @@ static const char *check_left(const struct failing_report *report, long libc)
 static const char *judge(const struct at *at, const struct failing_outcome *outcome)
 {
     const struct reference *r = &reference[at->sample - samples];
-    if (ended_in_library(outcome))
+    if (ended_in_library(at, outcome))
         return check_files(r, at->sample, false, true);
     if (!WIFEXITED(outcome->status))
         return "it ended by a signal";
