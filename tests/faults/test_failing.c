@@ -20,6 +20,7 @@
 #include "../../autograd/base/err.h"
 #include "../../src/io/h5file.h"
 #include "../../src/io/seal.h"
+#include "../../src/train/history.h"
 #include "../support/check.h"
 #include "failing_run.h"
 
@@ -542,6 +543,38 @@ static void full_file_system(void **state)
     end_mode();
 }
 
+// --- the history of a run, which grows while it trains
+
+// The first row that could not be added, or -1.
+static int64_t first_lost_row(long at, bool lasting)
+{
+    const struct failing_plan plan = {FAILING_ALLOC, at, lasting, ENOMEM};
+    static const double values[HISTORY_MAX_COLUMNS];
+    static struct failing_report report;
+    struct history history;
+    int64_t lost = -1;
+    memset(&report, 0, sizeof report);
+    history_init(&history);
+    failing_arm(&plan, &report);
+    for (int64_t i = 0; i < 5000 && lost < 0; i++)
+        if (history_add(&history, HISTORY_TRAIN, i + 1, values) < 0)
+            lost = i;
+    failing_disarm();
+    assert_int_equal(report.failed > 0, true);
+    history_release(&history);
+    return lost;
+}
+
+// Five columns: memory that is short for a while loses no row; for ever, none of the first 1024.
+static void history_grows_before_it_must(void **state)
+{
+    (void)state;
+    for (long at = 1; at <= 15; at++) {
+        assert_int_equal(first_lost_row(at, false), at <= 5 ? 0 : -1);
+        assert_int_equal(first_lost_row(at, true), at <= 5 ? 0 : at <= 10 ? 1024 : 2048);
+    }
+}
+
 // --- the start
 
 // Runs a command in which nothing fails, into `folder`.
@@ -636,10 +669,11 @@ int main(int argc, char **argv)
     one_number = getenv("FAILING_AT") ? strtol(getenv("FAILING_AT"), NULL, 10) : 0;
     if (getenv("FAILING_MODE"))
         cmocka_set_test_filter(getenv("FAILING_MODE"));
-    struct CMUnitTest tests[MODES + 3] = {
+    struct CMUnitTest tests[MODES + 4] = {
         [MODES] = cmocka_unit_test(limit_on_the_size_of_files),
         cmocka_unit_test(limit_on_descriptors),
         cmocka_unit_test(full_file_system),
+        cmocka_unit_test(history_grows_before_it_must),
     };
     for (int i = 0; i < MODES; i++)
         tests[i] =
