@@ -119,10 +119,20 @@ posgrad: $(BUILD)/posgrad FORCE
 train: posgrad
 	@ln -sf posgrad $@
 
+# What a test has beside its own file comes before the library.
+objects_first = $(filter %.o,$^) $(filter-out %.o,$^)
 $(FLOAT_TESTS): $(FLOAT)/%: $(FLOAT)/%.o $(SUPPORT:%.c=$(FLOAT)/%.o) $(FLOAT)/libposgrad.a
-	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $(objects_first) $(ALL_LIBS) -lcmocka
 $(DOUBLE_TESTS): $(DOUBLE)/%: $(DOUBLE)/%.o $(SUPPORT:%.c=$(DOUBLE)/%.o) $(DOUBLE)/libposgrad.a
-	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(ALL_LIBS) -lcmocka
+	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $(objects_first) $(ALL_LIBS) -lcmocka
+
+# Calls that fail, in the processes of the commands that it runs. A sanitizer keeps malloc for
+# itself, so that there only calls of our own objects can be led elsewhere.
+FAILING := tests/faults/test_failing
+$(FLOAT)/$(FAILING): $(addprefix $(FLOAT)/tests/faults/,failing.o failing_run.o)
+$(DOUBLE)/$(FAILING): $(addprefix $(DOUBLE)/tests/faults/,failing.o failing_run.o)
+WRAPPED := malloc calloc realloc posix_memalign strdup vasprintf open_memstream
+$(FLOAT)/$(FAILING) $(DOUBLE)/$(FAILING): ALL_LIBS += $(if $(SAN),$(WRAPPED:%=-Wl,--wrap=%))
 
 # Kernels are tested at every level that this machine has.
 LEVEL_TESTS := $(filter tests/unit/test_product.c tests/unit/test_vector.c tests/unit/test_transpose.c tests/ops/% \
@@ -212,9 +222,9 @@ faults-arguments: $(FLOAT)/$(ARGUMENTS)
 # Damaged files of strangers.
 faults-wall: $(FLOAT)/tests/faults/test_wall
 	@POSGRAD_FILES=$(FILES) $<
-faults-kill: all
+faults-kill: $(BUILD)/posgrad
 	@KILLS=$(KILLS) POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_kill.sh
-faults-signals: all
+faults-signals: $(BUILD)/posgrad
 	@TIMES=$(TIMES) STRICT=1 POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_signals.sh
 
 # Fuzzing: all targets, or FUZZ="NAME NAME", FUZZ_SECONDS each, in a build of their own. What is found
@@ -239,14 +249,24 @@ SEED ?= 1
 mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
 	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
 
-# Lines and branches that the tests reach, in float and double together, with the best vector code.
+# Lines and branches that the tests reach, with the best vector code, in float and double together; the
+# float build's programs and one of the double build's reach what all of them do.
 COVERAGE := build-coverage
 COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
 coverage:
 	@$(COVERAGE_MAKE) all tests
 	@find $(COVERAGE) -name '*.gcda' -delete
-	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1200 $(COVERAGE_MAKE) test
+	@GCOV_ERROR_FILE=/dev/null $(COVERAGE)/double-$(BEST)/tests/ops/test_gradcheck >/dev/null
+	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1800 PRECISIONS=float $(COVERAGE_MAKE) test
 	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
+
+# Each call of each command fails in turn.
+FAILING_STRIDE ?= 1
+.PHONY: failing faults-failing
+faults: faults-failing
+failing: faults-failing
+faults-failing: $(FLOAT)/$(FAILING)
+	@FAILING_STRIDE=$(FAILING_STRIDE) OMP_WAIT_POLICY=passive $<
 
 include tests/checkers.mk
 
@@ -284,6 +304,7 @@ help:
 	@echo "                FUZZ=NAME for one of them ($(FUZZ_NAMES))"
 	@echo "make mutants    MUTANTS=300 mistakes in what computes, drawn by SEED=1: the tests must notice 95 %"
 	@echo "make coverage   the tests must reach 90 % of the lines and 80 % of the branches"
+	@echo "make failing    the part of them in which each system call and each allocation fails in turn"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"

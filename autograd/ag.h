@@ -126,6 +126,8 @@ __attribute__((format(printf, 2, 3))) void ag_scope(struct ag_graph *graph, cons
 // builders need no checks; ag_plan_new reports it.
 __attribute__((format(printf, 2, 3))) struct ag_tensor *ag_fail(struct ag_graph *graph,
                                                                 const char *format, ...);
+// The same with the line and the code that were stored last (err_last).
+struct ag_tensor *ag_fail_last(struct ag_graph *graph);
 
 struct ag_shape ag_shape1(int64_t a);
 struct ag_shape ag_shape2(int64_t a, int64_t b);

@@ -133,6 +133,16 @@ struct ag_tensor *ag_fail(struct ag_graph *graph, const char *format, ...)
     return &graph->placeholder;
 }
 
+struct ag_tensor *ag_fail_last(struct ag_graph *graph)
+{
+    int code = err_code();
+    bool first = !graph->error;
+    ag_fail(graph, "%s", err_last());
+    if (first && code < 0)
+        graph->error = code;
+    return &graph->placeholder;
+}
+
 static struct ag_tensor *leaf_new(struct ag_graph *graph, const char *name, enum ag_type type,
                                   struct ag_shape shape)
 {

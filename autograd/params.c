@@ -169,7 +169,7 @@ struct ag_tensor *ag_parameter_from(struct ag_graph *graph, const char *name, st
         return ag_fail(graph, "parameter %s has no channels for frequencies", name);
     int row = params_add(graph->params, name, shape, init, decay);
     if (row < 0)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (struct ag_tensor *t = graph->first; t; t = t->next)
         if (t->parameter == row)
             return t;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../autograd/base/err.h"
+#include "../autograd/base/retry.h"
 
 enum { PAGE = 4096, PAGES = 1024, FEWEST_PAGES = 4 };
 static const int64_t whole = (int64_t)64 << 20;
@@ -36,7 +37,8 @@ int data_file_open(struct data_file *file, const char *path)
     int kind = stat(path, &status) == 0 ? check_kind(path, &status) : 0;
     if (kind < 0)
         return kind;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int descriptor;
+    RETRY(descriptor, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (descriptor < 0)
         return err_set(ERR_FILE, "'%s' cannot be opened: %s", path, strerror(errno));
     int code = 0;

@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build}
 export OWN=${OWN:-base}    # level of vector code that the programs were built for
 LIMIT=${TEST_SECONDS:-300} # of one program
+PRECISIONS=${PRECISIONS:-float double}
 case $BUILD in /*) bin=$BUILD ;; *) bin=$PWD/$BUILD ;; esac
 export POSGRAD=$bin/posgrad
 # An OpenMP that spins between tests slows down its neighbours; bits do not depend on it.
@@ -76,7 +77,7 @@ for source in tests/*/test_*.c; do
     # shellcheck disable=SC2254 # (a pattern is meant)
     case $source in ${ONLY:-*}) ;; *) continue ;; esac
     [ -e "$source" ] || continue
-    for precision in float double; do
+    for precision in $PRECISIONS; do
         run_program "$bin/$precision-$OWN/${source%.c}" "$precision ${source%.c}"
     done
     # Kernels, with the vector code of lesser processors.

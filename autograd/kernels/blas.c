@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #include "../base/err.h"
 #include "../base/restart.h"
@@ -74,6 +75,35 @@ void blas_mend(char **argv)
         restart_program(argv);
     unsetenv(BLAS_CORE_VARIABLE);
     unsetenv(BLAS_MENDED_VARIABLE);
+}
+
+bool blas_has_room(int buffers)
+{
+    enum { MOST = 256 };
+    static const size_t size = (size_t)128 << 20;
+    void *buffer[MOST];
+    int count = 0, wanted = buffers < MOST ? buffers : MOST;
+    while (count < wanted) {
+        buffer[count] =
+            mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (buffer[count] == MAP_FAILED)
+            break;
+        count++;
+    }
+    for (int i = 0; i < count; i++)
+        munmap(buffer[i], size);
+    return count == wanted;
+}
+
+int blas_check_room(int threads)
+{
+    if (blas_has_room(threads))
+        return 0;
+    return err_set(
+        ERR_MEMORY,
+        "out of memory: OpenBLAS wants 128 MiB of address space for each of %d thread%s; "
+        "take fewer (--threads), or raise the limit (ulimit -v)",
+        threads, threads == 1 ? "" : "s");
 }
 
 const char *blas_threading(void)

@@ -32,8 +32,17 @@ const char *blas_other_core(const char *core, const struct blas_cpu *cpu);
 // and when that fails, it returns and the program goes on with what it has.
 void blas_mend(char **argv);
 
+// Whether there is address space for so many of OpenBLAS's buffers, each of which it asks for until
+// it gets it. It takes one for each processor while it is loaded, and one for each product that is
+// under way at a time. System calls alone, so that it may be asked before libraries are
+// initialised.
+bool blas_has_room(int buffers);
+
 // "serial", "pthreads" or "OpenMP": how OpenBLAS was built.
 const char *blas_threading(void);
+
+// ERR_MEMORY where the products of so many threads would wait for ever.
+int blas_check_room(int threads);
 
 // Refuses (ERR_ARGUMENT) more than one thread on a serial build, whose products are wrong as soon
 // as two threads are in it. One that was built with locks would do; OpenBLAS does not tell of them.

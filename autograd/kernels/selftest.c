@@ -211,7 +211,9 @@ int selftest_products(void)
 {
     int threads = par_threads(); // with one, OpenBLAS uses none of its own
     par_set_threads(1);
-    int code = test_own();
+    int code = blas_check_room(1);
+    if (code == 0)
+        code = test_own();
     if (code == 0)
         code = test_library();
     par_set_threads(threads);

@@ -19,7 +19,7 @@ struct ag_tensor *ag_case_leaf(struct ag_graph *graph, struct rng *rng, struct a
         return leaf;
     real *value = arena_alloc(&graph->arena, (size_t)leaf->count * sizeof *value);
     if (!value)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t i = 0; i < leaf->count; i++)
         value[i] = (real)(low + (high - low) * rng_uniform(rng));
     leaf->param = value;

@@ -2,6 +2,7 @@
 // command may write over.
 #include "command.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -175,7 +176,8 @@ int command_parse(const char *name, const struct argp *argp, int argc, char **ar
     collect(&flags, argp);
     int status = check_flags(name, &flags, argc, argv);
     argp_err_exit_status = 2;
-    return status == 0 && argp_parse(argp, argc, argv, 0, NULL, input) ? 2 : status;
+    int error = status == 0 ? argp_parse(argp, argc, argv, 0, NULL, input) : 0;
+    return error == ENOMEM ? command_error("out of memory for the arguments") : error ? 2 : status;
 }
 
 // --- outputs

@@ -36,7 +36,7 @@ __attribute__((format(printf, 2, 3))) void command_refuse(const struct argp_stat
 int command_check_products(void);
 
 // argp_parse, with '_' for '-' in the names of long options and the nearest name for one that is
-// unknown. 0, or the exit code 2 after what is wrong was said.
+// unknown. 0, or the exit code after what is wrong was said: 2, or 1 where memory is short.
 int command_parse(const char *name, const struct argp *argp, int argc, char **argv, void *input);
 
 // Refuses an output file that would replace a file of a run: the one at `source` (or NULL), or

@@ -129,8 +129,9 @@ static int run_command(int argc, char **argv)
     struct arguments arguments = {.metric = "accuracy"};
     struct comparison comparison;
     options_defaults(values, &arguments);
-    if (command_parse("compare", &argp, argc, argv, &arguments) != 0)
-        return 2;
+    int parsed = command_parse("compare", &argp, argc, argv, &arguments);
+    if (parsed != 0)
+        return parsed;
     if (arguments.runs == 0)
         return command_usage("compare", "RUN is missing: folders of runs, or a folder of folders");
     if (arguments.samples && !arguments.lengths.count && !arguments.split)

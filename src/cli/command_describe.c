@@ -7,6 +7,7 @@
 #include "../../autograd/base/err.h"
 #include "../../datasets/dataset.h"
 #include "../encodings/pe.h"
+#include "../io/json_memory.h"
 #include "command.h"
 #include "encoding_facts.h"
 #include "task_facts.h"
@@ -36,8 +37,9 @@ static void print_options(const char *flag, const struct option_def *option)
                option->default_value[0] ? option->default_value : "empty");
 }
 
-// "name [a, b]" a line, and what a parameter starts as.
-static void print_shapes(const char *title, json_t *list, const char *key)
+// "name [a, b]" a line, and what a parameter starts as. False where there is no list, for want of
+// memory.
+static bool print_shapes(const char *title, json_t *list, const char *key)
 {
     size_t i, k;
     json_t *row, *part;
@@ -51,9 +53,10 @@ static void print_shapes(const char *title, json_t *list, const char *key)
         printf("]%s%s\n", start ? "  starts as " : "", start ? start : "");
     }
     json_decref(list);
+    return list != NULL;
 }
 
-static void print_words(const char *title, json_t *list, const char *between)
+static bool print_words(const char *title, json_t *list, const char *between)
 {
     size_t i;
     json_t *word;
@@ -64,28 +67,33 @@ static void print_words(const char *title, json_t *list, const char *between)
     if (json_array_size(list))
         putchar('\n');
     json_decref(list);
+    return list != NULL;
 }
 
-static void describe_encoding(const struct pe_def *def)
+static int describe_encoding(const struct pe_def *def)
 {
     printf("%s: %s\n\nfamily   %s\nformula  %s\nsource   %s\n", def->name, def->title, def->family,
            def->formula, def->paper);
     print_options("pe-opt", def->options);
-    print_shapes(
-        "parameters (T training length, C width, H heads, D = C/H, L layers, V vocabulary, "
-        "Gh and Gw sides of a grid)",
-        encoding_parameters(def), "shape");
-    print_shapes("tables for posgrad export", encoding_exports(def), "axes");
-    print_words("claims, which the tests hold it to", encoding_claim_words(def), "\n  ");
-    print_words("ways past the training length", encoding_extensions(def), " ");
-    print_words("stacks with", encoding_partners(def), " ");
+    bool good =
+        print_shapes(
+            "parameters (T training length, C width, H heads, D = C/H, L layers, V vocabulary, "
+            "Gh and Gw sides of a grid)",
+            encoding_parameters(def), "shape") &&
+        print_shapes("tables for posgrad export", encoding_exports(def), "axes") &&
+        print_words("claims, which the tests hold it to", encoding_claim_words(def), "\n  ") &&
+        print_words("ways past the training length", encoding_extensions(def), " ") &&
+        print_words("stacks with", encoding_partners(def), " ");
+    if (!good)
+        return err_set(ERR_MEMORY, "out of memory for what %s is", def->name);
     char pe[128];
     pe_smallest_stack(def, pe);
     printf("\nfor example\n  train --pe %s --task %s\n", pe,
            strcmp(def->family, "grid") == 0 ? "probe2d --length 36" : "probe");
+    return json_memory_check(0);
 }
 
-static void describe_task(const struct task_def *def)
+static int describe_task(const struct task_def *def)
 {
     static const char *const data[] = {"made by the task itself",
                                        "from a file (--data), or made by the task itself",
@@ -93,7 +101,10 @@ static void describe_task(const struct task_def *def)
     struct task_facts facts;
     printf("%s: %s\n\nsource   %s\nscored   %s\ndata     %s\n", def->name, def->title, def->source,
            def->scored, data[def->file]);
-    if (task_find_facts(def, &facts))
+    int found = task_find_facts(def, &facts);
+    if (found < 0)
+        return found;
+    if (found)
         printf("chance   %.4f at length %lld\n", facts.chance, (long long)facts.length);
     else
         printf("chance   depends on the %s\n",
@@ -102,6 +113,7 @@ static void describe_task(const struct task_def *def)
     printf("\nfor example\n  train --pe learned --task %s%s%s%s\n", def->name,
            def->file == DATASET_FILE_REQUIRED ? " --data FILE" : "", def->example ? " " : "",
            def->example ? def->example : "");
+    return 0;
 }
 
 static int run_command(int argc, char **argv)
@@ -118,16 +130,13 @@ static int run_command(int argc, char **argv)
     if (!arguments.name)
         return command_usage("describe", "name an encoding or a task; 'posgrad list' shows them");
     for (int i = 0; i < task_count; i++) {
-        if (name_index(&task_list[i]->name, 1, arguments.name) == 0) {
-            describe_task(task_list[i]);
-            return 0;
-        }
+        if (name_index(&task_list[i]->name, 1, arguments.name) == 0)
+            return describe_task(task_list[i]) < 0 ? command_error(NULL) : 0;
     }
     const struct pe_def *def = pe_find(arguments.name);
     if (!def)
         return command_usage("describe", err_last());
-    describe_encoding(def);
-    return 0;
+    return describe_encoding(def) < 0 ? command_error(NULL) : 0;
 }
 
 const struct command command_describe = {

@@ -185,8 +185,7 @@ static int check_usage(const struct arguments *arguments)
 static int checkpoint_path(const struct arguments *arguments, char *path, size_t size)
 {
     const char *which = arguments->checkpoint;
-    struct stat status;
-    bool folder = stat(arguments->run, &status) == 0 && S_ISDIR(status.st_mode);
+    bool folder = file_kind(arguments->run, true) == FILE_FOLDER;
     bool last = strcmp(which, "last") == 0, step = which[strspn(which, "0123456789")] == '\0';
     if (!last && !folder)
         return err_set(ERR_ARGUMENT, "--checkpoint %s: %s is no run folder", which, arguments->run);

@@ -163,8 +163,9 @@ static int run_command(int argc, char **argv)
                                      help,
                                      NULL};
     struct arguments arguments = {.what = "tables"};
-    if (command_parse("export", &argp, argc, argv, &arguments) != 0)
-        return 2;
+    int parsed = command_parse("export", &argp, argc, argv, &arguments);
+    if (parsed != 0)
+        return parsed;
     const struct export_format *format = check_usage(&arguments);
     if (!format)
         return command_usage("export", err_last());

@@ -184,8 +184,9 @@ static int run(int argc, char **argv)
                                      NULL};
     struct arguments arguments = {.seed = 0};
     struct tally tally = {0};
-    if (command_parse("gradcheck", &argp, argc, argv, &arguments) != 0)
-        return 2;
+    int parsed = command_parse("gradcheck", &argp, argc, argv, &arguments);
+    if (parsed != 0)
+        return parsed;
     if (command_check_products() != 0)
         return 1;
     int code = 0;

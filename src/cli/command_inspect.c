@@ -2,6 +2,7 @@
 //
 // The facts are gathered once as a JSON object; the text for people is printed from it.
 #include <argp.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/export_source.h"
+#include "../io/json_memory.h"
 #include "command.h"
 #include "output.h"
 #include "train_arguments.h"
@@ -46,6 +48,10 @@ static json_t *axes_json(struct h5_reader *reader, const char *path, int dims)
     json_t *axes = json_array();
     for (int d = 0; d < dims; d++) {
         char *label = h5_read_axis(reader, path, d);
+        if (!label && err_code() == ERR_MEMORY) {
+            json_decref(axes);
+            return NULL;
+        }
         json_array_append_new(axes, label ? json_string(label) : json_null());
         free(label);
     }
@@ -71,10 +77,11 @@ static int add_dataset(void *context, const char *path)
     json_t *shape = shape_json(dims, size, &count);
     json_t *row = json_pack("{s:s, s:s, s:o, s:I}", "name", name, "type", types[type], "shape",
                             shape, "count", count);
+    int bad = 0;
     if (strcmp(inspection->group, "/tables") == 0)
-        json_object_set_new(row, "axes", axes_json(inspection->reader, path, dims));
+        bad = json_object_set_new(row, "axes", axes_json(inspection->reader, path, dims));
     inspection->count += count;
-    return json_array_append_new(inspection->list, row) < 0 ? no_memory() : 0;
+    return json_array_append_new(inspection->list, row) < 0 || bad < 0 ? no_memory() : 0;
 }
 
 // The datasets under /GROUP as a list of that name, where there are any.
@@ -92,7 +99,7 @@ static int add_group(json_t *facts, struct h5_reader *reader, const char *group)
     return code;
 }
 
-static void add_attributes(json_t *facts, struct h5_reader *reader)
+static int add_attributes(json_t *facts, struct h5_reader *reader)
 {
     static const char *const names[] = {"format",       "format_version", "step",
                                         "seed",         "precision",      "posgrad_version",
@@ -101,22 +108,29 @@ static void add_attributes(json_t *facts, struct h5_reader *reader)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         int64_t number;
         char *text = h5_read_attr_text(reader, "/", names[i]);
+        if (!text && err_code() == ERR_MEMORY)
+            return ERR_MEMORY;
         if (text)
             json_object_set_new(facts, names[i], json_string(text));
         else if (h5_read_attr_int(reader, "/", names[i], &number) == 0)
             json_object_set_new(facts, names[i], json_integer(number));
         free(text);
     }
+    return 0;
 }
 
 static int add_config(json_t *facts, struct h5_reader *reader)
 {
     char *text = h5_has(reader, "/config") ? h5_read_text(reader, "/config") : NULL;
     if (!text)
-        return 0;
+        return err_code() == ERR_MEMORY ? ERR_MEMORY : 0;
     json_error_t error;
     json_t *config = json_loads(text, 0, &error);
     free(text);
+    if (json_memory_check(0) < 0) {
+        json_decref(config);
+        return ERR_MEMORY;
+    }
     if (!config)
         return err_set(ERR_FORMAT, "/config is not JSON: %s", error.text);
     return json_object_set_new(facts, "config", config) < 0 ? no_memory() : 0;
@@ -131,16 +145,21 @@ static int gather(json_t *facts, const char *run)
     struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
     if (!reader)
         return ERR_FILE;
-    if (stat(path, &status) < 0)
-        status.st_size = 0;
+    if (stat(path, &status) < 0) {
+        h5_reader_close(reader);
+        return err_set(ERR_FILE, "cannot look at %s: %s", path, strerror(errno));
+    }
     json_object_set_new(facts, "file", json_string(path));
     json_object_set_new(facts, "bytes", json_integer(status.st_size));
     json_object_set_new(facts, "digest", json_string("ok"));
-    add_attributes(facts, reader);
-    code = add_config(facts, reader);
+    code = add_attributes(facts, reader);
+    if (code == 0)
+        code = add_config(facts, reader);
     for (size_t i = 0; i < sizeof groups / sizeof groups[0] && code == 0; i++)
         code = add_group(facts, reader, groups[i]);
     h5_reader_close(reader);
+    if (code == 0)
+        code = json_memory_check(0);
     return code < 0 ? err_prefix(code, "%s", path) : 0;
 }
 
@@ -202,7 +221,7 @@ static void print_group(const json_t *facts, const char *group, const char *titl
     }
 }
 
-static void print_text(const json_t *facts)
+static int print_text(const json_t *facts)
 {
     printf("file     %s, %lld bytes, digest ok\n", text_of(facts, "file"),
            number_of(facts, "bytes"));
@@ -228,6 +247,7 @@ static void print_text(const json_t *facts)
     print_group(facts, "tables", "tables");
     print_group(facts, "batch", "batch");
     print_group(facts, "outputs", "outputs");
+    return json_memory_check(0);
 }
 
 // What the file says is not the terminal's to obey.
@@ -236,19 +256,9 @@ static int print_shown(const json_t *facts)
     json_t *shown = output_shown(facts);
     if (!shown)
         return no_memory();
-    print_text(shown);
+    int code = print_text(shown);
     json_decref(shown);
-    return 0;
-}
-
-static int print_json(const json_t *facts)
-{
-    char *text = json_dumps(facts, JSON_INDENT(2));
-    if (!text)
-        return no_memory();
-    puts(text);
-    free(text);
-    return 0;
+    return code;
 }
 
 // --- the command
@@ -288,14 +298,15 @@ static int run_command(int argc, char **argv)
         NULL,       NULL,
         NULL};
     struct arguments arguments = {0};
-    if (command_parse("inspect", &argp, argc, argv, &arguments) != 0)
-        return 2;
+    int parsed = command_parse("inspect", &argp, argc, argv, &arguments);
+    if (parsed != 0)
+        return parsed;
     if (!arguments.run)
         return command_usage("inspect", "RUN is missing: the folder of a run, or a file");
     json_t *facts = json_object();
     int code = facts ? gather(facts, arguments.run) : no_memory();
     if (code == 0 && arguments.json)
-        code = print_json(facts);
+        code = output_json(json_incref(facts));
     else if (code == 0)
         code = print_shown(facts);
     json_decref(facts);

@@ -13,6 +13,7 @@
 #include "../io/export.h"
 #include "command.h"
 #include "encoding_facts.h"
+#include "output.h"
 #include "task_facts.h"
 #include "train_arguments.h"
 
@@ -145,23 +146,25 @@ static json_t *aliases_json(const char *words)
     return list;
 }
 
-static void add_encoding(json_t *object, const struct pe_def *def)
+static bool add_encoding(json_t *object, const struct pe_def *def)
 {
-    json_object_set_new(object, "parameters", encoding_parameters(def));
-    json_object_set_new(object, "exports", encoding_exports(def));
-    json_object_set_new(object, "claims", encoding_claim_words(def));
-    json_object_set_new(object, "extensions", encoding_extensions(def));
-    json_object_set_new(object, "composes_with", encoding_partners(def));
+    return json_object_set_new(object, "parameters", encoding_parameters(def)) == 0 &&
+           json_object_set_new(object, "exports", encoding_exports(def)) == 0 &&
+           json_object_set_new(object, "claims", encoding_claim_words(def)) == 0 &&
+           json_object_set_new(object, "extensions", encoding_extensions(def)) == 0 &&
+           json_object_set_new(object, "composes_with", encoding_partners(def)) == 0;
 }
 
-static void add_task(json_t *object, const struct task_def *def)
+static bool add_task(json_t *object, const struct task_def *def)
 {
     struct task_facts facts;
+    int found = task_find_facts(def, &facts);
     json_object_set_new(object, "scored", json_string(def->scored));
-    if (!task_find_facts(def, &facts))
-        return;
-    json_object_set_new(object, "chance", json_real(facts.chance));
-    json_object_set_new(object, "chance_length", json_integer(facts.length));
+    if (found == 1)
+        json_object_set_new(object, "chance", json_real(facts.chance));
+    if (found == 1)
+        json_object_set_new(object, "chance_length", json_integer(facts.length));
+    return found >= 0;
 }
 
 static int print_json(const struct kind *kind)
@@ -174,23 +177,14 @@ static int print_json(const struct kind *kind)
                                    row.formula, row.encoding ? "citation" : "source", row.source,
                                    "data", row.data, "aliases", aliases_json(row.aliases),
                                    "options", options_json(row.options));
-        if (object && row.encoding)
-            add_encoding(object, row.encoding);
-        if (object && row.task)
-            add_task(object, row.task);
-        if (json_array_append_new(list, object) < 0) {
+        bool good = object && (!row.encoding || add_encoding(object, row.encoding)) &&
+                    (!row.task || add_task(object, row.task));
+        if (json_array_append_new(list, object) < 0 || !good) {
             json_decref(list);
-            list = NULL;
-            break;
+            return command_error("out of memory");
         }
     }
-    char *text = list ? json_dumps(list, JSON_INDENT(2)) : NULL;
-    json_decref(list);
-    if (!text)
-        return command_error("out of memory");
-    puts(text);
-    free(text);
-    return 0;
+    return output_json(list) < 0 ? command_error(NULL) : 0;
 }
 
 struct arguments {
@@ -230,8 +224,9 @@ static int run_command(int argc, char **argv)
                                      NULL,
                                      NULL};
     struct arguments arguments = {0};
-    if (command_parse("list", &argp, argc, argv, &arguments) != 0)
-        return 2;
+    int parsed = command_parse("list", &argp, argc, argv, &arguments);
+    if (parsed != 0)
+        return parsed;
     if (!arguments.kind)
         return command_usage(
             "list", "say of what: encodings, tasks, optimizers, schedules, formats or ops");

@@ -374,8 +374,9 @@ static int run_command(int argc, char **argv)
                                                     : processors};
     struct recipe_request request = {.observe = observe, .context = &a};
     char program[4096], folder[256];
-    if (command_parse("reproduce", &argp, argc, argv, &a) != 0)
-        return 2;
+    int parsed = command_parse("reproduce", &argp, argc, argv, &a);
+    if (parsed != 0)
+        return parsed;
     if (a.list) {
         print_list();
         return 0;

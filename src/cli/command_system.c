@@ -18,6 +18,7 @@
 #include "../io/h5file.h"
 #include "../io/version.h"
 #include "command.h"
+#include "output.h"
 #include "train_arguments.h"
 
 enum { TEXT = 512, MAX_FACTS = 24 };
@@ -154,13 +155,7 @@ static int print_json(const struct facts *facts)
     json_t *object = json_object();
     for (int i = 0; i < facts->count; i++)
         json_object_set_new(object, facts->fact[i].key, json_string(facts->fact[i].text));
-    char *text = json_dumps(object, JSON_INDENT(2));
-    json_decref(object);
-    if (!text)
-        return command_error("out of memory");
-    puts(text);
-    free(text);
-    return 0;
+    return output_json(object) < 0 ? command_error(NULL) : 0;
 }
 
 static const struct argp_option options[] = {
@@ -191,8 +186,9 @@ static int run_command(int argc, char **argv)
         NULL};
     struct facts facts = {0};
     bool json = false;
-    if (command_parse("system", &argp, argc, argv, &json) != 0)
-        return 2;
+    int parsed = command_parse("system", &argp, argc, argv, &json);
+    if (parsed != 0)
+        return parsed;
     gather(&facts);
     if (json)
         return print_json(&facts);

@@ -472,7 +472,8 @@ static int train_seeds(struct arguments *arguments, struct run *run)
     }
     if (*stop_flag())
         return 128 + *stop_flag();
-    seeds_print(seeds, arguments->json);
+    if (seeds_print(seeds, arguments->json) < 0 && status == 0)
+        status = command_error(NULL);
     return stop_flush(stdout) || status ? status : 128 + *stop_flag();
 }
 

@@ -53,8 +53,8 @@ static void close_probe(struct probe *probe)
 static int open_either(struct probe *probe, const char *pe, int widen)
 {
     int code = open_probe(probe, pe, false, widen);
-    if (code == 0)
-        return 0;
+    if (code == 0 || code == ERR_MEMORY)
+        return code;
     close_probe(probe);
     return open_probe(probe, pe, true, widen);
 }
@@ -135,13 +135,22 @@ static json_t *shape_letters(const struct ag_shape *shape)
     return list;
 }
 
+// A list that lacks nothing for want of memory.
+static json_t *whole(json_t *list, int code)
+{
+    if (code != ERR_MEMORY)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 json_t *encoding_parameters(const struct pe_def *def)
 {
     struct probe probe, wide;
     json_t *list = json_array();
     int code = open_either(&probe, def->name, 1);
-    if (open_either(&wide, def->name, 2) < 0)
-        code = ERR_ARGUMENT;
+    int other = open_either(&wide, def->name, 2);
+    code = code < 0 ? code : other;
     for (int i = 0; code == 0 && i < probe.params.rows; i++) {
         const struct ag_parameter *row = &probe.params.row[i];
         char name[AG_NAME_SIZE + 8];
@@ -152,7 +161,7 @@ json_t *encoding_parameters(const struct pe_def *def)
     }
     close_probe(&wide);
     close_probe(&probe);
-    return list;
+    return whole(list, code);
 }
 
 json_t *encoding_exports(const struct pe_def *def)
@@ -168,7 +177,7 @@ json_t *encoding_exports(const struct pe_def *def)
         json_array_append_new(list, json_pack("{s:s, s:o}", "name", table->name, "axes", axes));
     }
     close_probe(&probe);
-    return list;
+    return whole(list, code);
 }
 
 json_t *encoding_claim_words(const struct pe_def *def)
@@ -206,22 +215,29 @@ json_t *encoding_extensions(const struct pe_def *def)
     return list;
 }
 
-static bool stacks_with(const char *a, const char *b)
+// 1 or 0, or ERR_MEMORY.
+static int stacks_with(const char *a, const char *b)
 {
     char pe[160];
     struct probe probe;
     snprintf(pe, sizeof pe, "%s+%s", a, b);
     int code = open_either(&probe, pe, 1);
     close_probe(&probe);
-    return code == 0;
+    return code == ERR_MEMORY ? code : code == 0;
 }
 
 json_t *encoding_partners(const struct pe_def *def)
 {
     json_t *list = json_array();
-    for (int i = 0; i < pe_count; i++)
-        if (pe_list[i] != def &&
-            (stacks_with(def->name, pe_list[i]->name) || stacks_with(pe_list[i]->name, def->name)))
+    int stacks = 0;
+    for (int i = 0; i < pe_count && stacks >= 0; i++) {
+        if (pe_list[i] == def)
+            continue;
+        stacks = stacks_with(def->name, pe_list[i]->name);
+        if (stacks == 0)
+            stacks = stacks_with(pe_list[i]->name, def->name);
+        if (stacks > 0)
             json_array_append_new(list, json_string(pe_list[i]->name));
-    return list;
+    }
+    return whole(list, stacks);
 }

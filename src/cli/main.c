@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,26 @@ static void on_lost_data(int signal)
         _exit(1);
     _exit(1);
 }
+
+// OpenBLAS takes a buffer for each processor while it is loaded; where it gets none, it asks again
+// for ever (until its 0.3.30). So this asks before the initialisation of any library, when nothing
+// but system calls can be relied on.
+static void check_buffers(void)
+{
+    static const char line[] =
+        "posgrad: out of memory: OpenBLAS wants 128 MiB of address space for each processor, and "
+        "not so much is left; raise the limit (ulimit -v)\n";
+    cpu_set_t processors;
+    bool known = sched_getaffinity(0, sizeof processors, &processors) == 0;
+    if (blas_has_room(known ? CPU_COUNT(&processors) : 1))
+        return;
+    if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
+        _exit(1);
+    _exit(1);
+}
+
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_libraries)(void) = check_buffers;
 
 int main(int argc, char **argv)
 {

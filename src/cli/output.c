@@ -7,6 +7,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/h5file.h"
+#include "../io/json_memory.h"
 
 int output_text(const char *path, int (*write)(void *context, FILE *file), void *context)
 {
@@ -18,7 +19,7 @@ int output_text(const char *path, int (*write)(void *context, FILE *file), void 
     if (!file)
         return err_set(ERR_MEMORY, "out of memory for %s", path);
     int code = write(context, file);
-    if ((ferror(file) | fclose(file)) && code == 0)
+    if (((ferror(file) | fclose(file)) || !text) && code == 0)
         code = err_set(ERR_MEMORY, "out of memory for %s", path);
     if (code == 0)
         code = file_publish(path, text, size);
@@ -30,11 +31,11 @@ int output_json(json_t *object)
 {
     char *text = json_dumps(object, JSON_INDENT(2));
     json_decref(object);
-    if (!text)
-        return err_set(ERR_MEMORY, "out of memory for JSON");
-    puts(text);
+    int code = text ? json_memory_check(0) : err_set(ERR_MEMORY, "out of memory for JSON");
+    if (code == 0)
+        puts(text);
     free(text);
-    return 0;
+    return code;
 }
 
 // malloc'ed; at most four bytes for one.

@@ -86,7 +86,7 @@ static struct summary summarise(const struct seeds *seeds, int which)
     return summary;
 }
 
-static void print_table(const struct seeds *seeds)
+static int print_table(const struct seeds *seeds)
 {
     struct table table;
     table_init(&table, "lrrrr");
@@ -117,8 +117,9 @@ static void print_table(const struct seeds *seeds)
         else
             table_cell(&table, "unknown"); // of one seed
     }
-    table_print(&table, stdout);
+    int code = table_print(&table, stdout);
     table_release(&table);
+    return code;
 }
 
 static void print_number(const char *key, double value)
@@ -158,14 +159,16 @@ static void print_json(const struct seeds *seeds)
     puts("}");
 }
 
-void seeds_print(const struct seeds *seeds, bool json)
+int seeds_print(const struct seeds *seeds, bool json)
 {
     bool any = false;
+    int code = 0;
     for (int i = 0; i < seeds->count; i++)
         any = any || seeds->result[i].done;
     if (any && json)
         print_json(seeds);
     else if (any)
-        print_table(seeds);
+        code = print_table(seeds);
     fflush(stdout);
+    return code;
 }

@@ -22,6 +22,7 @@ struct seeds {
 // "0,1,2" or "0-4" or "0-2,7". ERR_ARGUMENT where it is none, or a seed comes twice.
 int seeds_parse(struct seeds *seeds, const char *text);
 // What each seed of those that are done came to, then mean and 95 % interval over the seeds.
-void seeds_print(const struct seeds *seeds, bool json);
+// ERR_MEMORY.
+int seeds_print(const struct seeds *seeds, bool json);
 
 #endif

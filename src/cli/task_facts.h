@@ -9,7 +9,7 @@ struct task_facts {
     double chance;  // expected accuracy of the best guess, at that length and default options
 };
 
-// False for a task that must have a file or options.
-bool task_find_facts(const struct task_def *def, struct task_facts *facts);
+// 1; 0 for a task that must have a file or options; ERR_MEMORY.
+int task_find_facts(const struct task_def *def, struct task_facts *facts);
 
 #endif

@@ -52,7 +52,7 @@ static ag_t *distances(const struct pe_context *context)
                                                        : (double)reach;
     real *value = arena_alloc(&context->graph->arena, (size_t)count * sizeof *value);
     if (!value)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     for (int64_t k = 0; k < count; k++) {
         double distance = fmin(pe_place(context, llabs(k - reach)), last);
         bool nearer = settings->sides == OFFSET && k < reach;
@@ -68,7 +68,7 @@ static ag_t *slopes(const struct pe_context *context)
     int64_t heads = context->heads;
     real *value = arena_alloc(&graph->arena, (size_t)heads * sizeof *value);
     if (!value)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t h = 0; h < heads; h++)
         value[h] = (real)slope(h, heads);
     ag_t *standard = ag_constant(graph, ag_shape1(heads), value);

@@ -37,7 +37,7 @@ static ag_t *table(const struct pe_context *context)
 {
     struct pe_grid grid;
     if (grid_of(context, context->train_length, &grid) < 0)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     int64_t rows = (2 * grid.height - 1) * (2 * grid.width - 1);
     return pe_of_layer(context, "weight", ag_shape2(rows, context->heads), 0, 0.02);
 }
@@ -48,7 +48,7 @@ static ag_t *offset_index(const struct pe_context *context)
     struct pe_grid trained, grid;
     int64_t n = context->length;
     if (grid_of(context, context->train_length, &trained) < 0 || grid_of(context, n, &grid) < 0)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     if (grid.height > trained.height || grid.width > trained.width)
         return ag_fail(context->graph,
                        "bias2d ends at a grid of %lld by %lld, and length %lld is %lld by %lld",
@@ -57,7 +57,7 @@ static ag_t *offset_index(const struct pe_context *context)
     int64_t across = 2 * grid.width - 1, offsets = (2 * grid.height - 1) * across;
     int32_t *index = arena_alloc(&context->graph->arena, (size_t)offsets * sizeof *index);
     if (!index)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     for (int64_t k = 0; k < offsets; k++) {
         int64_t y = grid.height - 1 - k / across + trained.height - 1;
         int64_t x = grid.width - 1 - k % across + trained.width - 1;
@@ -84,11 +84,11 @@ static ag_t *by_differences(const struct pe_context *context)
     struct ag_graph *graph = context->graph;
     struct pe_grid grid;
     if (grid_of(context, context->train_length, &grid) < 0)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     int64_t rows = (2 * grid.height - 1) * (2 * grid.width - 1);
     int32_t *reverse = arena_alloc(&graph->arena, (size_t)rows * sizeof *reverse);
     if (!reverse)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t r = 0; r < rows; r++)
         reverse[r] = (int32_t)(rows - 1 - r);
     ag_t *turned =

@@ -120,7 +120,7 @@ static ag_t *visible(const struct pe_context *context, const struct pe_attention
     int64_t n = context->length;
     real *past = arena_alloc(&graph->arena, (size_t)(n * n) * sizeof *past);
     if (!past)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t i = 0; i < n * n; i++)
         past[i] = !a->op.causal || i % n <= i / n;
     ag_t *causal = ag_constant(graph, ag_shape4(1, 1, n, n), past);

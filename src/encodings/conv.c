@@ -115,10 +115,10 @@ static ag_t *tap_index(const struct pe_context *context)
     int64_t taps = tap_count(context);
     struct pe_grid grid;
     if (s->dims == 2 && pe_grid(context, s->grid_height, context->length, &grid) < 0)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     int32_t *index = arena_alloc(&graph->arena, (size_t)(context->length * taps) * sizeof *index);
     if (!index)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     if (s->dims == 2)
         fill_grid(context, &grid, index);
     else

@@ -56,7 +56,7 @@ static ag_t *position_table(const struct pe_context *context, int64_t count)
     struct ag_graph *graph = context->graph;
     struct pe_grid trained, grid;
     if (grid_of(context, context->train_length, &trained) < 0 || grid_of(context, count, &grid) < 0)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     if (grid.height > trained.height || grid.width > trained.width)
         return ag_fail(graph,
                        "learned2d positions end at a grid of %lld rows and %lld columns, and "
@@ -65,7 +65,7 @@ static ag_t *position_table(const struct pe_context *context, int64_t count)
                        (long long)grid.width);
     int32_t *index = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *index);
     if (!index)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t t = 0; t < count; t++) {
         index[t] = (int32_t)(t % grid.width);
         index[count + t] = (int32_t)(t / grid.width);

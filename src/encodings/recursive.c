@@ -40,7 +40,7 @@ static ag_t *trajectory(const struct pe_context *context, int64_t count)
         return first;
     int32_t *zero = arena_alloc(&graph->arena, (size_t)(count - 1) * sizeof *zero);
     if (!zero)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     ag_t *steps = ag_gather(graph, ag_reshape(graph, bias, ag_shape2(1, c)),
                             ag_constant_index(graph, ag_shape2(1, count - 1), zero));
     ag_t *rest =

@@ -98,8 +98,9 @@ static int stack_parse(struct pe_stack *stack, const char *text)
             return err_set(ERR_ARGUMENT, "--pe '%s' is not a name or names joined by +", text);
         memcpy(name, p, size);
         name[size] = '\0';
-        if (stack_add(stack, name) < 0)
-            return ERR_ARGUMENT;
+        int code = stack_add(stack, name);
+        if (code < 0)
+            return code;
         if (!p[size])
             return 0;
         p += size + 1;

@@ -150,7 +150,7 @@ static ag_t *frequencies(const struct pe_context *context)
     int64_t count = pairs(context);
     real *value = arena_alloc(&context->graph->arena, (size_t)count * sizeof *value);
     if (!value)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     for (int64_t c = 0; c < count; c++)
         value[c] = (real)frequency(context, c);
     return ag_constant(context->graph, ag_shape1(count), value);

@@ -54,7 +54,7 @@ static void attention(const struct pe_context *context, struct pe_attention *att
     const struct settings *settings = context->settings;
     struct pe_grid grid;
     if (pe_grid(context, settings->grid_height, context->length, &grid) < 0)
-        ag_fail(context->graph, "%s", err_last());
+        ag_fail_last(context->graph);
     if (!context->memo[COSINE])
         pe_rotation(context, context->head_dim / 2, angle, &context->memo[COSINE],
                     &context->memo[SINE]);

@@ -67,7 +67,7 @@ static ag_t *trainable_table(const struct pe_context *context, int64_t n)
     int64_t half = context->dim / 2;
     real *start = arena_alloc(&graph->arena, (size_t)half * sizeof *start);
     if (!start)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t c = 0; c < half; c++)
         start[c] = (real)frequency(context->settings, context->dim, c);
     ag_t *delta = pe_shared(context, "log_frequency_shift", ag_shape1(half), 0, 0);
@@ -82,7 +82,7 @@ static ag_t *fixed_table(const struct pe_context *context, int64_t n)
     int64_t dim = context->dim, half = dim / 2;
     real *table = arena_alloc(&context->graph->arena, (size_t)(n * dim) * sizeof *table);
     if (!table)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     for (int64_t k = 0; k < n; k++) {
         for (int64_t c = 0; c < half; c++) {
             double angle = pe_place(context, k) * frequency(settings, dim, c);

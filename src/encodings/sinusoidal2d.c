@@ -56,10 +56,10 @@ static ag_t *position_table(const struct pe_context *context, int64_t count)
     struct pe_grid grid;
     int64_t dim = context->dim;
     if (pe_grid(context, settings->grid_height, count, &grid) < 0)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     real *table = arena_alloc(&graph->arena, (size_t)(count * dim) * sizeof *table);
     if (!table)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t t = 0; t < count; t++) {
         fill(settings, t / grid.width, grid.height, dim / 2, table + t * dim);
         fill(settings, t % grid.width, grid.width, dim / 2, table + t * dim + dim / 2);

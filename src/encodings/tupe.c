@@ -61,7 +61,7 @@ static ag_t *first_mask(const struct pe_context *context, bool column)
     int64_t length = context->length;
     real *mask = arena_alloc(&context->graph->arena, (size_t)(length * length) * sizeof *mask);
     if (!mask)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     for (int64_t i = 0; i < length; i++)
         for (int64_t j = 0; j < length; j++)
             mask[i * length + j] = column ? i > 0 && j == 0 : i == 0;

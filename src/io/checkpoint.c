@@ -239,6 +239,8 @@ static int check_format(struct checkpoint *checkpoint)
     int64_t version = 0;
     char *format = h5_read_attr_text(checkpoint->reader, "/", "format");
     bool ours = format && strcmp(format, CHECKPOINT_FORMAT) == 0;
+    if (!format && err_code() == ERR_MEMORY)
+        return ERR_MEMORY;
     free(format);
     if (!ours)
         return err_set(ERR_FORMAT, "%s is no posgrad checkpoint", checkpoint->path);
@@ -258,7 +260,7 @@ static int read_config(struct checkpoint *checkpoint)
 {
     char *text = h5_read_text(checkpoint->reader, "/config");
     if (!text)
-        return err_prefix(ERR_FORMAT, "%s", checkpoint->path);
+        return err_prefix(err_code(), "%s", checkpoint->path);
     train_settings_init(&checkpoint->settings);
     int code = train_settings_from_json(&checkpoint->settings, text);
     free(text);
@@ -267,13 +269,14 @@ static int read_config(struct checkpoint *checkpoint)
 
 int checkpoint_open(struct checkpoint *checkpoint, const char *run)
 {
-    struct stat status;
     memset(checkpoint, 0, sizeof *checkpoint);
     const char *slash = strrchr(run, '/');
     bool named = strcmp(slash ? slash + 1 : run, "checkpoint.h5") == 0;
-    bool folder = !named && stat(run, &status) == 0 && S_ISDIR(status.st_mode);
+    int kind = named ? FILE_OTHER : file_kind(run, true);
+    if (kind < 0)
+        return kind;
     int length = snprintf(checkpoint->path, sizeof checkpoint->path, "%s%s", run,
-                          folder ? "/checkpoint.h5" : "");
+                          kind == FILE_FOLDER ? "/checkpoint.h5" : "");
     if (length < 0 || (size_t)length >= sizeof checkpoint->path)
         return err_set(ERR_ARGUMENT, "the name of the run is too long");
     checkpoint->reader = h5_reader_open(checkpoint->path);
@@ -412,6 +415,8 @@ int checkpoint_check_data(struct checkpoint *checkpoint, const struct trainer *t
     char here[24];
     snprintf(here, sizeof here, "%016llx", (unsigned long long)trainer->dataset.fingerprint);
     char *there = h5_read_attr_text(checkpoint->reader, "/", "data_fingerprint");
+    if (!there && err_code() == ERR_MEMORY)
+        return ERR_MEMORY;
     bool same = !there || !trainer->dataset.fingerprint || strcmp(here, there) == 0;
     free(there);
     return same ? 0

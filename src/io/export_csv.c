@@ -48,7 +48,7 @@ static int encode(const struct export_set *set, char **bytes, size_t *size)
         return err_set(ERR_MEMORY, "out of memory for %s", set->array[0].name);
     put_rows(file, &set->array[0]);
     int bad = ferror(file);
-    if (fclose(file) == 0 && !bad)
+    if (fclose(file) == 0 && !bad && *bytes)
         return 0;
     free(*bytes);
     return err_set(ERR_MEMORY, "out of memory for %s", set->array[0].name);

@@ -6,6 +6,7 @@
 
 #include "../../autograd/base/err.h"
 #include "export.h"
+#include "json_memory.h"
 
 // JSON has no NaN and no infinity: they become null.
 static json_t *number(const struct export_array *array, int64_t index)
@@ -72,6 +73,7 @@ static json_t *table(const struct export_array *array)
 
 static int encode(const struct export_set *set, char **bytes, size_t *size)
 {
+    unsigned long failures = json_memory_failures();
     json_t *tables = json_object();
     int bad = 0;
     size_t digits = 9;
@@ -86,8 +88,8 @@ static int encode(const struct export_set *set, char **bytes, size_t *size)
     json_decref(root);
     size_t length = text ? strlen(text) : 0;
     char *line = text ? realloc(text, length + 2) : NULL;
-    if (!line) {
-        free(text);
+    if (!line || json_memory_check(failures) < 0) {
+        free(line ? line : text);
         return err_set(ERR_MEMORY, "out of memory for the JSON text");
     }
     memcpy(line + length, "\n", 2);

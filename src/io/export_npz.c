@@ -12,26 +12,34 @@
 
 enum { FIRST_DAY = 1 << 5 | 1 }; // 1980-01-01 as DOS has it, the first day of zip
 
+// An archive under way. Files are the caller's until it is closed: libzip, given them, frees them
+// in some failures and not in others.
+struct packing {
+    zip_t *archive;
+    char **bytes; // of each file
+    int files;
+};
+
+// An archive in memory fails for want of that alone; libzip forgets the reason now and then.
 static int zip_failed(const char *what, zip_error_t *error)
 {
+    bool known = zip_error_code_zip(error) != ZIP_ER_OK;
     return err_set(ERR_MEMORY, "cannot make the zip archive: %s: %s", what,
-                   zip_error_strerror(error));
+                   known ? zip_error_strerror(error) : "out of memory, it seems");
 }
 
-// Puts NAME.npy into the archive, which frees `bytes` when it is done with them.
-static int add_file(zip_t *archive, const char *name, char *bytes, size_t size)
+// Puts NAME.npy into the archive, with `bytes` that are then the packing's.
+static int add_file(struct packing *packing, const char *name, char *bytes, size_t size)
 {
+    zip_t *archive = packing->archive;
     char path[256];
+    packing->bytes[packing->files++] = bytes;
     int length = snprintf(path, sizeof path, "%s.npy", name);
-    if (length < 0 || (size_t)length >= sizeof path) {
-        free(bytes);
+    if (length < 0 || (size_t)length >= sizeof path)
         return err_set(ERR_ARGUMENT, "the name %s is too long for an archive", name);
-    }
-    zip_source_t *source = zip_source_buffer(archive, bytes, size, 1);
-    if (!source) {
-        free(bytes);
+    zip_source_t *source = zip_source_buffer(archive, bytes, size, 0);
+    if (!source)
         return zip_failed(path, zip_get_error(archive));
-    }
     zip_int64_t index = zip_file_add(archive, path, source, ZIP_FL_ENC_UTF_8);
     if (index < 0) {
         zip_source_free(source);
@@ -43,14 +51,14 @@ static int add_file(zip_t *archive, const char *name, char *bytes, size_t size)
     return 0;
 }
 
-static int add_coordinates(zip_t *archive, const struct export_array *array, int dim)
+static int add_coordinates(struct packing *packing, const struct export_array *array, int dim)
 {
     char axis[32], name[192], *bytes = NULL;
     size_t size = 0;
     snprintf(name, sizeof name, "%.120s.%s", array->name, export_axis_name(array, dim, axis));
     int code = export_npy_bytes("<i8", 1, &array->size[dim], array->coordinate[dim],
                                 (size_t)array->size[dim] * sizeof(int64_t), &bytes, &size);
-    return code < 0 ? code : add_file(archive, name, bytes, size);
+    return code < 0 ? code : add_file(packing, name, bytes, size);
 }
 
 static bool counts_from_zero(const struct export_array *array, int dim)
@@ -61,7 +69,7 @@ static bool counts_from_zero(const struct export_array *array, int dim)
     return true;
 }
 
-static int add_array(zip_t *archive, const struct export_array *array)
+static int add_array(struct packing *packing, const struct export_array *array)
 {
     char *bytes = NULL;
     size_t size = 0;
@@ -69,10 +77,10 @@ static int add_array(zip_t *archive, const struct export_array *array)
     const struct export_format *npy = export_format_find("npy");
     int code = npy->encode(&one, &bytes, &size);
     if (code == 0)
-        code = add_file(archive, array->name, bytes, size);
+        code = add_file(packing, array->name, bytes, size);
     for (int d = 0; d < array->dims && code == 0; d++)
         if (!counts_from_zero(array, d))
-            code = add_coordinates(archive, array, d);
+            code = add_coordinates(packing, array, d);
     return code;
 }
 
@@ -100,34 +108,53 @@ static int take_bytes(zip_source_t *source, char **bytes, size_t *size)
     return code;
 }
 
+// Adds all arrays and closes the archive, which is dropped where that fails.
+static int pack(struct packing *packing, const struct export_set *set)
+{
+    int code = 0;
+    for (int i = 0; i < set->arrays && code == 0; i++)
+        code = add_array(packing, &set->array[i]);
+    if (code == 0 && zip_close(packing->archive) < 0)
+        code = zip_failed("close", zip_get_error(packing->archive));
+    else if (code == 0)
+        return 0;
+    zip_discard(packing->archive);
+    return code;
+}
+
+// The archive into the memory that `source` has.
+static int pack_into(zip_source_t *source, const struct export_set *set)
+{
+    zip_error_t error;
+    struct packing packing = {.files = 0};
+    packing.bytes = calloc((size_t)set->arrays * (1 + EXPORT_MAX_DIMS), sizeof *packing.bytes);
+    if (!packing.bytes)
+        return err_set(ERR_MEMORY, "out of memory for the files of an archive");
+    zip_error_init(&error);
+    packing.archive = zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &error);
+    int code = packing.archive ? 0 : zip_failed("start", &error);
+    zip_error_fini(&error);
+    if (code == 0) {
+        zip_source_keep(source); // beyond zip_close, which drops the archive's own hold
+        code = pack(&packing, set);
+    }
+    for (int i = 0; i < packing.files; i++)
+        free(packing.bytes[i]);
+    free(packing.bytes);
+    return code;
+}
+
 static int encode(const struct export_set *set, char **bytes, size_t *size)
 {
     zip_error_t error;
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, &error);
-    zip_t *archive = source ? zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, &error)
-                            : NULL;
-    if (!archive) {
-        int code = zip_failed("start", &error);
-        if (source)
-            zip_source_free(source);
-        zip_error_fini(&error);
-        return code;
-    }
+    int code = source ? pack_into(source, set) : zip_failed("start", &error);
     zip_error_fini(&error);
-    zip_source_keep(source); // beyond zip_close, which drops the archive's own hold
-    int code = 0;
-    for (int i = 0; i < set->arrays && code == 0; i++)
-        code = add_array(archive, &set->array[i]);
-    if (code == 0 && zip_close(archive) < 0)
-        code = zip_failed("close", zip_get_error(archive));
-    else if (code == 0)
-        archive = NULL;
-    if (archive)
-        zip_discard(archive);
     if (code == 0)
         code = take_bytes(source, bytes, size);
-    zip_source_free(source);
+    if (source)
+        zip_source_free(source);
     return code;
 }
 

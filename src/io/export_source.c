@@ -14,9 +14,10 @@ enum { MAX_ARRAYS = 4096, PATH_SIZE = 1024, MAX_ATTRIBUTES = 16 };
 
 int run_file(const char *run, char *path, size_t size)
 {
-    struct stat status;
-    bool folder = stat(run, &status) == 0 && S_ISDIR(status.st_mode);
-    int length = snprintf(path, size, "%s%s", run, folder ? "/checkpoint.h5" : "");
+    int kind = file_kind(run, true);
+    if (kind < 0)
+        return kind;
+    int length = snprintf(path, size, "%s%s", run, kind == FILE_FOLDER ? "/checkpoint.h5" : "");
     if (length < 0 || (size_t)length >= size)
         return err_set(ERR_ARGUMENT, "the name of the run is too long");
     return 0;
@@ -67,7 +68,7 @@ static int read_axis(struct reading *reading, int i, struct export_array *array,
     char path[PATH_SIZE];
     array->axis[dim] = keep(reading, h5_read_axis(reading->reader, reading->path[i], dim));
     if (!array->axis[dim])
-        return 0;
+        return err_code() == ERR_MEMORY ? ERR_MEMORY : 0;
     int length = snprintf(path, sizeof path, "/scales/%s/%s", array->name, array->axis[dim]);
     if (length < 0 || (size_t)length >= sizeof path || !h5_has(reading->reader, path))
         return 0;
@@ -112,6 +113,8 @@ static int read_attributes(struct reading *reading, const char *path, const char
         struct export_attribute *one = &list[*count];
         *one = (struct export_attribute){.name = names[i]};
         one->text = keep(reading, h5_read_attr_text(reading->reader, path, names[i]));
+        if (!one->text && err_code() == ERR_MEMORY)
+            return ERR_MEMORY;
         if (one->text || h5_read_attr_int(reading->reader, path, names[i], &one->number) == 0)
             ++*count;
     }

@@ -85,6 +85,12 @@ void h5_library_version(char *text, size_t size);
 // the target is replaced; a device or FIFO is written into, without any of this. A limit on file
 // size (ulimit -f) also raises SIGXFSZ: programs must ignore it, or they end before the error.
 int file_publish(const char *path, const void *bytes, size_t size);
+// What is at `path`, or where a link leads with `follow`; ERR_FILE where the system does not tell.
+// What may not be seen is nothing: whoever opens it is told why.
+enum file_kind { FILE_NOTHING, FILE_FOLDER, FILE_OTHER };
+int file_kind(const char *path, bool follow);
+// All of `size` bytes to an open file, however many calls that takes; -1 with errno.
+int file_write_all(int fd, const void *bytes, size_t size);
 // The same of bytes that lie in several places.
 struct file_part {
     const void *bytes;

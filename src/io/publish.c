@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/retry.h"
 #include "h5file.h"
 
 // Linux writes at most 2 GiB a call; smaller pieces also let a signal be seen between them. Parts
@@ -29,19 +30,36 @@ struct parts {
     size_t count;
 };
 
-static int write_all(int fd, const char *bytes, size_t size)
+int file_kind(const char *path, bool follow)
 {
+    struct stat status;
+    if ((follow ? stat(path, &status) : lstat(path, &status)) == 0)
+        return S_ISDIR(status.st_mode) ? FILE_FOLDER : FILE_OTHER;
+    switch (errno) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EACCES:
+        return FILE_NOTHING;
+    default:
+        return err_set(ERR_FILE, "cannot look at %s: %s", path, strerror(errno));
+    }
+}
+
+int file_write_all(int fd, const void *bytes, size_t size)
+{
+    const char *from = bytes;
     while (size > 0) {
-        ssize_t n = write(fd, bytes, size < WRITE_PIECE ? size : WRITE_PIECE);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n;
+        RETRY(n, write(fd, from, size < WRITE_PIECE ? size : WRITE_PIECE));
         if (n < 0)
             return -1;
         if (n == 0) { // no progress and no error: as full
             errno = ENOSPC;
             return -1;
         }
-        bytes += n;
+        from += n;
         size -= (size_t)n;
     }
     return 0;
@@ -60,34 +78,46 @@ static int write_parts(int fd, struct parts parts)
             waiting = 0;
         }
         if (!small || used + part->size > sizeof gathered) {
-            if (write_all(fd, gathered, used) < 0)
+            if (file_write_all(fd, gathered, used) < 0)
                 return -1;
             used = 0;
         }
         if (small && part->size > 0) {
             memcpy(gathered + used, part->bytes, part->size);
             used += part->size;
-        } else if (write_all(fd, part->bytes, part->size) < 0) {
+        } else if (file_write_all(fd, part->bytes, part->size) < 0) {
             return -1;
         }
     }
-    return write_all(fd, gathered, used);
+    return file_write_all(fd, gathered, used);
+}
+
+static int open_retry(const char *path, int flags)
+{
+    int fd;
+    RETRY(fd, open(path, flags | O_CLOEXEC, 0644));
+    return fd;
 }
 
 static int sync_retry(int fd)
 {
     int result;
-    do
-        result = fsync(fd);
-    while (result < 0 && errno == EINTR);
+    RETRY(result, fsync(fd));
     return result;
+}
+
+// An interrupted close has closed, and what was synced before is safe.
+static int close_once(int fd)
+{
+    int result = close(fd);
+    return result < 0 && errno == EINTR ? 0 : result;
 }
 
 // Writes and syncs `temporary`. A failed fsync is final: the kernel may have dropped the pages, and
 // a second one would lie.
 static int write_temporary(const char *temporary, struct parts parts)
 {
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = open_retry(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot create %s: %s", temporary, strerror(errno));
     const char *verb = NULL;
@@ -96,7 +126,7 @@ static int write_temporary(const char *temporary, struct parts parts)
     else if (sync_retry(fd) < 0)
         verb = "sync";
     int error = errno;
-    if (close(fd) < 0 && !verb) {
+    if (close_once(fd) < 0 && !verb) {
         verb = "close";
         error = errno;
     }
@@ -115,7 +145,7 @@ static int sync_folder(const char *path, char *folder)
     size_t size = slash ? (size_t)(slash - path) + 1 : 0;
     memcpy(folder, path, size);
     strcpy(folder + size, size ? "" : ".");
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_retry(folder, O_RDONLY | O_DIRECTORY);
     int result = fd < 0 ? -1 : sync_retry(fd);
     int error = errno;
     if (fd >= 0)
@@ -150,14 +180,11 @@ static int publish_regular(const char *path, struct parts parts)
 // may wait, and a signal comes in between.
 static int write_special(const char *path, struct parts parts)
 {
-    int fd;
-    do
-        fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    while (fd < 0 && errno == EINTR);
+    int fd = open_retry(path, O_WRONLY | O_NOCTTY);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
     int error = write_parts(fd, parts) < 0 ? errno : 0;
-    if (close(fd) < 0 && !error)
+    if (close_once(fd) < 0 && !error)
         error = errno;
     return error ? err_set(ERR_FILE, "cannot write %s: %s", path, strerror(error)) : 0;
 }
@@ -202,9 +229,8 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
     size_t done = 0;
     while (done < size) {
         size_t want = size - done < WRITE_PIECE ? size - done : WRITE_PIECE;
-        ssize_t n = read(fd, bytes + done, want);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n;
+        RETRY(n, read(fd, bytes + done, want));
         if (n < 0)
             return -1;
         if (n == 0)
@@ -258,7 +284,7 @@ int file_read(const char *path, size_t limit, char **bytes, size_t *size)
     *bytes = NULL;
     *size = 0;
     // O_NONBLOCK: opening a FIFO must not wait for a writer that never comes.
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open_retry(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
     int code = read_open_file(fd, path, limit, bytes, size);

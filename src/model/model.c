@@ -133,7 +133,7 @@ static ag_t *changed_positions(struct builder *b, const struct pe_context *conte
         return b->changed;
     int32_t *index = arena_alloc(&b->graph->arena, (size_t)length * sizeof *index);
     if (!index)
-        return ag_fail(b->graph, "%s", err_last());
+        return ag_fail_last(b->graph);
     for (int64_t i = 0; i < length; i++)
         index[i] = (int32_t)(i < met                                ? i
                              : context->extension == PE_EXTEND_CLIP ? met - 1

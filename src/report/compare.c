@@ -5,6 +5,7 @@
 #include "compare.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/checkpoint.h"
+#include "../io/json_memory.h"
 #include "../train/statistics.h"
 #include "json_text.h"
 #include "table.h"
@@ -133,6 +135,7 @@ static int add_value(struct comparison *comparison, const struct checkpoint *che
                      const char *path, int64_t length, double value)
 {
     char encoding[LABEL_SIZE], task[LABEL_SIZE];
+    unsigned long failures = json_memory_failures();
     json_t *config = config_of(checkpoint);
     if (!config)
         return no_memory();
@@ -145,7 +148,9 @@ static int add_value(struct comparison *comparison, const struct checkpoint *che
                             "options", other_options(config), "value",
                             isnan(value) ? json_null() : json_real(value));
     json_decref(config);
-    return !row || json_array_append_new(comparison->runs, row) < 0 ? no_memory() : 0;
+    if (!row || json_array_append_new(comparison->runs, row) < 0)
+        return no_memory();
+    return json_memory_check(failures);
 }
 
 static double value_of(const struct length_score *score, const char *metric)
@@ -234,18 +239,29 @@ static int add_run(struct comparison *comparison, const char *path)
 
 // --- folders
 
-static bool is_folder(const char *path, bool follow)
+// 1, or 0, or ERR_FILE where nobody can tell.
+static int is_folder(const char *path, bool follow)
 {
-    struct stat status;
-    return (follow ? stat(path, &status) : lstat(path, &status)) == 0 && S_ISDIR(status.st_mode);
+    int kind = file_kind(path, follow);
+    return kind < 0 ? kind : kind == FILE_FOLDER;
 }
 
-static bool holds_run(const char *folder)
+static int holds_run(const char *folder)
 {
     char path[PATH_SIZE + 32];
-    struct stat status;
     snprintf(path, sizeof path, "%s/checkpoint.h5", folder);
-    return stat(path, &status) == 0;
+    int kind = file_kind(path, true);
+    return kind < 0 ? kind : kind != FILE_NOTHING;
+}
+
+static int search(struct comparison *comparison, const char *folder, int depth);
+
+static int add_folder(struct comparison *comparison, const char *path, int depth)
+{
+    int holds = holds_run(path);
+    return holds < 0 ? holds
+           : holds   ? add_run(comparison, path)
+                     : search(comparison, path, depth + 1);
 }
 
 // Every run below `folder`, in order of name. Errors but of memory become notes.
@@ -254,15 +270,17 @@ static int search(struct comparison *comparison, const char *folder, int depth)
     struct dirent **entry;
     int count = depth < MAX_DEPTH ? scandir(folder, &entry, NULL, alphasort) : 0, code = 0;
     if (count < 0)
-        return note(comparison, "%s cannot be read", folder);
+        return errno == ENOMEM ? no_memory()
+                               : note(comparison, "%s cannot be read: %s", folder, strerror(errno));
     for (int i = 0; i < count; i++) {
         char path[PATH_SIZE];
         int size = snprintf(path, sizeof path, "%s/%s", folder, entry[i]->d_name);
         bool dots = strcmp(entry[i]->d_name, ".") == 0 || strcmp(entry[i]->d_name, "..") == 0;
         free(entry[i]);
-        if (code < 0 || dots || size >= (int)sizeof path || !is_folder(path, false))
+        if (code < 0 || dots || size >= (int)sizeof path)
             continue;
-        code = holds_run(path) ? add_run(comparison, path) : search(comparison, path, depth + 1);
+        code = is_folder(path, false);
+        code = code > 0 ? add_folder(comparison, path, depth) : code;
         if (code < 0 && code != ERR_MEMORY)
             code = note(comparison, "left out: %s", err_last());
     }
@@ -281,7 +299,10 @@ int comparison_add(struct comparison *comparison, const char *run)
         return err_set(ERR_ARGUMENT, "the name of the run is too long");
     memcpy(path, run, length);
     path[length] = '\0';
-    if (!is_folder(path, true) || holds_run(path))
+    int folder = is_folder(path, true), holds = folder > 0 ? holds_run(path) : folder;
+    if (holds < 0)
+        return holds;
+    if (!folder || holds)
         return add_run(comparison, path);
     size_t before = json_array_size(comparison->runs), notes = json_array_size(comparison->notes);
     int code = search(comparison, path, 0);
@@ -396,6 +417,7 @@ static int summarise(const struct comparison *comparison, json_t *cell)
 
 json_t *comparison_tables(struct comparison *comparison)
 {
+    unsigned long failures = json_memory_failures();
     json_t *tables = json_array(), *keys = differing_keys(comparison->runs), *run, *table, *cell;
     size_t i, k;
     int code = tables && keys ? 0 : no_memory();
@@ -405,6 +427,8 @@ json_t *comparison_tables(struct comparison *comparison)
         json_array_foreach (json_object_get(table, "cells"), k, cell)
             code = code < 0 ? code : summarise(comparison, cell);
     json_decref(keys);
+    if (code == 0)
+        code = json_memory_check(failures);
     if (code == 0)
         return tables;
     json_decref(tables);
@@ -424,8 +448,9 @@ static double number_of(const json_t *object, const char *key)
 }
 
 // "lr 0.001, layers 2"
-static void print_options(const json_t *options, FILE *file)
+static int print_options(const json_t *options, FILE *file)
 {
+    unsigned long failures = json_memory_failures();
     const char *key;
     json_t *value;
     int printed = 0;
@@ -434,6 +459,7 @@ static void print_options(const json_t *options, FILE *file)
         fprintf(file, "%s%s %s", printed++ ? ", " : "", key, text ? text : "?");
         free(text);
     }
+    return json_memory_check(failures);
 }
 
 static const json_t *cell_of(const json_t *cells, const char *encoding, const char *task)
@@ -478,12 +504,13 @@ static json_t *names_of(const json_t *cells, const char *key)
 
 static int print_cells(const json_t *cells, FILE *file)
 {
+    unsigned long failures = json_memory_failures();
     json_t *encodings = names_of(cells, "encoding"), *tasks = names_of(cells, "task");
     json_t *encoding, *task;
     size_t i, k, columns = json_array_size(tasks) + 1;
     struct table table;
     char *align = malloc(columns + 1);
-    if (!align || columns < 2) {
+    if (!align || columns < 2 || json_memory_check(failures) < 0) {
         free(align);
         json_decref(encodings);
         json_decref(tasks);
@@ -520,7 +547,7 @@ int comparison_text(const struct comparison *comparison, const json_t *tables, F
     json_array_foreach (tables, i, table) {
         if (json_array_size(tables) > 1) {
             putc('\n', file);
-            print_options(json_object_get(table, "options"), file);
+            code = code < 0 ? code : print_options(json_object_get(table, "options"), file);
             putc('\n', file);
         }
         code = code < 0 ? code : print_cells(json_object_get(table, "cells"), file);
@@ -549,6 +576,7 @@ static void csv_row(struct table *table, const json_t *options, const json_t *ce
 {
     static const char *const numbers[] = {"mean", "low", "high"};
     char *text = json_dumps(options, JSON_COMPACT);
+    table->failed = table->failed || !text;
     table_cell(table, "%s", text && json_object_size(options) ? text : "");
     free(text);
     table_cell(table, "%s", text_of(cell, "encoding"));

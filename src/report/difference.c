@@ -7,6 +7,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/export_source.h"
+#include "../io/json_memory.h"
 #include "json_text.h"
 #include "table.h"
 
@@ -28,13 +29,15 @@ static int no_memory(void)
 
 // --- options and versions
 
+// Of a file that has none, an empty one. NULL where memory is short.
 static json_t *config_of(struct h5_reader *reader)
 {
     json_error_t error;
     char *text = h5_has(reader, "/config") ? h5_read_text(reader, "/config") : NULL;
     json_t *config = text ? json_loads(text, 0, &error) : NULL;
+    bool none = text ? !config : err_code() != ERR_MEMORY;
     free(text);
-    return config ? config : json_object();
+    return none ? json_object() : config;
 }
 
 static json_t *attributes_of(struct h5_reader *reader)
@@ -47,6 +50,10 @@ static json_t *attributes_of(struct h5_reader *reader)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         int64_t number;
         char *text = h5_read_attr_text(reader, "/", names[i]);
+        if (!text && err_code() == ERR_MEMORY) {
+            json_decref(attributes);
+            return NULL;
+        }
         if (text)
             json_object_set_new(attributes, names[i], json_string(text));
         else if (h5_read_attr_int(reader, "/", names[i], &number) == 0)
@@ -66,7 +73,7 @@ static void put_pair(json_t *pairs, const char *key, json_t *a, json_t *b)
 // {KEY: [of a, of b]} for each key whose values differ; takes over both.
 static json_t *differing(json_t *a, json_t *b)
 {
-    json_t *pairs = json_object(), *value;
+    json_t *pairs = a && b ? json_object() : NULL, *value;
     const char *key;
     json_object_foreach (a, key, value) {
         json_t *other = json_object_get(b, key);
@@ -208,11 +215,13 @@ static int fill(struct sides *sides, json_t *found)
     json_object_set_new(found, "a", json_text(sides->path[0]));
     json_object_set_new(found, "b", json_text(sides->path[1]));
     json_object_set_new(found, "equal", json_false());
-    json_object_set_new(found, "options",
-                        differing(config_of(sides->reader[0]), config_of(sides->reader[1])));
-    json_object_set_new(
+    code |= json_object_set_new(
+        found, "options", differing(config_of(sides->reader[0]), config_of(sides->reader[1])));
+    code |= json_object_set_new(
         found, "versions",
         differing(attributes_of(sides->reader[0]), attributes_of(sides->reader[1])));
+    if (code < 0)
+        return no_memory();
     for (int i = 0; i < GROUPS && code == 0; i++)
         code = compare_group(sides, groups[i], found);
     return code;
@@ -231,6 +240,7 @@ static bool is_equal(const json_t *found)
 
 json_t *difference_find(const char *a, const char *b)
 {
+    unsigned long failures = json_memory_failures();
     struct sides *sides = calloc(1, sizeof *sides);
     json_t *found = json_object();
     int code = sides && found ? open_sides(sides, (const char *const[]){a, b}) : no_memory();
@@ -238,6 +248,8 @@ json_t *difference_find(const char *a, const char *b)
         code = fill(sides, found);
     if (code == 0)
         json_object_set_new(found, "equal", json_boolean(is_equal(found)));
+    if (code == 0)
+        code = json_memory_check(failures);
     for (int s = 0; sides && s < SIDES; s++)
         if (sides->reader[s])
             h5_reader_close(sides->reader[s]);
@@ -357,6 +369,7 @@ int difference_text(const json_t *difference, FILE *file)
 {
     const char *a = json_string_value(json_object_get(difference, "a"));
     const char *b = json_string_value(json_object_get(difference, "b"));
+    unsigned long failures = json_memory_failures();
     if (difference_is_none(difference)) {
         fprintf(file, "equal: %s and %s, in options, versions, %lld parameters and the optimizer\n",
                 a, b,
@@ -374,5 +387,5 @@ int difference_text(const json_t *difference, FILE *file)
         code = print_parameters(params, file);
     print_count(json_object_get(difference, "ema"), "averages of parameters", file);
     print_count(json_object_get(difference, "optimizer"), "optimizer state", file);
-    return code;
+    return code < 0 ? code : json_memory_check(failures);
 }

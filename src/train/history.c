@@ -53,9 +53,11 @@ int history_add(struct history *history, enum history_split split, int64_t step,
                 const double *values)
 {
     struct history_series *series = &history->split[split];
-    if (series->rows == series->capacity) {
+    // It grows when it is half full, and tries again with each row: memory that is short for a
+    // while does not end a run.
+    if (2 * series->rows >= series->capacity) {
         int code = history_reserve(history, split, series->capacity ? 2 * series->capacity : 1024);
-        if (code < 0)
+        if (code < 0 && series->rows == series->capacity)
             return code;
     }
     series->step[series->rows] = step;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/retry.h"
 #include "../io/checkpoint.h"
 #include "run_folder.h"
 
@@ -80,23 +81,31 @@ static void put_head(struct line *line, int64_t step, const char *split)
     put(line, "{\"step\": %lld, \"split\": \"%s\"", (long long)step, split);
 }
 
-// A line goes out in one write; half a line (a full disk) is taken back.
+// Takes half a line back that a write left which failed.
+static int cut_metrics(struct run *run)
+{
+    int result;
+    RETRY(result, ftruncate(run->metrics, run->metrics_size));
+    return result;
+}
+
+// After a line that is missing, the place where the next one belongs is made sure of.
 static void write_metrics(struct run *run, struct line *line)
 {
     put(line, "\n");
-    ssize_t written = write(run->metrics, line->text, line->used);
+    bool good = (!run->metrics_failed || cut_metrics(run) == 0) &&
+                file_write_all(run->metrics, line->text, line->used) == 0;
+    const char *cause = good ? NULL : strerror(errno);
     line->text[line->used - 1] = '\0'; // observers get it without the newline
-    if (written == (ssize_t)line->used) {
-        run->metrics_size += written;
+    if (good) {
+        run->metrics_size += (int64_t)line->used;
         return;
     }
-    const char *cause = written < 0 ? strerror(errno) : "the disk is full";
     if (!run->metrics_failed)
         say(run, RUN_WARNING, "cannot write %s/metrics.jsonl: %s; lines will be missing",
             run->folder, cause);
     run->metrics_failed = true;
-    if (written > 0 && ftruncate(run->metrics, run->metrics_size) < 0)
-        run->metrics_size += written;
+    cut_metrics(run);
 }
 
 static int log_training(struct run *run, const struct train_step_result *result)
@@ -122,14 +131,16 @@ static int log_training(struct run *run, const struct train_step_result *result)
                        (double[]){result->loss, result->accuracy, result->lr, result->grad_norm});
 }
 
+static int look_up(void *context);
+
 static int evaluate(struct run *run)
 {
     struct trainer *trainer = &run->trainer;
-    double begin = now();
+    double begin = now(), log_time = run->log_time;
     int code = trainer_evaluate_until(trainer, DATASET_VALIDATION, trainer->settings.eval_batches,
-                                      run->observer.stop, &run->evaluation);
+                                      look_up, run, &run->evaluation);
     run->evaluated_step = code == 0 ? trainer->step : -1;
-    run->log_time += now() - begin; // the time of training steps is theirs alone
+    run->log_time = log_time + now() - begin; // the time of training steps is theirs alone
     return code;
 }
 
@@ -295,6 +306,7 @@ struct occasion {
     bool best, checkpoint; // files
     bool asked;            // by the observer
     bool last;             // it ends the run
+    bool here;             // beside the training it could not be, as no step is near
 };
 
 static void make_order(const struct run *run, const struct occasion *of, struct save_order *order)
@@ -341,7 +353,7 @@ static int save(struct run *run, const struct occasion *of)
     int code = ERR_MEMORY;
     take_save(run, true); // one at a time
     make_order(run, of, &order);
-    if (!of->last)
+    if (!of->last && !of->here)
         code = saver_begin(&run->saver, &order, &run->trainer, &run->history, is_proven(run));
     if (code < 0 && code != ERR_NUMBER)
         code = save_here(run, &order, of->last);
@@ -362,6 +374,32 @@ static int diverged(struct run *run, int code)
         return err_set(code, "%s; %s holds step %lld", line, run->checkpoint,
                        (long long)run->saved_step);
     return err_set(code, "%s; no checkpoint was saved before", line);
+}
+
+static bool wants_stop(const struct run *run)
+{
+    return run->observer.stop && *run->observer.stop;
+}
+
+// True once for each time that a save was asked for.
+static bool take_wish(struct run *run)
+{
+    bool asked = run->observer.save && *run->observer.save;
+    if (asked)
+        *run->observer.save = 0;
+    return asked;
+}
+
+// In an evaluation, which may last: a stop leaves it, and a save is made without it. Whoever goes
+// on from there makes it anew.
+static int look_up(void *context)
+{
+    struct run *run = context;
+    if (wants_stop(run))
+        return err_set(ERR_STOPPED, "the evaluation was stopped");
+    if (!take_wish(run))
+        return 0;
+    return save(run, &(struct occasion){.checkpoint = true, .asked = true, .here = true});
 }
 
 // Whether the state was just evaluated, and is the best, and the best is kept.
@@ -402,10 +440,7 @@ static int evaluate_and_save(struct run *run)
     int code = evaluation_is_due(run) ? log_evaluation(run) : 0;
     if (code < 0 && code != ERR_STOPPED)
         return code;
-    bool stopping = code == ERR_STOPPED || (run->observer.stop && *run->observer.stop);
-    bool asked = run->observer.save && *run->observer.save;
-    if (asked)
-        *run->observer.save = 0;
+    bool stopping = code == ERR_STOPPED || wants_stop(run), asked = take_wish(run);
     struct occasion of = {.best = is_best(run), .asked = asked};
     of.last = step == s->steps || out_of_patience(run) || stopping;
     of.checkpoint = of.last || asked || due(step, s->save_every);
@@ -524,7 +559,7 @@ static int write_config(const struct run *run, const char *text)
 static int rewrite_config(const struct run *run)
 {
     char *text = train_settings_to_json(&run->trainer.settings);
-    int code = text ? write_config(run, text) : ERR_ARGUMENT;
+    int code = text ? write_config(run, text) : err_code();
     free(text);
     return code;
 }
@@ -564,7 +599,7 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
     int code = trainer_init(&run->trainer, settings);
     char *config = code == 0 ? train_settings_to_json(settings) : NULL;
     if (code == 0 && !config)
-        code = ERR_ARGUMENT;
+        code = err_code();
     if (code == 0)
         code = train_settings_folder(settings, folder, sizeof folder);
     if (code == 0)
@@ -573,7 +608,7 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
         run->trainer.lock = run_folder_create(run->folder, overwrite);
         code = run->trainer.lock < 0 ? run->trainer.lock : 0;
     }
-    if (code == 0)
+    if (code == 0 && config)
         code = write_config(run, config);
     if (code == 0)
         code = open_metrics(run);
@@ -732,22 +767,29 @@ static int folder_of(struct run *run, const char *path)
 }
 
 // Threads and folder are of the machine, not of the checkpoint; the folder's own config remembers
-// them.
-static void remember_machine(const struct run *run, struct train_settings *settings)
+// them. Where there is none that can be understood, nothing does.
+static int remember_machine(const struct run *run, struct train_settings *settings)
 {
     char path[OPTION_TEXT + 64], *text = NULL;
     size_t size;
-    struct train_settings *old = malloc(sizeof *old);
     snprintf(path, sizeof path, "%s/config.json", run->folder);
-    if (old && file_read(path, 1 << 20, &text, &size) == 0) {
+    if (access(path, F_OK) < 0)
+        return 0;
+    struct train_settings *old = malloc(sizeof *old);
+    int code = old ? file_read(path, 1 << 20, &text, &size)
+                   : err_set(ERR_MEMORY, "out of memory for the settings of a run");
+    if (code == 0) {
         train_settings_init(old);
-        if (train_settings_from_json(old, text) == 0) {
+        code = train_settings_from_json(old, text);
+        if (code == 0) {
             settings->threads = old->threads;
             memcpy(settings->out_dir, old->out_dir, sizeof settings->out_dir);
         }
+        code = code == ERR_MEMORY ? code : 0;
     }
     free(text);
     free(old);
+    return code;
 }
 
 static int restore_state(struct run *run, struct checkpoint *checkpoint)
@@ -778,12 +820,12 @@ static void tidy(const struct run *run, int lock, const struct checkpoint *check
 static int restore(struct run *run, struct checkpoint *checkpoint, int lock, int given_count,
                    const struct run_setting *given)
 {
-    remember_machine(run, &checkpoint->settings);
-    struct train_settings *was = malloc(sizeof *was);
+    int code = remember_machine(run, &checkpoint->settings);
+    struct train_settings *was = code == 0 ? malloc(sizeof *was) : NULL;
     if (!was)
-        return err_set(ERR_MEMORY, "out of memory for the settings of a run");
+        return code < 0 ? code : err_set(ERR_MEMORY, "out of memory for the settings of a run");
     *was = checkpoint->settings;
-    int code = agree(checkpoint, given_count, given);
+    code = agree(checkpoint, given_count, given);
     if (code == 0)
         code = restore_state(run, checkpoint);
     if (code == 0)

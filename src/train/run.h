@@ -34,9 +34,8 @@ struct run;
 struct run_observer {
     void (*observe)(void *context, const struct run *run, const struct run_event *event); // or NULL
     void *context;
-    // Polled after every step, and `stop` in evaluations; NULL for none. `stop` asks for a save and
-    // the end, `save` for a save. An evaluation that is cut short is made anew when the run goes
-    // on.
+    // Polled after every step and in evaluations; NULL for none. `stop` asks for a save and the
+    // end, `save` for a save. An evaluation that is cut short is made anew when the run goes on.
     volatile sig_atomic_t *stop, *save;
 };
 

@@ -23,7 +23,9 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
+#include "../../autograd/base/retry.h"
 #include "../io/h5file.h"
+#include "../io/json_memory.h"
 
 int run_folders_make(const char *folder)
 {
@@ -77,7 +79,8 @@ static int in_use(int fd, const char *folder)
 
 int run_folder_lock(const char *folder)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd;
+    RETRY(fd, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open the run folder %s: %s", folder, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -92,8 +95,10 @@ int run_folder_lock(const char *folder)
 int run_folder_check(int fd, const char *folder)
 {
     struct stat ours, there;
-    if (stat(folder, &there) == 0 && fstat(fd, &ours) == 0 && ours.st_dev == there.st_dev &&
-        ours.st_ino == there.st_ino)
+    bool found = stat(folder, &there) == 0;
+    if ((!found && errno != ENOENT && errno != ENOTDIR) || fstat(fd, &ours) < 0)
+        return err_set(ERR_FILE, "cannot look at the run folder %s: %s", folder, strerror(errno));
+    if (found && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
         return 0;
     return err_set(ERR_FILE, "%s is no longer the folder that the run is in: put that back there",
                    folder);
@@ -255,7 +260,7 @@ static int is_empty(const char *folder)
 // too.
 static int check_is_run(int fd, const char *folder)
 {
-    char path[OPTION_TEXT + 32], *text;
+    char path[OPTION_TEXT + 32], *text = NULL;
     size_t size;
     bool any = false;
     static const char *const files[] = {"checkpoint.h5", "best.h5", "metrics.jsonl", "config.json"};
@@ -264,10 +269,15 @@ static int check_is_run(int fd, const char *folder)
     if (!any)
         return 0;
     snprintf(path, sizeof path, "%s/config.json", folder);
-    json_t *config = NULL;
-    if (file_read(path, 1 << 20, &text, &size) == 0) {
-        config = json_loads(text, 0, NULL);
-        free(text);
+    unsigned long failures = json_memory_failures();
+    int code = access(path, F_OK) == 0 ? file_read(path, 1 << 20, &text, &size) : 0;
+    json_t *config = code == 0 && text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    if (code == 0)
+        code = json_memory_check(failures);
+    if (code < 0) {
+        json_decref(config);
+        return code;
     }
     bool ours = json_is_string(json_object_get(config, "pe")) &&
                 json_is_string(json_object_get(config, "task"));
@@ -322,7 +332,8 @@ int run_folder_create(const char *folder, bool overwrite)
 
 enum run_folder_state run_folder_look(const char *folder)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd;
+    RETRY(fd, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0)
         return RUN_FOLDER_NONE;
     bool saved = faccessat(fd, "checkpoint.h5", F_OK, 0) == 0;
@@ -333,13 +344,16 @@ enum run_folder_state run_folder_look(const char *folder)
     return saved ? RUN_FOLDER_SAVED : begun ? RUN_FOLDER_BEGUN : RUN_FOLDER_NONE;
 }
 
-// Bytes of the leading lines that are whole, are JSON and have a step of at most `step`.
-static int64_t kept_bytes(FILE *file, int64_t step)
+// Bytes of the leading lines that are whole, are JSON and have a step of at most `step`; a code
+// where not all could be looked at.
+static int64_t kept_bytes(FILE *file, const char *path, int64_t step)
 {
+    unsigned long failures = json_memory_failures();
     char *line = NULL;
     size_t capacity = 0;
+    ssize_t length;
     int64_t kept = 0;
-    for (ssize_t length; (length = getline(&line, &capacity, file)) > 0;) {
+    while ((length = getline(&line, &capacity, file)) > 0) {
         json_t *object = line[length - 1] == '\n' ? json_loadb(line, (size_t)length, 0, NULL)
                                                   : NULL;
         const json_t *at = json_object_get(object, "step");
@@ -349,33 +363,44 @@ static int64_t kept_bytes(FILE *file, int64_t step)
             break;
         kept += length;
     }
+    int cause = errno;
     free(line);
-    return kept;
+    if (length < 0 && !feof(file))
+        return err_set(cause == ENOMEM ? ERR_MEMORY : ERR_FILE, "cannot read %s: %s", path,
+                       strerror(cause));
+    return json_memory_check(failures) < 0 ? err_prefix(ERR_MEMORY, "%s", path) : kept;
+}
+
+static int cut_metrics(int fd, const char *path, int64_t step, int64_t *size)
+{
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return err_set(ERR_FILE, "cannot read %s: %s", path, strerror(errno));
+    int64_t kept = kept_bytes(file, path, step);
+    fclose(file);
+    if (kept < 0)
+        return (int)kept;
+    int result;
+    RETRY(result, ftruncate(fd, kept));
+    *size = kept;
+    return result == 0 ? 0
+                       : err_set(ERR_FILE, "cannot cut %s back to step %lld: %s", path,
+                                 (long long)step, strerror(errno));
 }
 
 int run_folder_metrics(const char *folder, int64_t step, int64_t *size)
 {
     char path[OPTION_TEXT + 32];
     snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int fd;
+    RETRY(fd, open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
     int code = lock_metrics(fd, folder);
-    if (code < 0) {
-        close(fd);
-        return code;
-    }
-    FILE *file = fopen(path, "r");
-    int bad = !file;
-    if (file) {
-        *size = kept_bytes(file, step);
-        bad = ferror(file);
-        fclose(file);
-    }
-    if (!bad && ftruncate(fd, *size) == 0)
+    if (code == 0)
+        code = cut_metrics(fd, path, step, size);
+    if (code == 0)
         return fd;
-    code = err_set(ERR_FILE, "cannot cut %s back to step %lld: %s", path, (long long)step,
-                   strerror(errno));
     close(fd);
     return code;
 }

@@ -11,6 +11,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
+#include "../../autograd/base/retry.h"
 #include "../io/checkpoint.h"
 #include "run_folder.h"
 
@@ -26,7 +27,9 @@ static int note(struct saver *saver, enum save_part part, int code)
 
 static int sync_metrics(const struct save_order *order)
 {
-    if (fdatasync(order->metrics) == 0 || errno == EINVAL || errno == EROFS)
+    int result;
+    RETRY(result, fdatasync(order->metrics));
+    if (result == 0 || errno == EINVAL || errno == EROFS)
         return 0;
     return err_set(ERR_FILE, "cannot write %s/metrics.jsonl: %s", order->folder, strerror(errno));
 }

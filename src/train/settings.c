@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../io/json_memory.h"
 
 #define AT(field) offsetof(struct train_settings, field)
 #define MANY 1e15 // no count that a run could ever reach
@@ -256,7 +257,12 @@ static void put_key(FILE *file, const char *key)
 
 static int put_string(FILE *file, const char *key, const char *text)
 {
+    unsigned long failures = json_memory_failures();
     json_t *string = json_string(text);
+    if (json_memory_check(failures) < 0) {
+        json_decref(string);
+        return ERR_MEMORY;
+    }
     if (!string)
         return err_set(ERR_ARGUMENT, "--%s holds text that is not valid UTF-8", key);
     int result = json_dumpf(string, file, JSON_ENCODE_ANY);
@@ -324,7 +330,7 @@ char *train_settings_to_json(const struct train_settings *settings)
         return NULL;
     }
     int code = put_all(file, settings);
-    if ((ferror(file) | fclose(file)) && code == 0)
+    if (((ferror(file) | fclose(file)) || !text) && code == 0)
         code = err_set(ERR_MEMORY, "out of memory for the JSON of the settings");
     if (code == 0)
         return text;
@@ -380,7 +386,12 @@ static int read_value(struct train_settings *settings, const char *key, const js
 int train_settings_from_json(struct train_settings *settings, const char *text)
 {
     json_error_t error;
+    unsigned long failures = json_memory_failures();
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    if (json_memory_check(failures) < 0) {
+        json_decref(root);
+        return ERR_MEMORY;
+    }
     if (!root)
         return err_set(ERR_FORMAT, "config: line %d: %s", error.line, error.text);
     int code = 0;

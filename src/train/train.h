@@ -125,8 +125,10 @@ int trainer_check_loss(struct trainer *trainer);
 // Scores `batches` batches of a split with dropout off. ERR_NUMBER where the loss is not finite.
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result);
-// The same; ERR_STOPPED as soon as `stop` (or NULL) is set, which is looked at before each batch.
+// The same, which makes `call` (or NULL) before each batch: that may save the state, and a code
+// ends the evaluation, which returns it.
+typedef int trainer_before_batch(void *context);
 int trainer_evaluate_until(struct trainer *trainer, enum dataset_split split, int64_t batches,
-                           const volatile sig_atomic_t *stop, struct evaluation *result);
+                           trainer_before_batch *call, void *context, struct evaluation *result);
 
 #endif

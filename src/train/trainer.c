@@ -11,6 +11,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
+#include "../../autograd/kernels/blas.h"
 #include "../../autograd/kernels/finite.h"
 #include "train.h"
 
@@ -187,6 +188,8 @@ int trainer_init_agreed(struct trainer *trainer, const struct train_settings *se
     ag_params_init(&trainer->params);
     par_set_threads((int)settings->threads);
     int code = train_settings_check(settings);
+    if (code == 0)
+        code = blas_check_room(par_threads());
     if (code == 0)
         code = open_task(trainer);
     if (code == 0)
@@ -548,17 +551,18 @@ int trainer_check_loss(struct trainer *trainer)
 int trainer_evaluate(struct trainer *trainer, enum dataset_split split, int64_t batches,
                      struct evaluation *result)
 {
-    return trainer_evaluate_until(trainer, split, batches, NULL, result);
+    return trainer_evaluate_until(trainer, split, batches, NULL, NULL, result);
 }
 
 int trainer_evaluate_until(struct trainer *trainer, enum dataset_split split, int64_t batches,
-                           const volatile sig_atomic_t *stop, struct evaluation *result)
+                           trainer_before_batch *call, void *context, struct evaluation *result)
 {
     struct dataset_score sum = {0};
     double loss = 0;
     for (int64_t i = 0; i < batches; i++) {
-        if (stop && *stop)
-            return err_set(ERR_STOPPED, "the evaluation was stopped");
+        int code = call ? call(context) : 0;
+        if (code < 0)
+            return code;
         int64_t before = sum.scored;
         double mean = run_evaluation(trainer, split, i, &sum);
         if (!isfinite(mean))

@@ -5,12 +5,12 @@
 #
 # Mistakes are drawn by mutants.awk (or taken from LIST, in its form). Of each, the file is compiled
 # anew, linked in front of the library that BUILD has, and the tests of its subject run until one
-# fails: then it is caught. What does not compile is no mutant, and the next one is drawn. A survivor
-# whose machine code is that of the right source, or that equivalent.txt explains, is no mistake and
-# is taken out of the count; all others are shown. Exit status 0: at least 95 % were caught.
+# fails: then it is caught. What does not compile is no mutant, and the next one is drawn. What
+# compiles to the machine code of the right source, or stands in equivalent.txt, is no mistake: it is
+# shown, and taken out of the count. Survivors are shown, too. Exit status 0: at least 95 % were caught.
 #
 # A survivor has all tests of the library behind it, some minutes. -l leaves out those that take longer
-# than so many milliseconds; -T takes FOLDER/times of an earlier run, which saves the run without any
+# than so many milliseconds and are not of the file's subject; -T takes FOLDER/times of an earlier run, which saves the run without any
 # mistake.
 #
 # From make come BUILD, OWN (the level of vector code), CC, COMPILE and LIBS (flags).
@@ -36,10 +36,13 @@ done
 shift $((OPTIND - 1))
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 ulimit -c 0
-# A test may take ten times as long as without a mistake, and so many seconds, before it counts as hung.
-SPARE=20
+# A test may take ten times as long as without a mistake, and so many seconds, of the processor's time,
+# before it counts as hung; or as long as this where it sleeps.
+SPARE=10 ASLEEP=900
 # Mistakes of type are the compiler's to find.
 FLAGS="-O1 -g0 -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration"
+# Each test is linked anew: without debug information, and by the fastest linker that is there.
+LINK="-g0 -Wl,-S$(command -v ld.gold >/dev/null && echo " -fuse-ld=gold")"
 
 subject_files() {
     ls autograd/ops/*.[ch] autograd/kernels/*.[ch] src/encodings/*.c src/encodings/common/*.c optim/*.c optim/optimizers/*.c \
@@ -78,8 +81,9 @@ tests_of() {
     if [ -n "$ONLY" ]; then
         printf '%s\n' $ONLY
     else
-        { printf '%s\n' $first; sort -k 2n "$OUT/times" | cut -d ' ' -f1 | grep -v -E "$never"; } | awk '!seen[$0]++'
-    fi | awk -v longest="$LONGEST" 'NR == FNR {ms[$1] = $2; next} ms[$1] + 0 <= longest' "$OUT/times" -
+        { printf '%s\n' $first; sort -k 2n "$OUT/times" | awk -v longest="$LONGEST" '$2 <= longest {print $1}' | grep -v -E "$never"; } |
+            awk '!seen[$0]++'
+    fi
 }
 
 # --- one mutant
@@ -110,10 +114,11 @@ run_test() {
     shift 2
     local built=$BUILD/$precision-$OWN
     # shellcheck disable=SC2086
-    $CC ${COMPILE-} -g0 -MF /dev/null -o "$folder/test" "$built/$path.o" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
+    $CC ${COMPILE-} $LINK -MF /dev/null -o "$folder/test" "$built/$path.o" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
         -lcmocka 2>>"$folder/errors" || return 99
-    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print n + spare}' "$OUT/times")
-    { timeout -k 5 "$limit" "$folder/test" >"$folder/output" 2>&1; } 2>/dev/null # bash would tell of a signal
+    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print int(n + spare)}' "$OUT/times")
+    # (bash would tell of a signal)
+    { (ulimit -t "$limit" && exec timeout -k 5 $ASLEEP "$folder/test") >"$folder/output" 2>&1; } 2>/dev/null
 }
 
 # is_explained FILE, with OLD and NEW (the line) in the environment: whether equivalent.txt has it.
@@ -161,7 +166,7 @@ judge() {
         status=$?
         if [ $status -ne 0 ]; then
             [ $status -eq 99 ] && echo "unbuilt	the linker" && return
-            [ $status -ge 124 ] && test="$test ($([ $status -eq 124 ] && echo hung || echo "signal $((status - 128))"))"
+            [ $status -ge 124 ] && test="$test ($(case $status in 124 | 137 | 152) echo hung ;; *) echo "signal $((status - 128))" ;; esac))"
             echo "caught	$test"
             return
         fi

@@ -38,7 +38,7 @@ char *fuzz_line(char **text)
     if (!line)
         return NULL;
     size_t size = strcspn(line, "\n");
-    *text = line[size] ? line + size + 1 : NULL;
+    *text = line[size] && line[size + 1] ? line + size + 1 : NULL;
     line[size] = '\0';
     return line;
 }

@@ -23,7 +23,8 @@ void fuzz_judge(int code);
 // it early.
 char *fuzz_text(const uint8_t *data, size_t size);
 
-// The lines of a text, one after the other; the text is cut up. NULL behind the last one.
+// The lines of a text, one after the other; the text is cut up. NULL behind the last one, which may
+// end in a newline.
 char *fuzz_line(char **text);
 
 // A file of these bytes that has a name while it is open.

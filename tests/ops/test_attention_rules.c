@@ -256,6 +256,26 @@ static void test_nan_shows_and_stays(void **state)
     }
 }
 
+// A bias of -infinity gives weight 0 to a key, which would be seen nowhere: it is NaN for all.
+static void test_an_infinite_bias_shows(void **state)
+{
+    (void)state;
+    static const int roles[] = {PLAIN_BY_BIAS, PLAIN_COLUMN_BIAS, PLAIN_DENSE_BIAS};
+    for (int k = 0; k < 3; k++) {
+        struct attention_case c;
+        struct attention_settings s = {
+            .batch = 1, .heads = 2, .head_dim = 3, .length = 5, .keys = 5, .terms = 1 << roles[k]};
+        attention_case_begin(&c, &s);
+        attention_case_build(&c);
+        attention_case_plan(&c, c.output);
+        c.x[roles[k]]->data[0] = -(real)INFINITY;
+        ag_forward(c.plan);
+        for (int64_t i = 0; i < c.output->count; i++)
+            assert_true(isnan(c.output->data[i]));
+        attention_case_end(&c);
+    }
+}
+
 // --- terms that add nothing
 
 // With term `role` all zeros (factors: all ones), against without it.
@@ -499,7 +519,7 @@ static void test_huge_shapes_are_refused(void **state)
         int64_t length, keys, heads, rows;
         const char *says[2];
     } huge[] = {{1, 1, 1 << 30, 1 << 30, {"query-relative", "1073741824 heads"}},
-                {1, 1, 1, INT64_C(1) << 32, {"query-relative table", "4294967296"}},
+                {1, 1, 1, INT64_C(1) << 32, {"query-relative table is", "fewer rows are wanted"}},
                 {1, INT64_C(1) << 31, 1, 1, {"keys", "2147483648"}},
                 {INT64_C(1) << 40, 1, 1, 1, {"queries", "1099511627776"}},
                 {1, 1, INT64_C(1) << 31, 1, {"width", "2147483648"}}};
@@ -522,6 +542,7 @@ static void test_huge_shapes_are_refused(void **state)
 CHECK_MAIN(
     cmocka_unit_test(test_threads_do_not_matter), cmocka_unit_test(test_hidden_keys_do_not_matter),
     cmocka_unit_test(test_the_future_does_not_matter), cmocka_unit_test(test_nan_shows_and_stays),
+    cmocka_unit_test(test_an_infinite_bias_shows),
     cmocka_unit_test(test_terms_of_zeros_change_nothing),
     cmocka_unit_test(test_a_clip_is_a_longer_table), cmocka_unit_test(test_wrong_shapes_are_named),
     cmocka_unit_test(test_rows_that_are_not_there_are_named),

@@ -26,6 +26,8 @@ static struct run run;
 struct watch {
     int64_t stop_at, break_at; // steps; 0 for never
     int64_t stop_after;        // the evaluation of this step
+    int64_t save_at;           // step
+    bool saved_before;         // its evaluation
     bool lift;                 // what is in the way of checkpoint.h5, once it was warned of
     int warnings, notices, saves;
     char notice[2048], warning[2048];
@@ -57,7 +59,11 @@ static void observe(void *context, const struct run *from, const struct run_even
         stop_flag = 1;
     if (event->type == RUN_STEP && step == w->break_at)
         break_state(&from->trainer);
+    if (event->type == RUN_STEP && step == w->save_at)
+        save_flag = 1;
     w->saves += event->type == RUN_SAVED;
+    if (event->type == RUN_SAVED && event->asked)
+        w->saved_before = from->saved_step == step && from->evaluated_step < step;
     if (event->type == RUN_NOTICE) {
         w->notices++;
         snprintf(w->notice + strlen(w->notice), sizeof w->notice - strlen(w->notice), "%s\n",
@@ -544,6 +550,22 @@ static void a_save_on_request_changes_nothing(void **state)
     expect_same_checkpoint("whole", "asked");
 }
 
+// Nor does one in the middle of an evaluation, which is not waited for. A kill in it leaves that
+// save.
+static void a_save_on_request_in_an_evaluation(void **state)
+{
+    (void)state;
+    for (int64_t step = 3; step <= 12; step += 3) {
+        prepare("asked-early");
+        watch.save_at = step;
+        start(true);
+        finish(0);
+        assert_true(watch.saved_before);
+        expect_same_metrics("whole", "asked-early");
+        expect_same_checkpoint("whole", "asked-early");
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -572,6 +594,7 @@ int main(void)
         cmocka_unit_test(a_broken_state_is_not_saved),
         cmocka_unit_test(an_evaluation_names_the_first_op),
         cmocka_unit_test(a_save_on_request_changes_nothing),
+        cmocka_unit_test(a_save_on_request_in_an_evaluation),
         cmocka_unit_test(a_run_ends_itself),
         cmocka_unit_test(the_best_is_a_checkpoint),
         cmocka_unit_test(going_on_needs_the_same_settings),

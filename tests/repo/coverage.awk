@@ -2,8 +2,9 @@
 # branch that several objects hold (float and double, headers) counts once, and as reached when one
 # of them did. Ends with 1 where it is less than asked for.
 #
-# What was not reached is listed by file, with the reasons that uncovered.txt gives: a pattern for the
-# line's text (or FILE: and a pattern), a tab, the reason. Lines without a reason are shown.
+# What was not reached is listed with the reasons that uncovered.txt gives: a pattern for FILE:TEXT of a
+# line, a tab, the reason. Unreached lines that follow each other have one reason: the first of the file
+# that fits one of them. What has none is shown.
 
 BEGIN {
     least_lines = 90
@@ -61,11 +62,18 @@ match($0, /^ *[^:]+: *[0-9]+:/) {
 }
 function share(part, whole) { return whole ? 100 * part / whole : 100 }
 function room_of(file) { return file ~ /^src\// ? "src" : substr(file, 1, index(file, "/") - 1) }
-function why(i, k) {
+# The reason of lines begin .. end.
+function why(begin, end, i, k) {
     for (k = 1; k <= known; k++)
-        if (of[i] ":" text[order[i]] ~ pattern[k])
-            return k
+        for (i = begin; i <= end; i++)
+            if (of[i] ":" text[order[i]] ~ pattern[k])
+                return k
     return 0
+}
+function number_of(i, n) {
+    n = order[i]
+    sub(/.*:/, "", n)
+    return n + 0
 }
 END {
     for (file in lines) {
@@ -74,17 +82,19 @@ END {
         room_branches[r] += branches[file]; room_ways[r] += ways[file]
         all_lines += lines[file]; all_hit += hit[file]; all_branches += branches[file]; all_ways += ways[file]
     }
-    for (i = 1; i <= places; i++) {
+    for (i = 1; i <= places; i = end + 1) {
+        end = i
         if (reached[order[i]])
             continue
-        k = why(i)
+        while (end < places && of[end + 1] == of[i] && !reached[order[end + 1]] && number_of(end + 1) - number_of(end) <= 4)
+            end++
+        k = why(i, end)
         if (k)
-            explained[k]++
+            explained[k] += end - i + 1
         else {
-            unexplained++
-            number = order[i]
-            sub(/.*:/, "", number)
-            printf "%s:%s:%s\n", of[i], number, text[order[i]]
+            unexplained += end - i + 1
+            for (line = i; line <= end; line++)
+                printf "%s:%d:%s\n", of[i], number_of(line), text[order[line]]
         }
     }
     if (unexplained)

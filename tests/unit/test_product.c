@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../support/check.h"
+#include "../support/guarded.h"
 
 #include "../../autograd/base/rng.h"
 #include "../../autograd/kernels/product.h"
@@ -223,6 +224,48 @@ static void test_packing(void **state)
     }
 }
 
+// Nothing is read behind the left operand, the bias or what is added, and nothing is written behind
+// the result, whatever part of a tile is left over.
+static void test_stays_within_its_memory(void **state)
+{
+    (void)state;
+    static const int64_t n[] = {1, 15, 16, 17, 64, 65};
+    for (int64_t m = 1; m <= 13; m++) {
+        for (size_t x = 0; x < sizeof n / sizeof n[0]; x++) {
+            for (int how = 0; how < 2; how++) {
+                int64_t k = 19 + m, packed = product_packed(k, n[x]);
+                struct guarded a = guarded_new((size_t)(m * k) * sizeof(real));
+                struct guarded b = guarded_new((size_t)packed * sizeof(real));
+                struct guarded bias = guarded_new((size_t)n[x] * sizeof(real));
+                struct guarded add = guarded_new((size_t)(m * n[x]) * sizeof(real));
+                struct guarded c = guarded_new((size_t)(m * n[x]) * sizeof(real));
+                fill(a.start, m * k);
+                fill(f->b, n[x] * k);
+                product_pack(b.start, false, k, n[x], f->b, n[x], 0, product_panels(n[x]));
+                product(&(struct product){.m = m,
+                                          .n = n[x],
+                                          .k = k,
+                                          .a = a.start,
+                                          .a_row = how ? 1 : k,
+                                          .a_column = how ? m : 1,
+                                          .b = b.start,
+                                          .alpha = 1,
+                                          .bias = bias.start,
+                                          .add = add.start,
+                                          .add_row = n[x],
+                                          .c = c.start,
+                                          .c_row = n[x]});
+                check_finite_array((real *)c.start, m * n[x]);
+                guarded_free(&a);
+                guarded_free(&b);
+                guarded_free(&bias);
+                guarded_free(&add);
+                guarded_free(&c);
+            }
+        }
+    }
+}
+
 static void test_nan_goes_through_and_is_not_read_from_the_result(void **state)
 {
     (void)state;
@@ -244,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_adds_to_itself),
         cmocka_unit_test(test_cuts_do_not_matter),
         cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_stays_within_its_memory),
         cmocka_unit_test(test_nan_goes_through_and_is_not_read_from_the_result),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, set_up, tear_down) != 0;

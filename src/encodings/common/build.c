@@ -64,7 +64,7 @@ ag_t *pe_places(const struct pe_context *context, int64_t count)
 {
     real *number = arena_alloc(&context->graph->arena, (size_t)count * sizeof *number);
     if (!number)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     for (int64_t i = 0; i < count; i++)
         number[i] = (real)pe_place(context, i);
     return ag_constant(context->graph, ag_shape2(count, 1), number);
@@ -77,7 +77,7 @@ ag_t *pe_between_rows(const struct pe_context *context, ag_t *table, int64_t cou
     int32_t *index = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *index);
     real *part = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *part);
     if (!index || !part)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t k = 0; k < count; k++) {
         double at = first + step * (double)k, nearest = round(at);
         at = fabs(at - nearest) < 1e-9 ? nearest : at; // rounding of step times k
@@ -102,7 +102,7 @@ static ag_t *upper_hierarchy(struct ag_graph *graph, ag_t *table, double a, int6
     int64_t n = table->shape.size[0];
     int32_t *digit = arena_alloc(&graph->arena, 2 * (size_t)count * sizeof *digit);
     if (!digit)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t t = 0; t < count; t++) {
         digit[t] = (int32_t)((n + t) / n);
         digit[count + t] = (int32_t)((n + t) % n);

@@ -23,7 +23,7 @@ static ag_t *present(const struct pe_context *context, const struct pe_attention
                          a->op.key_mask);
     real *one = arena_alloc(&graph->arena, (size_t)context->length * sizeof *one);
     if (!one)
-        return ag_fail(graph, "%s", err_last());
+        return ag_fail_last(graph);
     for (int64_t i = 0; i < context->length; i++)
         one[i] = 1;
     return ag_constant(graph, ag_shape2(1, context->length), one);

@@ -22,7 +22,7 @@ ag_t *pe_offset_index(const struct pe_context *context,
     int64_t reach = pe_offset_count(context) - 1, count = 2 * reach + 1;
     int32_t *index = arena_alloc(&context->graph->arena, (size_t)count * sizeof *index);
     if (!index)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     bool clipped = context->extension == PE_EXTEND_CLIP;
     for (int64_t k = 0; k < count; k++) {
         int64_t offset = clipped ? pe_clip(k - reach, context->position_count - 1) : k - reach;
@@ -73,7 +73,7 @@ static ag_t *pair_rows(const struct pe_context *context, struct ag_relative bias
         return bias.index;
     int32_t *row = arena_alloc(&context->graph->arena, (size_t)(n * n) * sizeof *row);
     if (!row)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     const int32_t *index = bias.index ? bias.index->param : NULL;
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < n; j++) {
@@ -115,7 +115,7 @@ ag_t *pe_sinusoids(const struct pe_context *context, int64_t rows, double first,
     int64_t half = width / 2;
     real *table = arena_alloc(&context->graph->arena, (size_t)(rows * width) * sizeof *table);
     if (!table)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     for (int64_t k = 0; k < rows; k++) {
         for (int64_t c = 0; c < half; c++) {
             double angle = (first + step * (double)k) * pow(base, -2.0 * (double)c / (double)width);

@@ -19,7 +19,7 @@ static ag_t *table_of(const struct pe_context *context, int64_t pairs,
     int64_t length = context->position ? context->position_count : context->length;
     real *value = arena_alloc(&context->graph->arena, (size_t)(length * pairs) * sizeof *value);
     if (!value)
-        return ag_fail(context->graph, "%s", err_last());
+        return ag_fail_last(context->graph);
     for (int64_t i = 0; i < length; i++)
         for (int64_t c = 0; c < pairs; c++)
             value[i * pairs + c] = (real)function(angle(context, i, c));
