@@ -29,14 +29,24 @@ static struct pairs take_pairs(char *rest)
     return pairs;
 }
 
-// Whatever a table took reads back to the same.
+static double real_of(const struct option_def *option, const void *settings)
+{
+    double x = 0;
+    if (option->type == OPTION_REAL)
+        memcpy(&x, (const char *)settings + option->offset, sizeof x);
+    return x;
+}
+
+// Whatever a table took reads back to the same, reals to the last bit.
 static void check_table(const struct option_def *table, void *settings)
 {
     char value[OPTION_TEXT], again[OPTION_TEXT];
     for (const struct option_def *o = table; o && o->key; o++) {
+        double x = real_of(o, settings);
         int size = options_get(o, settings, value, sizeof value);
         BUG_ON(size < 0 || size != (int)strlen(value));
         BUG_ON(options_set(table, settings, "again", o->key, value) < 0);
+        BUG_ON(real_of(o, settings) != x);
         BUG_ON(options_get(o, settings, again, sizeof again) != size);
         BUG_ON(strcmp(value, again) != 0);
     }
