@@ -191,7 +191,8 @@ mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
 	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
 
 # Lines and branches that the tests reach, with the best vector code, in float and double together; the
-# float build's programs and one of the double build's reach what all of them do.
+# float build's programs and one of the double build's reach what all of them do. (What runs as another
+# user in test_run_ends.sh cannot write its counts, and says so: tests that read stderr fail there.)
 COVERAGE := build-coverage
 COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
 coverage:
