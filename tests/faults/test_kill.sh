@@ -98,6 +98,7 @@ count_kill() {
     [ -n "$(find "$1" -name '*.tmp' 2>/dev/null)" ] && fell[half]=$((fell[half] + 1))
     kills=$((kills + 1))
     here=$((here + 1))
+    [ $((kills % 100)) -ne 0 ] || echo "# $kills kills"
 }
 
 # wrong WHAT: something that must not be.
