@@ -148,9 +148,10 @@ static int run_command(int argc, char **argv)
     };
     if ((request.lengths || arguments.split) && command_check_products() != 0)
         return 1;
-    if (comparison_init(&comparison, &request) < 0)
+    int code = comparison_init(&comparison, &request);
+    if (code == ERR_ARGUMENT)
         return command_usage("compare", err_last());
-    int status = compare(&arguments, &comparison);
+    int status = code < 0 ? command_error(NULL) : compare(&arguments, &comparison);
     comparison_release(&comparison);
     return status;
 }
