@@ -222,9 +222,9 @@ faults-arguments: $(FLOAT)/$(ARGUMENTS)
 # Damaged files of strangers.
 faults-wall: $(FLOAT)/tests/faults/test_wall
 	@POSGRAD_FILES=$(FILES) $<
-faults-kill: all
+faults-kill: $(BUILD)/posgrad
 	@KILLS=$(KILLS) POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_kill.sh
-faults-signals: all
+faults-signals: $(BUILD)/posgrad
 	@TIMES=$(TIMES) STRICT=1 POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_signals.sh
 
 # Fuzzing: all targets, or FUZZ="NAME NAME", FUZZ_SECONDS each, in a build of their own. What is found
@@ -250,14 +250,15 @@ mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
 	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
 
 # Lines and branches that the tests reach, with the best vector code, in float and double together; the
-# float build's programs and one of the double build's reach what all of them do.
+# float build's programs and one of the double build's reach what all of them do. (What runs as another
+# user in test_run_ends.sh cannot write its counts, and says so: tests that read stderr fail there.)
 COVERAGE := build-coverage
 COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
 coverage:
 	@$(COVERAGE_MAKE) all tests
 	@find $(COVERAGE) -name '*.gcda' -delete
 	@GCOV_ERROR_FILE=/dev/null $(COVERAGE)/double-$(BEST)/tests/ops/test_gradcheck >/dev/null
-	@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1800 PRECISIONS=float $(COVERAGE_MAKE) test
+	-@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1800 PRECISIONS=float $(COVERAGE_MAKE) test
 	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
 
 # Each call of each command fails in turn.

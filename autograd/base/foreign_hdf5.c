@@ -23,7 +23,7 @@ struct question {
 
 static void refuse(struct foreign_set *set, enum foreign_fault fault, const char *detail)
 {
-    set->fault = fault;
+    set->fault = (int32_t)fault;
     snprintf(set->detail, sizeof set->detail, "%.*s", FOREIGN_DETAIL - 1, detail);
 }
 
@@ -309,10 +309,13 @@ int64_t foreign_set_integer(const struct foreign_set *set, const unsigned char *
 double foreign_set_real(const struct foreign_set *set, const unsigned char *bytes, int64_t i)
 {
     uint64_t bits = bits_of(set, bytes, i);
-    uint32_t low = (uint32_t)bits;
-    float single;
-    double wide;
-    memcpy(&single, &low, sizeof single);
-    memcpy(&wide, &bits, sizeof wide);
-    return set->element == 4 ? (double)single : wide;
+    union {
+        uint32_t bits;
+        float number;
+    } single = {.bits = (uint32_t)bits};
+    union {
+        uint64_t bits;
+        double number;
+    } wide = {.bits = bits};
+    return set->element == 4 ? (double)single.number : wide.number;
 }

@@ -113,7 +113,7 @@ static int64_t memory_now(void)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
-static void limit(int what, int64_t most)
+static void limit(unsigned what, int64_t most)
 {
     setrlimit(what, &(struct rlimit){(rlim_t)most, (rlim_t)most});
 }

@@ -368,17 +368,17 @@ static int count_one(void *context, const char *path)
     return 0;
 }
 
-// Every row was found; a dataset more means that the file is of another model.
+// Every row of so many slabs was found; a dataset more means that the file is of another model.
 static int check_count(struct checkpoint *checkpoint, const char *prefix,
-                       const struct ag_params *params)
+                       const struct ag_params *params, int slabs)
 {
     int count = 0;
     int code = h5_walk(checkpoint->reader, prefix, count_one, &count);
     if (code < 0)
         return err_prefix(code, "%s", checkpoint->path);
-    if (count != params->rows)
+    if (count != slabs * params->rows)
         return err_set(ERR_FORMAT, "%s: %s holds %d parameters, and the model has %d",
-                       checkpoint->path, prefix, count, params->rows);
+                       checkpoint->path, prefix, count, slabs * params->rows);
     return 0;
 }
 
@@ -386,9 +386,11 @@ int checkpoint_read_params(struct checkpoint *checkpoint, struct trainer *traine
 {
     int code = read_slab(checkpoint, "/params", &trainer->params, trainer->params.value);
     if (code == 0)
-        code = check_count(checkpoint, "/params", &trainer->params);
+        code = check_count(checkpoint, "/params", &trainer->params, 1);
     if (code == 0 && trainer->averaged.value)
         code = read_slab(checkpoint, "/ema", &trainer->params, trainer->averaged.value);
+    if (code == 0 && trainer->averaged.value)
+        code = check_count(checkpoint, "/ema", &trainer->params, 1);
     if (code == 0)
         trainer->step = checkpoint->step;
     return code;
@@ -403,6 +405,8 @@ int checkpoint_read_optimizer(struct checkpoint *checkpoint, struct trainer *tra
         snprintf(prefix, sizeof prefix, "/optimizer/%.30s", optimizer->def->state_name[k]);
         code = read_slab(checkpoint, prefix, &trainer->params, optimizer->state[k]);
     }
+    if (code == 0 && optimizer->def->states > 0)
+        code = check_count(checkpoint, "/optimizer", &trainer->params, optimizer->def->states);
     return code;
 }
 
@@ -553,7 +557,7 @@ static int agree(void *context, const struct model_config *config, const struct 
         dataset_path(path, "/params", params->row[i].name);
         code = check_shape(checkpoint, path, &params->row[i], &type);
     }
-    return code < 0 ? code : check_count(checkpoint, "/params", params);
+    return code < 0 ? code : check_count(checkpoint, "/params", params, 1);
 }
 
 int checkpoint_init_trainer(struct checkpoint *checkpoint, struct trainer *trainer)

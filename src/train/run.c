@@ -608,7 +608,7 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
         run->trainer.lock = run_folder_create(run->folder, overwrite);
         code = run->trainer.lock < 0 ? run->trainer.lock : 0;
     }
-    if (code == 0)
+    if (code == 0 && config)
         code = write_config(run, config);
     if (code == 0)
         code = open_metrics(run);

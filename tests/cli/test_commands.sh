@@ -56,6 +56,8 @@ good "system --json" '"blas_kernel": ' "$POSGRAD" system --json
 refused "system takes no argument" 2 "'now'" "$POSGRAD" system now
 
 good "gradcheck runs in double" 'pass op    softmax' "$POSGRAD" gradcheck --op softmax
+good "gradcheck of an encoding, through a whole model" 'pass model +learned decoder' "$POSGRAD" gradcheck --pe learned
+refused "gradcheck: a seed" 2 "'x' is not a number" "$POSGRAD" gradcheck --op softmax --seed x
 refused "gradcheck: nearest op" 1 "did you mean 'softmax'" "$POSGRAD" gradcheck --op sofmax
 refused "gradcheck: nearest encoding" 1 "did you mean 'learned'" "$POSGRAD" gradcheck --pe lerned
 

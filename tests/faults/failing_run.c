@@ -138,7 +138,9 @@ static int cut(char *text, char *word[WORDS])
 
 static void set_limit(int which, rlim_t value)
 {
-    struct rlimit limit = {value, value};
+    struct rlimit limit;
+    if (getrlimit((__rlimit_resource_t)which, &limit) == 0 && value <= limit.rlim_max)
+        limit.rlim_cur = value;
     setrlimit((__rlimit_resource_t)which, &limit);
 }
 
@@ -176,6 +178,7 @@ static void run_child(const char *command, const struct failing_plan *plan,
     int status = POSGRAD_ENTRY(count, word);
     failing_disarm();
     fflush(stdout);
+    set_limit(RLIMIT_NOFILE, 256); // LeakSanitizer opens files of its own
     exit(status);
 }
 

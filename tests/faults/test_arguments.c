@@ -121,7 +121,8 @@ static struct words {
     char *word[MAX_WORDS];
 } general, values, options_of[MAX_COMMANDS];
 
-static void add_word(struct words *words, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void add_word(struct words *words, const char *format,
+                                                           ...)
 {
     char text[512];
     va_list arguments;

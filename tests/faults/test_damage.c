@@ -214,8 +214,8 @@ static void damage(char *bytes)
             bytes[at] = (char)rng_below(&rng, 256);
             break;
         default:
-            memcpy(bytes + at, bytes + SEAL_SIZE + somewhere(head - SEAL_SIZE - 8),
-                   at + 8 < size ? 8 : 1);
+            memmove(bytes + at, bytes + SEAL_SIZE + somewhere(head - SEAL_SIZE - 8),
+                    at + 8 < size ? 8 : 1);
         }
     }
 }

@@ -24,11 +24,12 @@ of_saves=(--pe learned --task copy --dropout 0.1 --ema 0.9 --steps 40 --save-eve
     --eval-every 20 --eval-batches 1)
 of_evaluations=(--pe random-positions+rope --task copy --arch decoder --length 17 --task-opt min_length=2
     --curriculum 30 --steps 40 --save-every 5 --eval-every 2 --eval-batches 100 --keep-best)
-of_steps=(--pe t5 --task text --arch decoder --data "$root/README.md" --accumulate 2 --optimizer lion
+of_steps=(--pe t5 --task text --arch decoder --data text.md --accumulate 2 --optimizer lion
     --patience 100 --steps 800 --save-every 50 --eval-every 200 --eval-batches 2)
 of_seeds=(--pe shaw --task sort --seeds 0-2 --steps 50 --save-every 10 --eval-every 25
     --eval-batches 1 --keep-best --label-smoothing 0.1)
 kinds=(saves evaluations steps seeds)
+cp "$root/README.md" text.md
 
 # arguments KIND: into `args`.
 arguments() {
@@ -97,6 +98,7 @@ count_kill() {
     [ -n "$(find "$1" -name '*.tmp' 2>/dev/null)" ] && fell[half]=$((fell[half] + 1))
     kills=$((kills + 1))
     here=$((here + 1))
+    [ $((kills % 100)) -ne 0 ] || echo "# $kills kills"
 }
 
 # wrong WHAT: something that must not be.
@@ -208,7 +210,7 @@ while [ "$kills" -lt "$KILLS" ]; do
 done
 
 echo "# $kills kills in $trial runs: ${fell[start]} before the first step, ${fell[step]} in a step, ${fell[evaluation]} in an evaluation, ${fell[end]} after the last;"
-echo "# of these ${fell[saving]} while a save was under way, ${fell[half]} with its temporary file there"
+echo "# of these ${fell[saving]} while a save was under way; ${fell[half]} left a temporary file"
 if [ "$same" -eq "$kills" ] && [ "$bad" -eq 0 ]; then
     ok "$same of $kills kills: all ends bit-identical, no checkpoint lost, damaged or older than was said"
 else

@@ -422,13 +422,18 @@ static void a_stack_is_more_than_its_parts(void **state)
 
 // --- the identity
 
-// Tables at zero, factors at one: every parameter of an encoding at the mean of its start.
-static void to_identity(struct encoding_model *m)
+// Tables at zero, factors at one: every parameter of this encoding at the mean of its start; NULL
+// is all encodings.
+static void to_identity(struct encoding_model *m, const char *pe)
 {
+    char own[80] = "pe.";
+    if (pe)
+        snprintf(own, sizeof own, "pe.%.60s.", pe);
     for (int r = 0; r < m->params.rows; r++) {
         const struct ag_parameter *row = &m->params.row[r];
         bool has_mean = row->init.kind == AG_INIT_NORMAL || row->init.kind == AG_INIT_UNIFORM;
-        for (int64_t i = 0; encoding_owns(row->name) && i < row->count; i++)
+        bool is_own = encoding_owns(row->name) && strstr(row->name, own);
+        for (int64_t i = 0; is_own && i < row->count; i++)
             m->params.value[row->offset + i] = (real)(has_mean ? row->init.mean : 0);
     }
 }
@@ -453,7 +458,7 @@ static double distance_at_zero(const struct encoding_case *what, double dropout,
     struct encoding_model m, none;
     encoding_build(&m, what, &shape);
     encoding_build(&none, &null, &shape);
-    to_identity(&m);
+    to_identity(&m, NULL);
     m.graph.mask->index[2 * m.length - 1] = none.graph.mask->index[2 * m.length - 1] = 0;
     forward(&m, dropout);
     forward(&none, dropout);
@@ -485,6 +490,43 @@ static void tables_at_zero_are_none_where_claimed(void **state)
     (void)state;
     encoding_walk(ENCODING_OPTIONS | ENCODING_NORMALISERS | ENCODING_STACKS,
                   keeps_its_identity_claim);
+}
+
+// Of a stack: part `zero` at its identity leaves what the other alone gives.
+static bool leaves_the_other(const struct encoding_case *what, int zero)
+{
+    static real other[2 * 12 * V];
+    struct encoding_case part[2] = {*what, *what};
+    struct encoding_model m;
+    const char *plus = strchr(what->pe, '+');
+    snprintf(part[0].pe, sizeof part[0].pe, "%.*s", (int)(plus - what->pe), what->pe);
+    snprintf(part[1].pe, sizeof part[1].pe, "%.60s", plus + 1);
+    const struct encoding_shape shape = {.batch = 2, .height = 3, .width = 4};
+    if (encoding_open(&m, &part[zero], &shape) < 0)
+        return true; // has no meaning alone
+    bool claimed = encoding_claims(&m.config.pe) & PE_IDENTITY_AT_ZERO;
+    encoding_close(&m);
+    if (!claimed || !forward_of_part(&part[!zero], other))
+        return true;
+    encoding_build(&m, what, &shape);
+    to_identity(&m, part[zero].pe);
+    m.graph.mask->index[2 * m.length - 1] = 0;
+    forward(&m, 0);
+    double distance = encoding_distance(m.graph.logits->data, other, m.graph.logits->count);
+    encoding_close(&m);
+    return distance < ENCODING_SAME || wrong(what, "differs from %s by %g with %s at zero",
+                                             part[!zero].pe, distance, part[zero].pe);
+}
+
+static bool parts_leave_each_other(const struct encoding_case *what)
+{
+    return !strchr(what->pe, '+') || (leaves_the_other(what, 0) & leaves_the_other(what, 1));
+}
+
+static void a_part_at_zero_leaves_the_other(void **state)
+{
+    (void)state;
+    encoding_walk(ENCODING_STACKS, parts_leave_each_other);
 }
 
 // --- norms
@@ -644,5 +686,6 @@ CHECK_MAIN(cmocka_unit_test(shifts_change_nothing_where_claimed),
            cmocka_unit_test(normalisers_are_heeded), cmocka_unit_test(every_parameter_is_used),
            cmocka_unit_test(a_stack_is_more_than_its_parts),
            cmocka_unit_test(tables_at_zero_are_none_where_claimed),
+           cmocka_unit_test(a_part_at_zero_leaves_the_other),
            cmocka_unit_test(norms_are_kept_where_claimed),
            cmocka_unit_test(longer_rows_work_where_claimed))

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/ops/op.h"
 #include "../../src/encodings/common/build.h"
+#include "../../src/encodings/common/logn.h"
 #include "../../src/encodings/common/rotary.h"
 #include "../support/encodings.h"
 
@@ -307,6 +309,41 @@ static void yarn_ramps_between_its_borders(void **state)
     }
 }
 
+// --- scales of logits
+
+// Without a mask: query i of a decoder sees i + 1 keys, of an encoder all.
+static void logn_counts_keys_without_a_mask(void **state)
+{
+    (void)state;
+    enum { LENGTH = 5 };
+    for (int causal = 0; causal < 2; causal++) {
+        struct ag_graph graph;
+        struct rng rng;
+        ag_t *memo[PE_MEMOS] = {0};
+        ag_graph_init(&graph, NULL);
+        rng_init(&rng, rng_stream(1, "logn"), 0, 0);
+        struct pe_context context = {.graph = &graph,
+                                     .batch = 1,
+                                     .length = LENGTH,
+                                     .train_length = LENGTH,
+                                     .position_count = LENGTH,
+                                     .causal = causal,
+                                     .memo = memo};
+        ag_t *x = ag_case_leaf(&graph, &rng, ag_shape3(1, LENGTH, 2), 1, 1);
+        struct pe_attention a = {.query = x, .key = x, .op = {.query = x, .key = x, .value = x}};
+        pe_scale_by_logn(&context, &a, 4, false);
+        ag_t *y = ag_keep(a.op.query);
+        struct ag_plan *plan = ag_plan_new(&graph, y, false);
+        assert_non_null(plan);
+        ag_forward(plan);
+        for (int64_t i = 0; i < 2 * LENGTH; i++)
+            check_close(y->data[i], log((double)(causal ? i / 2 + 1 : LENGTH)) / log(4),
+                        CHECK_ROUNDING, CHECK_ROUNDING);
+        ag_plan_free(plan);
+        ag_graph_release(&graph);
+    }
+}
+
 // --- ALiBi's slopes
 
 static void check_slopes(int64_t heads, const double *power)
@@ -503,6 +540,7 @@ CHECK_MAIN(cmocka_unit_test(every_encoding_keeps_its_parameters),
            cmocka_unit_test(interpolated_places_are_between_the_trained),
            cmocka_unit_test(ntk_enlarges_the_base), cmocka_unit_test(yarn_slows_the_slow_pairs),
            cmocka_unit_test(yarn_ramps_between_its_borders),
+           cmocka_unit_test(logn_counts_keys_without_a_mask),
            cmocka_unit_test(slopes_are_the_papers), cmocka_unit_test(what_a_stack_does_has_a_word),
            cmocka_unit_test(what_has_no_meaning_is_refused),
            cmocka_unit_test(positions_that_nothing_reads_are_refused),

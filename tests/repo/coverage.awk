@@ -89,9 +89,13 @@ END {
         while (end < places && of[end + 1] == of[i] && !reached[order[end + 1]] && number_of(end + 1) - number_of(end) <= 4)
             end++
         k = why(i, end)
-        if (k)
+        if (k) {
             explained[k] += end - i + 1
-        else {
+            where[k] = where[k] sprintf("%s%s", of[i] == last_of[k] ? ", " : "\n        " of[i] ": ", number_of(i))
+            if (end > i)
+                where[k] = where[k] "-" number_of(end)
+            last_of[k] = of[i]
+        } else {
             unexplained += end - i + 1
             for (line = i; line <= end; line++)
                 printf "%s:%d:%s\n", of[i], number_of(line), text[order[line]]
@@ -101,7 +105,7 @@ END {
         printf "\n%d lines above are not reached, and nothing says why\n\n", unexplained
     for (k = 1; k <= known; k++)
         if (explained[k])
-            printf "%5d lines not reached: %s\n", explained[k], reason[k]
+            printf "%5d lines not reached: %s%s\n", explained[k], reason[k], where[k]
     printf "\n%-10s %15s %8s %15s %8s\n", "", "lines", "", "branches", ""
     split("autograd optim datasets src", rooms, " ")
     for (k = 1; k <= 4; k++) {

@@ -249,6 +249,15 @@ static void test_missing_state(void **state)
     refused("has no /optimizer/v/head/weight");
 }
 
+static void test_extra_state(void **state)
+{
+    (void)state;
+    twist.extra = "/optimizer/v/bonus";
+    refused("/optimizer holds");
+    twist.extra = "/optimizer/w/head/weight";
+    refused("/optimizer holds");
+}
+
 static void test_state_of_another_shape(void **state)
 {
     (void)state;
@@ -347,6 +356,7 @@ int main(void)
         CASE(test_parameter_that_is_not_finite),
         CASE(test_group_in_place_of_a_parameter),
         CASE(test_missing_state),
+        CASE(test_extra_state),
         CASE(test_state_of_another_shape),
         CASE(test_state_that_is_not_finite),
         CASE(test_settings_of_a_larger_model),
