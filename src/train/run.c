@@ -773,8 +773,9 @@ static int remember_machine(const struct run *run, struct train_settings *settin
     char path[OPTION_TEXT + 64], *text = NULL;
     size_t size;
     snprintf(path, sizeof path, "%s/config.json", run->folder);
-    if (access(path, F_OK) < 0)
-        return 0;
+    int kind = file_kind(path, true);
+    if (kind <= FILE_NOTHING)
+        return kind;
     struct train_settings *old = malloc(sizeof *old);
     int code = old ? file_read(path, 1 << 20, &text, &size)
                    : err_set(ERR_MEMORY, "out of memory for the settings of a run");

@@ -270,7 +270,9 @@ static int check_is_run(int fd, const char *folder)
         return 0;
     snprintf(path, sizeof path, "%s/config.json", folder);
     unsigned long failures = json_memory_failures();
-    int code = access(path, F_OK) == 0 ? file_read(path, 1 << 20, &text, &size) : 0;
+    int code = file_kind(path, true);
+    if (code > FILE_NOTHING)
+        code = file_read(path, 1 << 20, &text, &size);
     json_t *config = code == 0 && text ? json_loads(text, 0, NULL) : NULL;
     free(text);
     if (code == 0)

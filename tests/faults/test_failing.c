@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../../src/cli/command.h"
 #include "../../src/io/h5file.h"
 #include "../../src/io/seal.h"
 #include "../../src/train/history.h"
@@ -543,6 +544,21 @@ static void full_file_system(void **state)
     end_mode();
 }
 
+// gradcheck reads and writes nothing, and system tells what it finds.
+static void every_command_has_its_sample(void **state)
+{
+    (void)state;
+    for (int i = 0; i < command_count; i++) {
+        const char *name = commands[i]->name;
+        bool there = strcmp(name, "gradcheck") == 0 || strcmp(name, "system") == 0;
+        for (int k = 0; k < SAMPLES; k++)
+            there = there || (strncmp(samples[k].command, name, strlen(name)) == 0 &&
+                              samples[k].command[strlen(name)] == ' ');
+        if (!there)
+            fail_msg("no sample runs %s", name);
+    }
+}
+
 // --- the history of a run, which grows while it trains
 
 // The first row that could not be added, or -1.
@@ -669,11 +685,12 @@ int main(int argc, char **argv)
     one_number = getenv("FAILING_AT") ? strtol(getenv("FAILING_AT"), NULL, 10) : 0;
     if (getenv("FAILING_MODE"))
         cmocka_set_test_filter(getenv("FAILING_MODE"));
-    struct CMUnitTest tests[MODES + 4] = {
+    struct CMUnitTest tests[MODES + 5] = {
         [MODES] = cmocka_unit_test(limit_on_the_size_of_files),
         cmocka_unit_test(limit_on_descriptors),
         cmocka_unit_test(full_file_system),
         cmocka_unit_test(history_grows_before_it_must),
+        cmocka_unit_test(every_command_has_its_sample),
     };
     for (int i = 0; i < MODES; i++)
         tests[i] =
