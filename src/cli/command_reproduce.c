@@ -1,5 +1,6 @@
 // posgrad reproduce: a published experiment, trained and set beside what was expected of it.
 #include <argp.h>
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <signal.h>
@@ -339,7 +340,8 @@ static int fill_request(const struct arguments *a, struct recipe_request *reques
                        request->recipe->name);
     ssize_t length = readlink("/proc/self/exe", program, size - 1);
     if (length <= 0)
-        return err_set(ERR_FILE, "cannot find the program itself: /proc is not there");
+        return err_set(ERR_FILE, "cannot find the program itself (/proc/self/exe): %s",
+                       length < 0 ? strerror(errno) : "it has no name");
     program[length] = '\0';
     snprintf(folder, folder_size, "runs/reproduce-%s%s", request->recipe->name,
              a->full ? "-full" : "");

@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../io/h5file.h"
+#include "../io/json_memory.h"
 #include "../train/run_folder.h"
 #include "../train/statistics.h"
 #include "recipe.h"
@@ -297,6 +299,8 @@ static int failed(const struct slot *slot, int status)
     char path[PATH + 64], line[512] = "", last[512] = "";
     snprintf(path, sizeof path, "%s.log", slot->folder);
     FILE *file = fopen(path, "r");
+    if (!file)
+        snprintf(last, sizeof last, "what it said cannot be read: %s", strerror(errno));
     while (file && fgets(line, sizeof line, file))
         if (strncmp(line, "Try '", 5) != 0)
             snprintf(last, sizeof last, "%s", line);
@@ -396,10 +400,15 @@ static int run_all(struct work *w)
 static int read_score(const struct recipe_request *r, const char *folder, int column,
                       struct recipe_cell *cell)
 {
-    char path[PATH + 64];
-    json_error_t error;
+    char path[PATH + 64], *text;
+    size_t size;
+    unsigned long failures = json_memory_failures();
     score_file(folder, column, path);
-    json_t *root = json_load_file(path, 0, &error);
+    int code = file_read(path, 1 << 24, &text, &size);
+    if (code < 0)
+        return code;
+    json_t *root = json_loads(text, 0, NULL);
+    free(text);
     json_t *lengths = json_object_get(root, "lengths");
     json_t *row = json_array_get(lengths, json_array_size(lengths) - 1);
     json_t *value = json_object_get(row, r->recipe->metric);
@@ -409,6 +418,8 @@ static int read_score(const struct recipe_request *r, const char *folder, int co
         cell->value[cell->count++] = json_number_value(value);
     bool good = json_is_object(row);
     json_decref(root);
+    if (json_memory_check(failures) < 0)
+        return err_prefix(ERR_MEMORY, "%s", path);
     return good ? 0 : err_set(ERR_FORMAT, "%s is not what `posgrad eval --json` writes", path);
 }
 

@@ -20,6 +20,7 @@
 #include "../../autograd/base/err.h"
 #include "../../src/io/h5file.h"
 #include "../../src/io/seal.h"
+#include "../../src/train/history.h"
 #include "../support/check.h"
 #include "failing_run.h"
 
@@ -111,17 +112,6 @@ static struct {
     long count;
 } library[64];
 
-static void count_library(const char *where)
-{
-    in_libraries++;
-    for (size_t i = 0; i < sizeof library / sizeof library[0]; i++)
-        if (!library[i].count || strcmp(library[i].where, where) == 0) {
-            snprintf(library[i].where, sizeof library[i].where, "%s", where);
-            library[i].count++;
-            return;
-        }
-}
-
 struct at {
     const struct sample *sample;
     const struct mode *mode;
@@ -165,15 +155,32 @@ static void place_of_end(const char *trace, char where[96])
     }
 }
 
+// Each place once with how it came there, in the long form.
+static void count_library(const char *where, const struct at *at,
+                          const struct failing_report *report)
+{
+    in_libraries++;
+    for (size_t i = 0; i < sizeof library / sizeof library[0]; i++) {
+        if (library[i].count && strcmp(library[i].where, where) != 0)
+            continue;
+        if (!library[i].count++ && (stride || one_number))
+            print_message("in %s: %s, %s, call %ld\nfailed: %s\n%.600s\nended in:\n%.300s\n", where,
+                          at->sample->name, at->mode->name, at->number, report->call, report->trace,
+                          report->end);
+        snprintf(library[i].where, sizeof library[i].where, "%s", where);
+        return;
+    }
+}
+
 // Whether a library ended the process: by a signal in it, or by an exit.
-static bool ended_in_library(const struct failing_outcome *outcome)
+static bool ended_in_library(const struct at *at, const struct failing_outcome *outcome)
 {
     char where[96];
     if (!outcome->report->end[0])
         return false;
     place_of_end(outcome->report->end, where);
     if (where[0])
-        count_library(where);
+        count_library(where, at, outcome->report);
     return where[0];
 }
 
@@ -246,6 +253,8 @@ static bool is_good(const struct reference *r, const struct failing_file *file)
         return true;
     if (ends_with(file->name, "metrics.jsonl"))
         return has_whole_lines(file);
+    if (ends_with(file->name, ".log")) // what a process said that the command started
+        return true;
     for (int i = 0; i < r->before.files && ends_with(file->name, ".h5"); i++)
         if (ends_with(r->before.file[i].name, ".h5") && same(file, &r->before.file[i]))
             return true;
@@ -351,7 +360,7 @@ static const char *check_left(const struct failing_report *report, long libc)
 static const char *judge(const struct at *at, const struct failing_outcome *outcome)
 {
     const struct reference *r = &reference[at->sample - samples];
-    if (ended_in_library(outcome))
+    if (ended_in_library(at, outcome))
         return check_files(r, at->sample, false, true);
     if (!WIFEXITED(outcome->status))
         return "it ended by a signal";
@@ -534,6 +543,38 @@ static void full_file_system(void **state)
     end_mode();
 }
 
+// --- the history of a run, which grows while it trains
+
+// The first row that could not be added, or -1.
+static int64_t first_lost_row(long at, bool lasting)
+{
+    const struct failing_plan plan = {FAILING_ALLOC, at, lasting, ENOMEM};
+    static const double values[HISTORY_MAX_COLUMNS];
+    static struct failing_report report;
+    struct history history;
+    int64_t lost = -1;
+    memset(&report, 0, sizeof report);
+    history_init(&history);
+    failing_arm(&plan, &report);
+    for (int64_t i = 0; i < 5000 && lost < 0; i++)
+        if (history_add(&history, HISTORY_TRAIN, i + 1, values) < 0)
+            lost = i;
+    failing_disarm();
+    assert_int_equal(report.failed > 0, true);
+    history_release(&history);
+    return lost;
+}
+
+// Five columns: memory that is short for a while loses no row; for ever, none of the first 1024.
+static void history_grows_before_it_must(void **state)
+{
+    (void)state;
+    for (long at = 1; at <= 15; at++) {
+        assert_int_equal(first_lost_row(at, false), at <= 5 ? 0 : -1);
+        assert_int_equal(first_lost_row(at, true), at <= 5 ? 0 : at <= 10 ? 1024 : 2048);
+    }
+}
+
 // --- the start
 
 // Runs a command in which nothing fails, into `folder`.
@@ -628,10 +669,11 @@ int main(int argc, char **argv)
     one_number = getenv("FAILING_AT") ? strtol(getenv("FAILING_AT"), NULL, 10) : 0;
     if (getenv("FAILING_MODE"))
         cmocka_set_test_filter(getenv("FAILING_MODE"));
-    struct CMUnitTest tests[MODES + 3] = {
+    struct CMUnitTest tests[MODES + 4] = {
         [MODES] = cmocka_unit_test(limit_on_the_size_of_files),
         cmocka_unit_test(limit_on_descriptors),
         cmocka_unit_test(full_file_system),
+        cmocka_unit_test(history_grows_before_it_must),
     };
     for (int i = 0; i < MODES; i++)
         tests[i] =
