@@ -38,7 +38,7 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 ulimit -c 0
 # A test may take ten times as long as without a mistake, and so many seconds, of the processor's time,
 # before it counts as hung; or as long as this where it sleeps.
-SPARE=10 ASLEEP=900
+SPARE=10 ASLEEP=300
 # Mistakes of type are the compiler's to find.
 FLAGS="-O1 -g0 -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration"
 # Each test is linked anew: without debug information, and by the fastest linker that is there.
