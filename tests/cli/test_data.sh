@@ -98,6 +98,12 @@ rm train-labels-idx1-ubyte
 refused "without labels" 1 "labels .*'train-labels-idx1-ubyte' cannot be opened" \
     "$TRAIN" --task images --pe rope2d --data train-images-idx3-ubyte --out-dir new
 
+# Crafted by somebody: h5dump of HDF5 1.10.8 ends with a signal on them.
+for i in 1 2 3; do
+    refused "a file that kills libhdf5, $i" 1 "^posgrad: --data: '.*kills_hdf5_$i.h5'" \
+        "$TRAIN" --task images --pe rope2d --data "$root/tests/faults/kills_hdf5_$i.h5" --out-dir new
+done
+
 "$POSGRAD" list tasks --json >tasks.json
 for word in none optional required; do
     grep -q "\"data\": \"$word\"" tasks.json && ok "data: $word" || fail "data: $word" "no task has it"

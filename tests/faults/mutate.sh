@@ -38,7 +38,7 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 ulimit -c 0
 # A test may take ten times as long as without a mistake, and so many seconds, of the processor's time,
 # before it counts as hung; or as long as this where it sleeps.
-SPARE=10 ASLEEP=900
+SPARE=10 ASLEEP=300
 # Mistakes of type are the compiler's to find.
 FLAGS="-O1 -g0 -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=implicit-function-declaration"
 # Each test is linked anew: without debug information, and by the fastest linker that is there.
@@ -91,30 +91,40 @@ tests_of() {
 objects() { # SOURCES PRECISION FILE: what is to be compiled again
     case $3 in
     *.c) echo "${3%.c}" ;;
-    *) grep -l -F -- "$3" $(find "$BUILD/$2-$OWN/autograd" "$BUILD/$2-$OWN/optim" "$BUILD/$2-$OWN/src" -name '*.d') |
+    *) grep -l -E -- "/${3##*/}( |$)" $(find "$BUILD/$2-$OWN/autograd" "$BUILD/$2-$OWN/optim" "$BUILD/$2-$OWN/src" -name '*.d') |
         sed "s#^$BUILD/$2-$OWN/##; s#\.d\$##" ;;
     esac
 }
 
 # compile SOURCES PRECISION FILE FOLDER: the objects that depend on FILE, of a folder of sources.
 compile() {
-    local name define=""
+    local name names define=""
     [ "$2" = double ] && define=-DPOSGRAD_DOUBLE
     mkdir -p "$4"
-    for name in $(objects "$@"); do
+    names=$(objects "$@")
+    [ -n "$names" ] || return 1 # nobody includes it
+    for name in $names; do
         # shellcheck disable=SC2086
         (cd "$1" && $CC ${COMPILE-} $FLAGS $define -DPOSGRAD_ENTRY="posgrad_$2_$OWN" -MF /dev/null -c -o "$4/${name//\//-}.o" "$name.c") \
             2>>"$4/errors" || return 1
     done
 }
 
-# run_test TEST FOLDER OBJECTS...: links it in front of the library and runs it.
+# run_test TEST FOLDER OBJECTS...: links it in front of the library and runs it. Where the mistake is in
+# HEADER, a test that includes it is compiled anew.
 run_test() {
-    local precision=${1%%/*} path=tests/${1#*/} folder=$2 limit status
+    local precision=${1%%/*} path=tests/${1#*/} folder=$2 limit
     shift 2
     local built=$BUILD/$precision-$OWN
+    local object=$built/$path.o define=""
+    [ "$precision" = double ] && define=-DPOSGRAD_DOUBLE
+    if [ -n "${HEADER-}" ] && grep -q -E "/${HEADER##*/}( |\$)" "$built/$path.d"; then
+        object=$folder/test.o
+        # shellcheck disable=SC2086
+        (cd "$folder/sources" && $CC ${COMPILE-} $FLAGS $define -MF /dev/null -c -o "$object" "$path.c") 2>>"$folder/errors" || return 99
+    fi
     # shellcheck disable=SC2086
-    $CC ${COMPILE-} $LINK -MF /dev/null -o "$folder/test" "$built/$path.o" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
+    $CC ${COMPILE-} $LINK -MF /dev/null -o "$folder/test" "$object" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
         -lcmocka 2>>"$folder/errors" || return 99
     limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print int(n + spare)}' "$OUT/times")
     # (bash would tell of a signal)
@@ -136,7 +146,7 @@ is_same_code() {
     for precision in float double; do
         right=$OUT/right/${2//\//-}/$precision
         if [ ! -e "$right/done" ]; then
-            compile "$1/sources" "$precision" "$2" "$right" || return 1
+            compile "$PWD" "$precision" "$2" "$right" || return 1
             rm -f "$right/errors"
             touch "$right/done"
         fi
@@ -146,19 +156,18 @@ is_same_code() {
 
 # judge NUMBER FILE LINE NEW-TEXT FOLDER: prints what became of it.
 judge() {
-    local file=$2 line=$3 text=$4 folder=$5 precision test status old
+    local file=$2 line=$3 text=$4 folder=$5 precision test status old HEADER=""
+    case $file in *.h) HEADER=$file ;; esac
     rm -rf "$folder"/{float,double}
     old=$(sed -n "${line}p" "$file")
     NEW_TEXT=$text awk -v line="$line" 'NR == line {print ENVIRON["NEW_TEXT"]; next} {print}' "$file" >"$folder/sources/$file"
     for precision in float double; do
         if ! compile "$folder/sources" "$precision" "$file" "$folder/$precision"; then
             echo "unbuilt	the compiler"
-            cp "$file" "$folder/sources/$file"
             return
         fi
         rm -f "$folder/$precision/errors"
     done
-    cp "$file" "$folder/sources/$file"
     OLD=$(trim "$old") NEW=$(trim "$text") is_explained "$file" && echo "equivalent	explained" && return
     is_same_code "$folder" "$file" && echo "equivalent	the same machine code" && return
     for test in $(tests_of "$file"); do
@@ -187,6 +196,7 @@ worker() {
         judge "$number" "$file" "$line" "$text" "$folder" |
             sed "s#^#$number	#" >"$OUT/claim/$number/result"
         mv "$OUT/claim/$number/result" "$OUT/result/$number"
+        cp "$file" "$folder/sources/$file"
         [ -t 2 ] && printf '\r%s mutants' "$(ls "$OUT/result" | wc -l)" >&2
     done < <(awk '{print NR "\t" $0}' "$OUT/drawn")
 }

@@ -203,8 +203,8 @@ static void test_a_checkpoint(void **state)
     assert_in_range(taken, size, size + size / 16 + (1 << 20));
 }
 
-// Settings of more than the file holds are found before memory is taken for it: most of these models
-// have 400 MB or more.
+// Settings of more than the file holds are found before memory is taken for it: most of these
+// models have 400 MB or more.
 static void test_settings_of_a_larger_model(void **state)
 {
     static const char *const larger[][2] = {
