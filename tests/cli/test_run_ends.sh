@@ -64,7 +64,12 @@ for try in 1 2 3; do
         wait $! 2>/dev/null
         kills=$((kills + 1))
     done
-    run "$TRAIN" --resume "$folder" --quiet
+    # (On a machine so slow that no run came to its first save, there is nothing to go on with.)
+    if [ -e "$folder/checkpoint.h5" ]; then
+        run "$TRAIN" --resume "$folder" --quiet
+    else
+        run "$TRAIN" "${args[@]}" --out-dir "$folder" --overwrite --quiet
+    fi
     same "the same bits after $kills kills" "$folder"
     strip() { sed 's/, "step_ms.*//' "$1/metrics.jsonl"; }
     if [ "$(strip whole)" = "$(strip "$folder")" ]; then
