@@ -195,80 +195,6 @@ HOW = BUILD=$(BUILD) CC="$(CC)" SAN="$(SAN)" OWN=$(OWN) COMPILE="$(ALL_CFLAGS) $
 test: all tests
 	@$(HOW) LEVELS="$(OTHER_LEVELS)" bash tests/run.sh
 
-# The long forms of tests whose short ones `make test` runs.
-PLACES ?= 1000
-BITS_STEPS ?= 200
-VECTORS ?= 1000000
-FILES ?= 20000
-NONFINITE := $(FLOAT)/tests/faults/test_nonfinite
-BITS := $(FLOAT)/tests/faults/test_bits
-KILLS ?= 1000
-TIMES ?= 100
-.PHONY: faults faults-numbers faults-arguments faults-wall faults-kill faults-signals
-faults: faults-numbers faults-arguments faults-wall faults-kill faults-signals
-# Files that are damaged or cut.
-.PHONY: faults-damage
-faults: faults-damage
-faults-damage: $(FLOAT)/tests/faults/test_damage
-	@FULL=1 $<
-faults-numbers: $(NONFINITE) $(BITS)
-	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
-	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
-# Random command lines; there the program stops where it would begin to compute.
-ARGUMENTS := tests/faults/test_arguments
-$(FLOAT)/$(ARGUMENTS) $(DOUBLE)/$(ARGUMENTS): ALL_LIBS += -Wl,--wrap=command_check_products
-faults-arguments: $(FLOAT)/$(ARGUMENTS)
-	@POSGRAD_VECTORS=$(VECTORS) $<
-# Damaged files of strangers.
-faults-wall: $(FLOAT)/tests/faults/test_wall
-	@POSGRAD_FILES=$(FILES) $<
-faults-kill: $(BUILD)/posgrad
-	@KILLS=$(KILLS) POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_kill.sh
-faults-signals: $(BUILD)/posgrad
-	@TIMES=$(TIMES) STRICT=1 POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_signals.sh
-
-# Fuzzing: all targets, or FUZZ="NAME NAME", FUZZ_SECONDS each, in a build of their own. What is found
-# lies in its folder crash.
-FUZZ ?= $(FUZZ_NAMES)
-FUZZ_SECONDS ?= 60
-FUZZ_CC ?= clang-14
-FUZZ_BUILD ?= build-fuzz
-.PHONY: fuzz fuzzers
-fuzzers: $(FUZZERS)
-fuzz:
-	@command -v $(FUZZ_CC) >/dev/null || { echo "fuzz: there is no $(FUZZ_CC): apt-get install clang-14" \
-	    "libclang-rt-14-dev libomp-14-dev, or give FUZZ_CC=" >&2; exit 1; }
-	+@$(MAKE) --no-print-directory fuzzers LIBFUZZER=1 BUILD=$(FUZZ_BUILD) CC=$(FUZZ_CC) CFLAGS="-O1 -g" \
-	    SAN=fuzzer-no-link$(comma)address$(comma)undefined LEVELS=base
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) bash tests/fuzz/run.sh $(FUZZ_BUILD)/float-base/tests/fuzz $(FUZZ)
-
-# Mistakes, put one after the other into what computes: how many do the tests notice?
-MUTANTS ?= 300
-SEED ?= 1
-.PHONY: mutants coverage
-mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
-	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
-
-# Lines and branches that the tests reach, with the best vector code, in float and double together; the
-# float build's programs and one of the double build's reach what all of them do. (What runs as another
-# user in test_run_ends.sh cannot write its counts, and says so: tests that read stderr fail there.)
-COVERAGE := build-coverage
-COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
-coverage:
-	@$(COVERAGE_MAKE) all tests
-	@find $(COVERAGE) -name '*.gcda' -delete
-	@GCOV_ERROR_FILE=/dev/null $(COVERAGE)/double-$(BEST)/tests/ops/test_gradcheck >/dev/null
-	-@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1800 PRECISIONS=float $(COVERAGE_MAKE) test
-	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
-
-# Each call of each command fails in turn.
-FAILING_STRIDE ?= 1
-.PHONY: failing faults-failing
-faults: faults-failing
-failing: faults-failing
-faults-failing: $(FLOAT)/$(FAILING)
-	@FAILING_STRIDE=$(FAILING_STRIDE) OMP_WAIT_POLICY=passive $<
-
 include tests/checkers.mk
 
 # Enough lines to see it learn.
@@ -294,18 +220,18 @@ help:
 	@echo "make test       build and run every test, in float and in double"
 	@echo "make claims     train the probe with every encoding, beside what theory says"
 	@echo "make faults     the long forms of tests of faults: PLACES=1000 numbers that are not finite,"
-	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed"
-	@echo "make lint       read the source with gcc, clang, gcc's analyser, clang-tidy and cppcheck"
-	@echo "make sanitize   run the tests under AddressSanitizer, UndefinedBehaviourSanitizer, ThreadSanitizer, valgrind"
 	@echo "                BITS_STEPS=200 steps of every case with any threads, stopped and resumed;"
 	@echo "                KILLS=1000 moments at which a training is killed, TIMES=100 stops by each signal,"
-	@echo "                140 000 damaged checkpoints, VECTORS=1000000 random command lines, FILES=20000"
-	@echo "                damaged files of strangers"
+	@echo "                damaged checkpoints, VECTORS=1000000 random command lines, FILES=20000 damaged"
+	@echo "                files of strangers, and make failing"
+	@echo "make failing    commands in which each system call and each allocation fails in turn"
 	@echo "make fuzz       fuzz all readers of files and options with clang's libFuzzer: FUZZ_SECONDS=60 each,"
 	@echo "                FUZZ=NAME for one of them ($(FUZZ_NAMES))"
 	@echo "make mutants    MUTANTS=300 mistakes in what computes, drawn by SEED=1: the tests must notice 95 %"
 	@echo "make coverage   the tests must reach 90 % of the lines and 80 % of the branches"
-	@echo "make failing    the part of them in which each system call and each allocation fails in turn"
+	@echo "make lint       read the source with gcc, clang, gcc's analyser, clang-tidy and cppcheck"
+	@echo "make sanitize   run the tests under AddressSanitizer, UndefinedBehaviourSanitizer, ThreadSanitizer"
+	@echo "                and valgrind"
 	@echo "make bench      measure: step time, share of the processor's limit, what encodings and data cost;"
 	@echo "                RIVALS=1 PYTHON=... has PyTorch beside it"
 	@echo "make clean      remove what was built"

@@ -1,6 +1,82 @@
-# The checkers: `make lint` reads the source, `make sanitize` runs the tests. The Makefile includes
-# this; what is written here needs clang 14, cppcheck and valgrind, which nothing else does.
+# The checks that take longer than `make test`, or need more: `make faults`, `fuzz`, `mutants` and `coverage`
+# run the program, `make lint` reads the source, `make sanitize` runs the tests under checkers. The
+# Makefile includes this. clang 14, cppcheck and valgrind are needed here, and by nothing else.
 
+# The long forms of tests whose short ones `make test` runs.
+PLACES ?= 1000
+BITS_STEPS ?= 200
+VECTORS ?= 1000000
+FILES ?= 20000
+NONFINITE := $(FLOAT)/tests/faults/test_nonfinite
+BITS := $(FLOAT)/tests/faults/test_bits
+KILLS ?= 1000
+TIMES ?= 100
+.PHONY: faults faults-numbers faults-arguments faults-wall faults-kill faults-signals
+faults: faults-numbers faults-arguments faults-wall faults-kill faults-signals
+# Files that are damaged or cut.
+.PHONY: faults-damage
+faults: faults-damage
+faults-damage: $(FLOAT)/tests/faults/test_damage
+	@FULL=1 $<
+faults-numbers: $(NONFINITE) $(BITS)
+	@POSGRAD_PLACES=$(PLACES) $(NONFINITE)
+	@POSGRAD_BITS_STEPS=$(BITS_STEPS) OMP_WAIT_POLICY=passive $(BITS)
+# Random command lines; there the program stops where it would begin to compute.
+ARGUMENTS := tests/faults/test_arguments
+$(FLOAT)/$(ARGUMENTS) $(DOUBLE)/$(ARGUMENTS): ALL_LIBS += -Wl,--wrap=command_check_products
+faults-arguments: $(FLOAT)/$(ARGUMENTS)
+	@POSGRAD_VECTORS=$(VECTORS) $<
+# Damaged files of strangers.
+faults-wall: $(FLOAT)/tests/faults/test_wall
+	@POSGRAD_FILES=$(FILES) $<
+faults-kill: $(BUILD)/posgrad
+	@KILLS=$(KILLS) POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_kill.sh
+faults-signals: $(BUILD)/posgrad
+	@TIMES=$(TIMES) STRICT=1 POSGRAD=$(abspath $(BUILD)/posgrad) OMP_WAIT_POLICY=passive bash tests/faults/test_signals.sh
+
+# Fuzzing: all targets, or FUZZ="NAME NAME", FUZZ_SECONDS each, in a build of their own. What is found
+# lies in its folder crash.
+FUZZ ?= $(FUZZ_NAMES)
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang-14
+FUZZ_BUILD ?= build-fuzz
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+fuzz:
+	@command -v $(FUZZ_CC) >/dev/null || { echo "fuzz: there is no $(FUZZ_CC): apt-get install clang-14" \
+	    "libclang-rt-14-dev libomp-14-dev, or give FUZZ_CC=" >&2; exit 1; }
+	+@$(MAKE) --no-print-directory fuzzers LIBFUZZER=1 BUILD=$(FUZZ_BUILD) CC=$(FUZZ_CC) CFLAGS="-O1 -g" \
+	    SAN=fuzzer-no-link$(comma)address$(comma)undefined LEVELS=base
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) bash tests/fuzz/run.sh $(FUZZ_BUILD)/float-base/tests/fuzz $(FUZZ)
+
+# Mistakes, put one after the other into what computes: how many do the tests notice?
+MUTANTS ?= 300
+SEED ?= 1
+.PHONY: mutants coverage
+mutants: $(FLOAT_TESTS) $(DOUBLE_TESTS)
+	@$(HOW) bash tests/faults/mutate.sh -n $(MUTANTS) -s $(SEED)
+
+# Lines and branches that the tests reach, with the best vector code, in float and double together; the
+# float build's programs and one of the double build's reach what all of them do. (What runs as another
+# user in test_run_ends.sh cannot write its counts, and says so: tests that read stderr fail there.)
+COVERAGE := build-coverage
+COVERAGE_MAKE = $(MAKE) BUILD=$(COVERAGE) LEVELS=$(BEST) CFLAGS="-O1 -g --coverage"
+coverage:
+	@$(COVERAGE_MAKE) all tests
+	@find $(COVERAGE) -name '*.gcda' -delete
+	@GCOV_ERROR_FILE=/dev/null $(COVERAGE)/double-$(BEST)/tests/ops/test_gradcheck >/dev/null
+	-@GCOV_ERROR_FILE=/dev/null TEST_SECONDS=1800 PRECISIONS=float $(COVERAGE_MAKE) test
+	@find $(COVERAGE) -name '*.gcno' | grep -v /tests/ | sort | xargs gcov -b -c -t 2>/dev/null | awk -f tests/repo/coverage.awk
+
+# Each call of each command fails in turn.
+FAILING_STRIDE ?= 1
+.PHONY: failing faults-failing
+faults: faults-failing
+failing: faults-failing
+faults-failing: $(FLOAT)/$(FAILING)
+	@FAILING_STRIDE=$(FAILING_STRIDE) OMP_WAIT_POLICY=passive $<
+
+# What `make lint` reads.
 CHECKED := $(filter-out tests/bench/%,$(sort $(SOURCES) $(SUPPORT) $(TESTS)))
 CLANG ?= clang-14
 TIDY ?= clang-tidy-14
