@@ -126,6 +126,10 @@ $(FLOAT_TESTS): $(FLOAT)/%: $(FLOAT)/%.o $(SUPPORT:%.c=$(FLOAT)/%.o) $(FLOAT)/li
 $(DOUBLE_TESTS): $(DOUBLE)/%: $(DOUBLE)/%.o $(SUPPORT:%.c=$(DOUBLE)/%.o) $(DOUBLE)/libposgrad.a
 	$(call run,LD)$(CC) $(ALL_CFLAGS) -o $@ $(objects_first) $(ALL_LIBS) -lcmocka
 
+# Saves where no thread can be had.
+SAVES := tests/property/test_saves
+$(FLOAT)/$(SAVES) $(DOUBLE)/$(SAVES): ALL_LIBS += -Wl,--wrap=pthread_create
+
 # Calls that fail, in the processes of the commands that it runs. A sanitizer keeps malloc for
 # itself, so that there only calls of our own objects can be led elsewhere.
 FAILING := tests/faults/test_failing

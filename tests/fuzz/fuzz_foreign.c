@@ -28,5 +28,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int64_t i = 0; i < count; i++)
         sum += set.kind == FOREIGN_REAL ? foreign_set_real(&set, file, i)
                                         : (double)foreign_set_integer(&set, file, i);
+    (void)sum; // what counts is that all can be read
     return 0;
 }
