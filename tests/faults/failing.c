@@ -60,10 +60,25 @@ static void trace_here(char *text, size_t size, int skip)
     inside = before;
 }
 
+// From the frame of this address on: how many are before it, a sanitizer's among them, is not
+// known.
+static void trace_from(char *text, size_t size, const void *address)
+{
+    void *frame[FAILING_FRAMES];
+    bool before = inside;
+    int skip = 0;
+    inside = true;
+    int frames = backtrace(frame, FAILING_FRAMES);
+    while (skip < frames && frame[skip] != address)
+        skip++;
+    put_trace(text, size, frame, frames, skip < frames ? skip : 0);
+    inside = before;
+}
+
 static void on_end(int number)
 {
     if (report && !report->end[0])
-        trace_here(report->end, sizeof report->end, 2);
+        trace_from(report->end, sizeof report->end, __builtin_return_address(0));
     raise(number); // its default, as SA_RESETHAND has it
 }
 
