@@ -23,6 +23,7 @@
 #endif
 
 #include "err.h"
+#include "retry.h"
 
 // --- what the child gives up
 
@@ -197,8 +198,7 @@ static int end_child(pid_t child, bool answered, int64_t deadline)
     if (gone == child)
         return status;
     kill(child, SIGKILL);
-    while ((gone = waitpid(child, &status, 0)) < 0 && errno == EINTR)
-        ;
+    RETRY(gone, waitpid(child, &status, 0));
     return gone < 0 ? STATUS_UNKNOWN : STATUS_SILENT;
 }
 

@@ -77,10 +77,17 @@ static int in_use(int fd, const char *folder)
                    folder, who);
 }
 
-int run_folder_lock(const char *folder)
+// A descriptor of the folder, or -1 with errno.
+static int open_folder(const char *folder)
 {
     int fd;
     RETRY(fd, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return fd;
+}
+
+int run_folder_lock(const char *folder)
+{
+    int fd = open_folder(folder);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open the run folder %s: %s", folder, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -334,8 +341,7 @@ int run_folder_create(const char *folder, bool overwrite)
 
 enum run_folder_state run_folder_look(const char *folder)
 {
-    int fd;
-    RETRY(fd, open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int fd = open_folder(folder);
     if (fd < 0)
         return RUN_FOLDER_NONE;
     bool saved = faccessat(fd, "checkpoint.h5", F_OK, 0) == 0;
