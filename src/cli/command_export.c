@@ -1,29 +1,43 @@
 // posgrad export: what an encoding learned, or the whole model, in a file that other programs read.
 #include <argp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/options.h"
+#include "../io/checkpoint.h"
 #include "../io/export_source.h"
 #include "command.h"
 #include "train_arguments.h"
 
-enum { KEY_WHAT = 0x3000, KEY_TABLE };
-
+enum { KEY_WHAT = 0x3000, KEY_TABLE, KEY_LENGTH, KEY_OVERWRITE };
 struct arguments {
     const char *run, *output, *format, *what, *table;
+    int64_t length; // 0: not given
+    bool overwrite;
+};
+
+static const struct option_def values[] = {
+    {"length", OPTION_INT, offsetof(struct arguments, length), "0", 1, 1 << 20, NULL,
+     "tables, or a model, for rows of N tokens (default: of the training)"},
+    {0},
 };
 
 static const struct argp_option options[] = {
-    {"output", 'o', "FILE", 0, "where to write ('-': stdout, with --format)", 0},
+    {"output", 'o', "FILE", 0,
+     "where to write ('-': stdout, with --format); of some formats a folder", 0},
     {"format", 'f', "NAME", 0, "format of the file (default: by its extension)", 0},
     {"what", KEY_WHAT, "tables|model|ema", 0,
      "the tables of the encoding, every parameter, or the moving average of every parameter "
-     "(default "
-     "tables)",
+     "(default: tables, and model for a format of whole models)",
      0},
     {"table", KEY_TABLE, "NAME", 0, "only this table, or this parameter", 0},
+    {"length", KEY_LENGTH, "N", 0,
+     "tables, or a model, for rows of N tokens (default: of the training)", 0},
+    {"overwrite", KEY_OVERWRITE, NULL, 0, "replace what is there", 0},
     {0},
 };
 
@@ -42,6 +56,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_TABLE:
         arguments->table = value;
+        return 0;
+    case KEY_LENGTH:
+        if (options_set(values, arguments, NULL, values[0].key, value) < 0)
+            command_refuse(state, "%s", err_last());
+        return 0;
+    case KEY_OVERWRITE:
+        arguments->overwrite = true;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run)
@@ -65,7 +86,7 @@ static char *help(int key, const char *text, void *input)
         return NULL;
     fputs("Formats:\n", file);
     for (int i = 0; i < export_format_count; i++)
-        fprintf(file, "  %-5s %s\n", export_formats[i]->name, export_formats[i]->title);
+        fprintf(file, "  %-11s %s\n", export_formats[i]->name, export_formats[i]->title);
     if (fclose(file) == 0)
         return list;
     free(list);
@@ -90,7 +111,7 @@ static const struct export_format *check_usage(const struct arguments *arguments
         err_set(ERR_ARGUMENT, "RUN is missing: the folder of a run, or its checkpoint");
     else if (!arguments->output)
         err_set(ERR_ARGUMENT, "-o FILE is missing");
-    else if (!group_of(arguments->what))
+    else if (arguments->what && !group_of(arguments->what))
         err_set(ERR_ARGUMENT, "--what '%s' is none of tables, model and ema", arguments->what);
     else if (!arguments->format && strcmp(arguments->output, "-") == 0)
         err_set(ERR_ARGUMENT, "-o - needs --format");
@@ -98,6 +119,26 @@ static const struct export_format *check_usage(const struct arguments *arguments
         return arguments->format ? export_format_find(arguments->format)
                                  : export_format_of(arguments->output);
     return NULL;
+}
+
+// Whether --what, --table and the format go together; fills in what of it was not given.
+static int check_whole(struct arguments *arguments, const struct export_format *format)
+{
+    if (!arguments->what)
+        arguments->what = format->write_model ? "model" : "tables";
+    if (!format->write_model)
+        return 0;
+    if (strcmp(arguments->what, "tables") == 0)
+        return err_set(ERR_ARGUMENT, "format %s holds a whole model: give --what model, or ema",
+                       format->name);
+    if (arguments->table)
+        return err_set(ERR_ARGUMENT,
+                       "format %s holds a whole model, and --table picks a part of it",
+                       format->name);
+    if (strcmp(arguments->output, "-") == 0 && !format->extension)
+        return err_set(ERR_ARGUMENT, "format %s is a folder, which stdout is not; give -o FOLDER",
+                       format->name);
+    return 0;
 }
 
 static int nothing_there(const struct arguments *arguments, struct h5_reader *reader)
@@ -127,17 +168,49 @@ static int pick_one(const struct export_set *set, const struct export_format *fo
                    format->name, all, strlen(all) + 1 == sizeof all ? "..." : "");
 }
 
-static int export(const struct arguments *arguments, const struct export_format *format)
+// The parameters of `trainer` become their average.
+static int take_average(const struct arguments *arguments, struct trainer *trainer)
 {
-    char path[4096];
+    if (!trainer->averaged.value)
+        return err_set(ERR_ARGUMENT, "%s has no moving average; it was trained without --ema",
+                       arguments->run);
+    memcpy(trainer->params.value, trainer->averaged.value,
+           (size_t)trainer->params.count * sizeof *trainer->params.value);
+    return 0;
+}
+
+static int export_model(const struct arguments *arguments, const struct export_format *format)
+{
+    char verdict[EXPORT_VERDICT] = "";
+    struct trainer *trainer = calloc(1, sizeof *trainer);
+    if (!trainer)
+        return err_set(ERR_MEMORY, "out of memory");
+    int code = checkpoint_load_trainer(trainer, arguments->run, 0);
+    if (code == 0) {
+        if (strcmp(arguments->what, "ema") == 0)
+            code = take_average(arguments, trainer);
+        const struct export_model model = {.trainer = trainer,
+                                           .length = arguments->length,
+                                           .overwrite = arguments->overwrite,
+                                           .verdict = verdict};
+        if (code == 0)
+            code = format->write_model(&model, arguments->output);
+        trainer_release(trainer);
+    }
+    free(trainer);
+    if (code == 0 && *verdict)
+        fprintf(stderr, "%s: %s\n", arguments->output, verdict);
+    return code;
+}
+
+static int export_arrays(const struct arguments *arguments, const struct export_format *format,
+                         const char *path)
+{
     struct export_source source;
-    int code = run_file(arguments->run, path, sizeof path);
-    if (code == 0)
-        code = command_output(arguments->output, path);
-    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL;
+    struct h5_reader *reader = h5_reader_open(path);
     if (!reader)
         return ERR_FILE;
-    code = export_source_read(&source, reader, group_of(arguments->what), arguments->table);
+    int code = export_source_read(&source, reader, group_of(arguments->what), arguments->table);
     if (code == 0) {
         if (source.set.arrays == 0)
             code = nothing_there(arguments, reader);
@@ -151,6 +224,31 @@ static int export(const struct arguments *arguments, const struct export_format 
     return code;
 }
 
+// What stands at the output stays, unless it was said that it may go; a device or a pipe is written
+// into.
+static int check_output(const struct arguments *arguments, const char *path)
+{
+    struct stat status;
+    int code = command_output(arguments->output, path);
+    if (code == 0 && !arguments->overwrite && stat(arguments->output, &status) == 0 &&
+        S_ISREG(status.st_mode))
+        code = err_set(ERR_FILE, "%s is there already; give another name, or --overwrite",
+                       arguments->output);
+    return code;
+}
+
+static int export(const struct arguments *arguments, const struct export_format *format)
+{
+    char path[4096];
+    int code = run_file(arguments->run, path, sizeof path);
+    if (code == 0)
+        code = check_output(arguments, path);
+    if (code < 0)
+        return code;
+    return format->write_model ? export_model(arguments, format)
+                               : export_arrays(arguments, format, path);
+}
+
 static int run_command(int argc, char **argv)
 {
     static const struct argp argp = {options,
@@ -162,13 +260,15 @@ static int run_command(int argc, char **argv)
                                      NULL,
                                      help,
                                      NULL};
-    struct arguments arguments = {.what = "tables"};
+    struct arguments arguments = {0};
     int parsed = command_parse("export", &argp, argc, argv, &arguments);
     if (parsed != 0)
         return parsed;
     const struct export_format *format = check_usage(&arguments);
-    if (!format)
+    if (!format || check_whole(&arguments, format) < 0)
         return command_usage("export", err_last());
+    if (format->write_model && command_check_products() != 0)
+        return 1;
     return export(&arguments, format) < 0 ? command_error(NULL) : 0;
 }
 

@@ -44,13 +44,16 @@ const struct export_format *export_format_of(const char *path)
 {
     size_t length = strlen(path);
     for (int i = 0; i < FORMATS; i++) {
-        size_t size = strlen(export_formats[i]->extension);
-        if (length > size && strcasecmp(path + length - size, export_formats[i]->extension) == 0)
+        size_t size = export_formats[i]->extension ? strlen(export_formats[i]->extension) : 0;
+        if (size && length > size &&
+            strcasecmp(path + length - size, export_formats[i]->extension) == 0)
             return export_formats[i];
     }
     char all[128] = "";
     for (int i = 0; i < FORMATS; i++) {
-        strncat(all, i ? " " : "", sizeof all - strlen(all) - 1);
+        if (!export_formats[i]->extension)
+            continue;
+        strncat(all, *all ? " " : "", sizeof all - strlen(all) - 1);
         strncat(all, export_formats[i]->extension, sizeof all - strlen(all) - 1);
     }
     err_set(ERR_ARGUMENT,

@@ -1,7 +1,9 @@
-// Exports: named arrays in a file of a format that other programs read.
+// Exports: named arrays, or a whole model, in files of a format that other programs read.
 //
-// A format is one file, one const struct export_format, one row in export_list.h: a pure function
-// from arrays to bytes. Equal arrays give equal bytes, whatever the day and the machine.
+// A format is one file, one const struct export_format, one row in export_list.h. One of arrays is
+// a pure function from them to bytes; one of models also knows how ours computes, and says how far
+// the other program will compute the same. Equal state gives equal bytes, whatever the day and the
+// machine.
 #ifndef POSGRAD_EXPORT_H
 #define POSGRAD_EXPORT_H
 
@@ -35,12 +37,25 @@ struct export_set {
     const struct export_attribute *attribute; // of the whole
 };
 
+// A model that a run trained, for a format that needs more than its numbers.
+struct trainer;
+enum { EXPORT_VERDICT = 256 };
+struct export_model {
+    struct trainer *trainer; // its parameters are those to export
+    int64_t length;          // longest rows that are asked for; 0: as many as there can be
+    bool overwrite;
+    char *verdict; // [EXPORT_VERDICT], out: "exact", "exact up to length 32"
+};
+
 struct export_format {
     const char *name, *title;
-    const char *extension; // ".npy"
+    const char *extension; // ".npy"; NULL: what is written is a folder
     bool one_array;        // a file holds exactly one
-    // The file's bytes, malloc'ed.
+    // Of arrays: the file's bytes, malloc'ed.
     int (*encode)(const struct export_set *set, char **bytes, size_t *size);
+    // Of models, in place of it: writes `path`, or refuses with the part that the format does not
+    // have and the nearest thing that it does.
+    int (*write_model)(const struct export_model *model, const char *path);
 };
 
 extern const struct export_format *const export_formats[];

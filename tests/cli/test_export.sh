@@ -49,6 +49,10 @@ cp table.npy before
 run "$POSGRAD" export learned --output=table.out --format=npy
 if cmp -s table.out before; then ok "--format wins over the name"; else fail "--format" "$status"; fi
 
+refused "over what is there" 1 'table.npy is there already.*--overwrite' "$POSGRAD" export learned -o table.npy
+run "$POSGRAD" export learned -o table.npy --overwrite
+if [ "$status" -eq 0 ] && cmp -s table.npy before; then ok "--overwrite"; else fail "--overwrite" "exit $status"; fi
+
 refused "none has no tables" 1 'has no tables' "$POSGRAD" export none -o none.npy
 refused "no RUN" 2 'RUN is missing' "$POSGRAD" export -o x.npy
 refused "no output" 2 '-o FILE is missing' "$POSGRAD" export learned
@@ -104,7 +108,9 @@ else
 fi
 echo old >linked.csv
 ln -s linked.csv link.csv
-run "$POSGRAD" export learned -o link.csv
+refused "over what a link leads to" 1 "is there already" "$POSGRAD" export learned -o link.csv
+[ "$(cat linked.csv)" = old ] && ok "which stays"
+run "$POSGRAD" export learned -o link.csv --overwrite
 if [ -L link.csv ] && cmp -s linked.csv table.csv; then ok "through a link, which stays"; else fail "through a link" "$(ls -l link.csv)"; fi
 if [ -c /dev/full ]; then
     ln -s /dev/full full.csv # so that a mistake here replaces the link, not the device
