@@ -1,4 +1,4 @@
-// posgrad inspect: what is in a checkpoint or a trace.
+// posgrad inspect: what is in a checkpoint or a trace, or in a file of arrays of somebody else's.
 //
 // The facts are gathered once as a JSON object; the text for people is printed from it.
 #include <argp.h>
@@ -12,6 +12,7 @@
 #include "../../autograd/base/err.h"
 #include "../io/export_source.h"
 #include "../io/json_memory.h"
+#include "../report/array_facts.h"
 #include "command.h"
 #include "output.h"
 #include "train_arguments.h"
@@ -136,13 +137,12 @@ static int add_config(json_t *facts, struct h5_reader *reader)
     return json_object_set_new(facts, "config", config) < 0 ? no_memory() : 0;
 }
 
-static int gather(json_t *facts, const char *run)
+static int gather_ours(json_t *facts, const char *path)
 {
     static const char *const groups[] = {"params", "ema", "tables", "batch", "outputs"};
-    char path[4096];
     struct stat status;
-    int code = run_file(run, path, sizeof path);
-    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
+    int code;
+    struct h5_reader *reader = h5_reader_open(path); // checks the digest
     if (!reader)
         return ERR_FILE;
     if (stat(path, &status) < 0) {
@@ -161,6 +161,29 @@ static int gather(json_t *facts, const char *run)
     if (code == 0)
         code = json_memory_check(0);
     return code < 0 ? err_prefix(code, "%s", path) : 0;
+}
+
+// A file that is none of ours, whole or damaged; one that cannot be opened is for its reader to
+// refuse.
+static bool is_foreign(const char *path)
+{
+    char mark[8];
+    FILE *file = file_kind(path, true) == FILE_OTHER ? fopen(path, "rbe") : NULL;
+    bool is = file && fread(mark, 1, sizeof mark, file) == sizeof mark &&
+              memcmp(mark, "posgrad\n", sizeof mark) != 0;
+    if (file)
+        fclose(file);
+    return is;
+}
+
+static int gather(json_t *facts, const char *run)
+{
+    char path[4096];
+    int code = run_file(run, path, sizeof path);
+    if (code < 0)
+        return code;
+    bool named = strcmp(run, path) == 0; // the file itself
+    return named && is_foreign(path) ? array_facts(facts, path) : gather_ours(facts, path);
 }
 
 // --- printing
@@ -256,7 +279,11 @@ static int print_shown(const json_t *facts)
     json_t *shown = output_shown(facts);
     if (!shown)
         return no_memory();
-    int code = print_text(shown);
+    int code = 0;
+    if (json_object_get(shown, "arrays"))
+        array_facts_print(shown);
+    else
+        code = print_text(shown);
     json_decref(shown);
     return code;
 }
@@ -293,9 +320,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static int run_command(int argc, char **argv)
 {
     static const struct argp argp = {
-        options,    parse,
-        "RUN|FILE", "Shows what is in a checkpoint or a trace, after its digest was checked.",
-        NULL,       NULL,
+        options,
+        parse,
+        "RUN|FILE",
+        "Shows what is in a checkpoint or a trace, after its digest was checked, and which arrays "
+        "are in a file of npy, npz, safetensors or HDF5: names, types, shapes, and what their "
+        "numbers are like.",
+        NULL,
+        NULL,
         NULL};
     struct arguments arguments = {0};
     int parsed = command_parse("inspect", &argp, argc, argv, &arguments);
@@ -315,6 +347,6 @@ static int run_command(int argc, char **argv)
 
 const struct command command_inspect = {
     .name = "inspect",
-    .title = "what is in a checkpoint or a trace",
+    .title = "what is in a checkpoint, a trace, or a file of arrays",
     .run = run_command,
 };

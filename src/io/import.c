@@ -236,8 +236,7 @@ int import_load(struct import_file *file, const struct import_array *array)
     if (array->data)
         return 0;
     BUG_ON(!file->format->load);
-    int code = file->format->load(file, array);
-    return code < 0 ? err_prefix(code, "%s: '%.200s'", file->path, array->name) : 0;
+    return file->format->load(file, array);
 }
 
 // IEEE 754: a half is a sign, 5 bits of exponent with bias 15, 10 of fraction.

@@ -55,8 +55,8 @@ struct import_format {
     bool (*is)(const unsigned char *bytes, size_t size);
     // Adds every array to `file`, in any order.
     int (*list)(struct import_file *file);
-    // Makes the numbers of an array whose `data` is NULL: malloc'ed, into file->loaded. NULL where
-    // there are none such.
+    // Makes the numbers of an array whose `data` is NULL: malloc'ed, into file->loaded. The line of
+    // an error begins with the path. NULL where there are none such.
     int (*load)(struct import_file *file, const struct import_array *array);
     void (*close)(struct import_file *file); // frees `state`; may be NULL
 };

@@ -93,11 +93,8 @@ static int size_of(const struct import_file *file, int64_t index, int64_t *size)
     if (status.comp_method != ZIP_CM_STORE && status.comp_method != ZIP_CM_DEFLATE)
         return err_set(ERR_FORMAT, "it is packed by method %d of zip; stored and deflated are read",
                        status.comp_method);
-    if (status.size > (zip_uint64_t)file->size + SLACK)
-        return err_set(ERR_FORMAT,
-                       "it says that it has %llu bytes, and at most as many as the archive and %d "
-                       "MB are unpacked; store it without compression",
-                       (unsigned long long)status.size, SLACK >> 20);
+    if (status.size > INT64_MAX)
+        return err_set(ERR_FORMAT, "its zip entry has a size that does not fit");
     *size = (int64_t)status.size;
     return 0;
 }
@@ -195,14 +192,19 @@ static int load(struct import_file *file, const struct import_array *array)
 {
     int64_t size;
     int code = size_of(file, array->place, &size);
-    if (code < 0)
-        return code;
-    zip_file_t *from = open_file(file, array->place);
-    if (!from)
-        return err_code();
-    code = unpack(file, from, size);
-    zip_fclose(from);
-    return code;
+    if (code == 0 && size > (int64_t)file->size + SLACK)
+        code = err_set(ERR_FORMAT,
+                       "it has %lld bytes, and at most as many as the archive and %d MB are "
+                       "unpacked; store it without compression",
+                       (long long)size, SLACK >> 20);
+    zip_file_t *from = code == 0 ? open_file(file, array->place) : NULL;
+    if (code == 0 && !from)
+        code = err_code();
+    if (code == 0)
+        code = unpack(file, from, size);
+    if (from)
+        zip_fclose(from);
+    return code < 0 ? err_prefix(code, "%s: '%.200s'", file->path, array->name) : 0;
 }
 
 static void close_archive(struct import_file *file)
