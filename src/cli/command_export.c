@@ -274,6 +274,6 @@ static int run_command(int argc, char **argv)
 
 const struct command command_export = {
     .name = "export",
-    .title = "write what was learned to npy, npz, csv or json",
+    .title = "write what was learned to a file of another format",
     .run = run_command,
 };

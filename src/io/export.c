@@ -110,6 +110,14 @@ int64_t export_coordinate(const struct export_array *array, int dim, int64_t ind
     return array->coordinate[dim] ? array->coordinate[dim][index] : index;
 }
 
+bool export_counts_from_zero(const struct export_array *array, int dim)
+{
+    for (int64_t i = 0; array->coordinate[dim] && i < array->size[dim]; i++)
+        if (array->coordinate[dim][i] != i)
+            return false;
+    return true;
+}
+
 const char *export_axis_name(const struct export_array *array, int dim, char text[32])
 {
     if (array->axis[dim])

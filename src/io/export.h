@@ -75,6 +75,7 @@ int export_write(const struct export_set *set, const struct export_format *forma
 int64_t export_count(const struct export_array *array);
 double export_value(const struct export_array *array, int64_t index);
 int64_t export_coordinate(const struct export_array *array, int dim, int64_t index);
+bool export_counts_from_zero(const struct export_array *array, int dim);
 // The name of an axis into `text`: "axis_2" where it has none.
 const char *export_axis_name(const struct export_array *array, int dim, char text[32]);
 // A number that reads back to the same bits ("%.9g" for float); "nan", "inf", "-inf" for the
@@ -83,5 +84,9 @@ const char *export_number(const struct export_array *array, int64_t index, char 
 // A file in npy format of the raw `bytes`; `descr` is "<f4", "<f8" or "<i8". malloc'ed.
 int export_npy_bytes(const char *descr, int dims, const int64_t *size, const void *data,
                      size_t data_size, char **bytes, size_t *file_size);
+// A file in safetensors format of all arrays, with the metadata "format": "pt" that readers of
+// models want, and the attributes of the set beside it. Names go as they are. malloc'ed.
+// ERR_ARGUMENT where two names are the same, or one is no UTF-8.
+int export_safetensors_bytes(const struct export_set *set, char **bytes, size_t *size);
 
 #endif

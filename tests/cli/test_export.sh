@@ -21,7 +21,7 @@ if grep -q "$(printf '\033')" out; then fail "inspect" "an escape reached the te
 run "$POSGRAD" diff escape none
 if grep -q 'x1b' out && ! grep -q "$(printf '\033')" out; then ok "nor by diff"; else fail "diff" "an escape reached the terminal"; fi
 
-for format in csv json npy npz; do
+for format in csv json npy npz safetensors; do
     run "$POSGRAD" export learned -o "table.$format"
     if [ "$status" -eq 0 ] && [ -s "table.$format" ] && [ ! -s out ] && [ ! -s err ]; then
         ok "export to $format"

@@ -218,6 +218,90 @@ static void npz_holds_every_array_and_its_coordinates(void **state)
     free(bytes);
 }
 
+static void check_safetensors(const char *bytes, size_t size, const char *header, size_t data_size)
+{
+    uint64_t length;
+    assert_true(size > 8);
+    memcpy(&length, bytes, 8);
+    assert_int_equal(length % 8, 0);
+    assert_int_equal(size, 8 + length + data_size);
+    assert_int_equal(length, (strlen(header) + 7) / 8 * 8);
+    check_same_bytes(bytes + 8, header, strlen(header));
+    for (size_t i = strlen(header); i < length; i++)
+        assert_int_equal(bytes[8 + i], ' ');
+}
+
+// Widest first, then by name; what is no number is metadata.
+static void safetensors_has_its_header_and_its_data(void **state)
+{
+    (void)state;
+    size_t size;
+    const double scalar = 0.1;
+    struct export_array arrays[3] = {make_array(), make_array()};
+    arrays[1] = (struct export_array){.name = "a", .dims = 1, .size = {6}, .data = numbers};
+    arrays[2] = (struct export_array){.name = "z", .is_double = true, .data = &scalar};
+    const struct export_attribute whole[] = {{"format_version", NULL, 1}, {"step", NULL, 7}};
+    const struct export_set set = {
+        .arrays = 3, .array = arrays, .attributes = 2, .attribute = whole};
+    char *bytes = encode(&set, "safetensors", &size);
+    check_safetensors(
+        bytes, size,
+        "{\"__metadata__\":{\"format\":\"pt\",\"step\":\"7\","
+        "\"relative_bias.axes\":\"head,offset\",\"relative_bias.encoding\":\"shaw\","
+        "\"relative_bias.train_length\":\"32\"},"
+        "\"relative_bias.offset\":{\"dtype\":\"I64\",\"shape\":[3],\"data_offsets\":[0,24]},"
+        "\"z\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[24,32]},"
+        "\"a\":{\"dtype\":\"F32\",\"shape\":[6],\"data_offsets\":[32,56]},"
+        "\"relative_bias\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[56,80]}}",
+        80);
+    check_same_bytes(bytes + size - 80, offsets, 24);
+    check_same_bytes(bytes + size - 56, &scalar, 8);
+    check_same_bytes(bytes + size - 48, numbers, 24);
+    check_same_bytes(bytes + size - 24, numbers, 24);
+    free(bytes);
+}
+
+static void safetensors_of_nothing_and_of_no_elements(void **state)
+{
+    (void)state;
+    size_t size;
+    const struct export_array empty = {.name = "x", .dims = 2, .size = {0, 3}};
+    struct export_set set = {.arrays = 0};
+    char *bytes = encode(&set, "safetensors", &size);
+    check_safetensors(bytes, size, "{\"__metadata__\":{\"format\":\"pt\"}}", 0);
+    free(bytes);
+    set = (struct export_set){.arrays = 1, .array = &empty};
+    bytes = encode(&set, "safetensors", &size);
+    check_safetensors(bytes, size,
+                      "{\"__metadata__\":{\"format\":\"pt\"},"
+                      "\"x\":{\"dtype\":\"F32\",\"shape\":[0,3],\"data_offsets\":[0,0]}}",
+                      0);
+    free(bytes);
+}
+
+static void safetensors_refuses_names_that_it_cannot_hold(void **state)
+{
+    (void)state;
+    size_t size;
+    char *bytes;
+    struct export_array arrays[2] = {make_array(), make_array()};
+    const struct export_set set = {.arrays = 2, .array = arrays};
+    check_error(export_safetensors_bytes(&set, &bytes, &size), ERR_ARGUMENT,
+                "two arrays are called relative_bias");
+    arrays[1].name = "relative_bias.offset"; // what the other's coordinates are called
+    check_error(export_safetensors_bytes(&set, &bytes, &size), ERR_ARGUMENT,
+                "two arrays are called relative_bias.offset");
+    arrays[1].name = "__metadata__";
+    check_error(export_safetensors_bytes(&set, &bytes, &size), ERR_ARGUMENT, "for itself");
+    arrays[1].name = "\xff";
+    check_error(export_safetensors_bytes(&set, &bytes, &size), ERR_ARGUMENT, "UTF-8");
+    const struct export_attribute bad = {"text", "\xff", 0};
+    arrays[1].name = "good";
+    arrays[1].attributes = 1;
+    arrays[1].attribute = &bad;
+    check_error(export_safetensors_bytes(&set, &bytes, &size), ERR_ARGUMENT, "UTF-8");
+}
+
 static void equal_arrays_give_equal_bytes(void **state)
 {
     (void)state;
@@ -357,6 +441,9 @@ CHECK_MAIN(cmocka_unit_test(npy_has_its_header_and_its_data),
            cmocka_unit_test(text_reads_back_to_the_same_bits),
            cmocka_unit_test(json_has_axes_attributes_and_data),
            cmocka_unit_test(npz_holds_every_array_and_its_coordinates),
+           cmocka_unit_test(safetensors_has_its_header_and_its_data),
+           cmocka_unit_test(safetensors_of_nothing_and_of_no_elements),
+           cmocka_unit_test(safetensors_refuses_names_that_it_cannot_hold),
            cmocka_unit_test(equal_arrays_give_equal_bytes),
            cmocka_unit_test(formats_are_found_by_name_and_extension),
            cmocka_unit_test(refusals_name_the_reason),
