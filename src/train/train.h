@@ -23,7 +23,7 @@ struct train_settings {
     int64_t layers, heads, dim, ff_dim, length, batch_size, steps, warmup, seed, threads;
     int64_t accumulate, curriculum, patience;
     double lr, weight_decay, grad_clip, dropout, label_smoothing, ema;
-    bool tie, keep_best;
+    bool tie, keep_best, tensorboard;
     int64_t save_every, keep, eval_every, eval_batches, log_every;
     char data[OPTION_TEXT], out_dir[OPTION_TEXT];
     int pe_opts, task_opts, optimizer_opts;

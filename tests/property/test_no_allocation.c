@@ -13,12 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
 #include "../../autograd/ops/op.h"
+#include "../../src/train/tensorboard.h"
 #include "../../src/train/train.h"
 #include "../support/settings.h"
 
@@ -176,6 +179,28 @@ static void no_step_allocates_on_two(void **state)
     no_step_allocates("2");
 }
 
+// Nor does a point of an event file, after the first.
+static void no_event_allocates(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/posgrad-allocation-XXXXXX", command[64];
+    const struct tensorboard_scalar scalar[] = {{"train/loss", 1}, {"optim/lr", 0.5}};
+    struct tensorboard board;
+    assert_non_null(mkdtemp(folder));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY);
+    assert_true(fd >= 0);
+    tensorboard_init(&board, fd, 0);
+    assert_int_equal(tensorboard_write(&board, 1, 2, scalar), 0);
+    long before = atomic_load(&calls);
+    for (int64_t step = 2; step < 100; step++)
+        assert_int_equal(tensorboard_write(&board, step, 2, scalar), 0);
+    assert_int_equal(atomic_load(&calls) - before, 0);
+    tensorboard_release(&board);
+    close(fd);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 // The counter itself is checked: an allocation in this process, by us or by the C library, is seen.
 static void the_counter_counts(void **state)
 {
@@ -200,6 +225,7 @@ int main(void)
         cmocka_unit_test(no_op_allocates),
         cmocka_unit_test(no_step_allocates_on_one_thread),
         cmocka_unit_test(no_step_allocates_on_two),
+        cmocka_unit_test(no_event_allocates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -314,7 +314,7 @@ static void a_release_waits_and_drops(void **state)
     (void)state;
     static struct saver saver;
     for (int proven = 0; proven < 2; proven++) {
-        struct save_order order = {.metrics = -1, .elder = -1, .keep = 1};
+        struct save_order order = {.metrics = -1, .events = -1, .elder = -1, .keep = 1};
         prepare(proven ? "proven" : "unproven");
         start();
         snprintf(order.best, sizeof order.best, "%s", path_in(proven ? "proven" : "unproven", "b"));
