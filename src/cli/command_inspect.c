@@ -1,4 +1,4 @@
-// posgrad inspect: what is in a checkpoint or a trace.
+// posgrad inspect: what is in a checkpoint or a trace, and what its tables look like.
 //
 // The facts are gathered once as a JSON object; the text for people is printed from it.
 #include <argp.h>
@@ -12,6 +12,7 @@
 #include "../../autograd/base/err.h"
 #include "../io/export_source.h"
 #include "../io/json_memory.h"
+#include "../report/picture.h"
 #include "command.h"
 #include "output.h"
 #include "train_arguments.h"
@@ -136,28 +137,20 @@ static int add_config(json_t *facts, struct h5_reader *reader)
     return json_object_set_new(facts, "config", config) < 0 ? no_memory() : 0;
 }
 
-static int gather(json_t *facts, const char *run)
+static int gather(json_t *facts, struct h5_reader *reader, const char *path)
 {
     static const char *const groups[] = {"params", "ema", "tables", "batch", "outputs"};
-    char path[4096];
     struct stat status;
-    int code = run_file(run, path, sizeof path);
-    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
-    if (!reader)
-        return ERR_FILE;
-    if (stat(path, &status) < 0) {
-        h5_reader_close(reader);
+    if (stat(path, &status) < 0)
         return err_set(ERR_FILE, "cannot look at %s: %s", path, strerror(errno));
-    }
     json_object_set_new(facts, "file", json_string(path));
     json_object_set_new(facts, "bytes", json_integer(status.st_size));
     json_object_set_new(facts, "digest", json_string("ok"));
-    code = add_attributes(facts, reader);
+    int code = add_attributes(facts, reader);
     if (code == 0)
         code = add_config(facts, reader);
     for (size_t i = 0; i < sizeof groups / sizeof groups[0] && code == 0; i++)
         code = add_group(facts, reader, groups[i]);
-    h5_reader_close(reader);
     if (code == 0)
         code = json_memory_check(0);
     return code < 0 ? err_prefix(code, "%s", path) : 0;
@@ -261,15 +254,53 @@ static int print_shown(const json_t *facts)
     return code;
 }
 
+// --- pictures
+
+static bool has_array(struct h5_reader *reader, const char *group, const char *name)
+{
+    char path[1024];
+    int length = snprintf(path, sizeof path, "%s/%s", group, name);
+    for (char *p = path + strlen(group); *p; p++)
+        if (*p == '.')
+            *p = '/';
+    return length > 0 && (size_t)length < sizeof path && h5_has(reader, path);
+}
+
+// The table, or the parameter, that is called `name`, as a picture; without a name small ones of
+// all tables.
+static int print_pictures(struct h5_reader *reader, const char *run, const char *name)
+{
+    struct export_source source;
+    bool parameter = name && !has_array(reader, "/tables", name) &&
+                     has_array(reader, "/params", name);
+    int code = export_source_read(&source, reader, parameter ? "/params" : "/tables", name);
+    if (code < 0)
+        return code;
+    struct plot_style style = plot_style_of(stdout);
+    for (int i = 0; i < source.set.arrays; i++) {
+        if (!name)
+            putchar('\n');
+        picture_print(&source.set.array[i], name, &style, stdout);
+    }
+    int arrays = source.set.arrays;
+    export_source_release(&source);
+    return arrays || !name ? 0 : err_set(ERR_ARGUMENT, "%s has no tables", run);
+}
+
 // --- the command
 
+enum { KEY_PICTURE = 0x3000, KEY_TABLE };
 struct arguments {
-    const char *run;
-    bool json;
+    const char *run, *table;
+    bool json, picture;
 };
 
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "one JSON object", 0},
+    {"picture", KEY_PICTURE, NULL, 0,
+     "small pictures of the tables, also where stdout is no terminal", 0},
+    {"table", KEY_TABLE, "NAME", 0,
+     "only this table, or this parameter, as a picture of all its layers and heads", 0},
     {0},
 };
 
@@ -279,6 +310,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
     switch (key) {
     case 'j':
         arguments->json = true;
+        return 0;
+    case KEY_PICTURE:
+        arguments->picture = true;
+        return 0;
+    case KEY_TABLE:
+        arguments->table = value;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run)
@@ -290,31 +327,66 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+static int print_facts(const struct arguments *arguments, struct h5_reader *reader,
+                       const char *path)
+{
+    json_t *facts = json_object();
+    int code = facts ? gather(facts, reader, path) : no_memory();
+    if (code == 0 && arguments->json)
+        code = output_json(json_incref(facts));
+    else if (code == 0)
+        code = print_shown(facts);
+    json_decref(facts);
+    return code;
+}
+
+static int inspect(const struct arguments *arguments)
+{
+    char path[4096];
+    int code = run_file(arguments->run, path, sizeof path);
+    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
+    if (!reader)
+        return ERR_FILE;
+    if (!arguments->table)
+        code = print_facts(arguments, reader, path);
+    if (code == 0 &&
+        (arguments->table || arguments->picture || (!arguments->json && plot_terminal(stdout))))
+        code = print_pictures(reader, arguments->run, arguments->table);
+    h5_reader_close(reader);
+    return code;
+}
+
+static int check_usage(const struct arguments *arguments)
+{
+    if (!arguments->run)
+        return err_set(ERR_ARGUMENT, "RUN is missing: the folder of a run, or a file");
+    if (arguments->json && (arguments->picture || arguments->table))
+        return err_set(ERR_ARGUMENT, "--json has no pictures; 'posgrad export' has the numbers");
+    return 0;
+}
+
 static int run_command(int argc, char **argv)
 {
     static const struct argp argp = {
-        options,    parse,
-        "RUN|FILE", "Shows what is in a checkpoint or a trace, after its digest was checked.",
-        NULL,       NULL,
+        options,
+        parse,
+        "RUN|FILE",
+        "Shows what is in a checkpoint or a trace, after its digest was checked; on a terminal "
+        "also what its tables look like.",
+        NULL,
+        NULL,
         NULL};
     struct arguments arguments = {0};
     int parsed = command_parse("inspect", &argp, argc, argv, &arguments);
     if (parsed != 0)
         return parsed;
-    if (!arguments.run)
-        return command_usage("inspect", "RUN is missing: the folder of a run, or a file");
-    json_t *facts = json_object();
-    int code = facts ? gather(facts, arguments.run) : no_memory();
-    if (code == 0 && arguments.json)
-        code = output_json(json_incref(facts));
-    else if (code == 0)
-        code = print_shown(facts);
-    json_decref(facts);
-    return code < 0 ? command_error(NULL) : 0;
+    if (check_usage(&arguments) < 0)
+        return command_usage("inspect", err_last());
+    return inspect(&arguments) < 0 ? command_error(NULL) : 0;
 }
 
 const struct command command_inspect = {
     .name = "inspect",
-    .title = "what is in a checkpoint or a trace",
+    .title = "what is in a checkpoint or a trace, and what its tables look like",
     .run = run_command,
 };

@@ -264,7 +264,7 @@ void h5_write_text(struct h5_writer *writer, const char *path, const char *text)
 // --- attributes
 
 // Whether the messages have an attribute of this name: a head of 4 bytes, 9 of the attribute, name.
-static bool has_attribute(const struct h5_bytes *bytes, const char *name)
+static bool has_attribute(const struct bytes *bytes, const char *name)
 {
     for (size_t at = 0; at + 13 < bytes->size;) {
         const unsigned char *message = bytes->at + at;
@@ -295,7 +295,7 @@ static void put_attribute(struct h5_writer *writer, const char *path, const char
              path);
         return;
     }
-    struct h5_bytes *bytes = &writer->entry[index].attributes;
+    struct bytes *bytes = &writer->entry[index].attributes;
     if (has_attribute(bytes, name)) {
         fail(writer, ERR_FILE, "cannot write attribute %s of %s: it is there already", name, path);
         return;
