@@ -138,9 +138,8 @@ static int put_text(json_t *metadata, const char *key, const char *text)
 
 static int put_attribute(json_t *metadata, const char *key, const struct export_attribute *one)
 {
-    char number[32];
-    snprintf(number, sizeof number, "%lld", (long long)one->number);
-    return put_text(metadata, key, one->text ? one->text : number);
+    char number[EXPORT_NUMBER];
+    return put_text(metadata, key, export_attribute_text(one, number));
 }
 
 // "TABLE.axes": "head,offset", and an entry an attribute; an array of no names has nothing to say.
@@ -172,7 +171,7 @@ static int put_metadata(struct packing *packing, json_t *root, const struct expo
     json_t *metadata = json_pack("{s:s}", "format", "pt");
     int code = 0;
     for (int i = 0; i < set->attributes && code == 0; i++)
-        if (strncmp(set->attribute[i].name, "format", 6) != 0)
+        if (!export_is_format(&set->attribute[i]))
             code = put_attribute(metadata, set->attribute[i].name, &set->attribute[i]);
     for (int i = 0; i < set->arrays && code == 0; i++)
         code = put_table(packing, metadata, &set->array[i]);
