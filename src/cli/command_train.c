@@ -81,15 +81,16 @@ static const char signals_help[] =
     "saves "
     "and goes on. A run folder has one writer; another process is refused.";
 
+static void write_help(FILE *file)
+{
+    train_arguments_put_lists(file);
+    fprintf(file, "\n\n%s", signals_help);
+}
+
 static char *help(int key, const char *text, void *input)
 {
     (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
-        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
-    char *lists = train_arguments_lists(), *all = NULL;
-    int length = lists ? asprintf(&all, "%s\n\n%s", lists, signals_help) : -1;
-    free(lists);
-    return length < 0 ? NULL : all;
+    return command_help(key, text, write_help);
 }
 
 // --- signals. Flags only; the loop looks at them between steps, and in evaluations.

@@ -145,13 +145,8 @@ static const char init_help[] =
         fputs("\n\n", file);                                                                       \
     } while (0)
 
-char *train_arguments_lists(void)
+void train_arguments_put_lists(FILE *file)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    if (!file)
-        return NULL;
     PUT_LIST(file, "Encodings (--pe)", pe_list, pe_count);
     PUT_LIST(file, "Tasks (--task)", task_list, task_count);
     PUT_LIST(file, "Optimizers (--optimizer)", optimizer_list, optimizer_count);
@@ -161,8 +156,4 @@ char *train_arguments_lists(void)
     fputs(
         "'posgrad list encodings' (tasks, optimizers, schedules) tells of each and of its options.",
         file);
-    if (fclose(file) == 0)
-        return text;
-    free(text);
-    return NULL;
 }

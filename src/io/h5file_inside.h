@@ -5,6 +5,7 @@
 #ifndef POSGRAD_H5FILE_INSIDE_H
 #define POSGRAD_H5FILE_INSIDE_H
 
+#include "bytes.h"
 #include "h5file.h"
 #include "seal.h"
 
@@ -14,22 +15,13 @@ enum { H5_TEXT = H5FILE_TYPES }; // of fixed length; the others are those of enu
 size_t h5_type_size(enum h5_type type);
 const char *h5_type_name(enum h5_type type);
 
-// A block that grows. Once there is no memory it stays as it is and says so.
-struct h5_bytes {
-    unsigned char *at;
-    size_t size, room;
-    bool failed;
-};
-void h5_put_bytes(struct h5_bytes *bytes, const void *from, size_t size);
-void h5_put(struct h5_bytes *bytes, uint64_t value, int size); // little-endian
-
 // A group or a dataset. Indices are of the writer's list; 0, the root, ends lists of children.
 struct h5_entry {
     char *name;
     uint32_t parent, first_child, last_child, next;
     uint8_t depth;
     bool is_group;
-    struct h5_bytes attributes; // as messages of an object header
+    struct bytes attributes; // as messages of an object header
     // Of a dataset.
     int type, dims;
     int64_t extent[H5_RANK_MAX];
@@ -56,13 +48,13 @@ struct h5_writer {
     char message[1024];
     // The file as it is laid out: everything but the data, and that in its order.
     bool sealed;
-    struct h5_bytes head; // from the user block on
+    struct bytes head; // from the user block on
     struct file_part *part;
     size_t parts;
 };
 
 // h5file_layout.c: one attribute as a message; `type` is of enum h5_type or H5_TEXT.
-void h5_put_attribute(struct h5_bytes *bytes, const char *name, int type, const void *value,
+void h5_put_attribute(struct bytes *bytes, const char *name, int type, const void *value,
                       size_t size);
 // Lays the file out and seals it: head and parts. ERR_MEMORY, ERR_ARGUMENT.
 int h5_layout(struct h5_writer *writer);

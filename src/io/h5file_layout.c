@@ -22,7 +22,7 @@ enum { ALIGN = 8, HEAP_SIZE = 4096, HEAP_HEAD = 16 };
 // The name of one more piece of text or of a reference in the heap, as a value of variable length
 // holds it: its length, the heap, its number there.
 struct heap {
-    struct h5_bytes objects;
+    struct bytes objects;
     uint64_t address;
     uint32_t count;
 };
@@ -67,9 +67,10 @@ static uint32_t checksum(const unsigned char *p, size_t size)
 }
 
 // The checksum of everything from `begin` on.
-static void put_checksum(struct h5_bytes *bytes, size_t begin)
+static void put_checksum(struct bytes *bytes, size_t begin)
 {
-    h5_put(bytes, bytes->failed ? 0 : checksum(bytes->at + begin, bytes->size - begin), 4);
+    bytes_put_little(bytes, bytes->failed ? 0 : checksum(bytes->at + begin, bytes->size - begin),
+                     4);
 }
 
 // --- types and sizes
@@ -80,7 +81,7 @@ static size_t type_bytes(int type)
 }
 
 // `text` is the length of a text.
-static void put_type(struct h5_bytes *bytes, int type, size_t text)
+static void put_type(struct bytes *bytes, int type, size_t text)
 {
     static const unsigned char i32[] = {0x10, 0x08, 0, 0, 4, 0, 0, 0, 0, 0, 32, 0};
     static const unsigned char i64[] = {0x10, 0x08, 0, 0, 8, 0, 0, 0, 0, 0, 64, 0};
@@ -90,10 +91,10 @@ static void put_type(struct h5_bytes *bytes, int type, size_t text)
                                         64,   0,    52,   11, 0, 52, 0xff, 3, 0, 0};
     static const unsigned char *const numbers[] = {f32, f64, i32, i64};
     if (type == H5_TEXT) {
-        h5_put(bytes, 0x13 | 0x11 << 8, 4); // padded with NULs, UTF-8
-        h5_put(bytes, text, 4);
+        bytes_put_little(bytes, 0x13 | 0x11 << 8, 4); // padded with NULs, UTF-8
+        bytes_put_little(bytes, text, 4);
     } else {
-        h5_put_bytes(bytes, numbers[type], type_bytes(type));
+        bytes_put(bytes, numbers[type], type_bytes(type));
     }
 }
 
@@ -102,14 +103,14 @@ static size_t space_bytes(int dims)
     return 4 + 8 * (size_t)dims;
 }
 
-static void put_space(struct h5_bytes *bytes, int dims, const int64_t *extent)
+static void put_space(struct bytes *bytes, int dims, const int64_t *extent)
 {
-    h5_put(bytes, 2, 1);
-    h5_put(bytes, (uint64_t)dims, 1);
-    h5_put(bytes, 0, 1); // sizes are fixed
-    h5_put(bytes, dims > 0, 1);
+    bytes_put_little(bytes, 2, 1);
+    bytes_put_little(bytes, (uint64_t)dims, 1);
+    bytes_put_little(bytes, 0, 1); // sizes are fixed
+    bytes_put_little(bytes, dims > 0, 1);
     for (int i = 0; i < dims; i++)
-        h5_put(bytes, (uint64_t)extent[i], 8);
+        bytes_put_little(bytes, (uint64_t)extent[i], 8);
 }
 
 // --- messages of object headers
@@ -128,67 +129,67 @@ enum {
     DO_NOT_SHARE = 4, // a flag
 };
 
-static void put_message(struct h5_bytes *bytes, int message, size_t size, int flags)
+static void put_message(struct bytes *bytes, int message, size_t size, int flags)
 {
-    h5_put(bytes, (uint64_t)message, 1);
-    h5_put(bytes, size, 2);
-    h5_put(bytes, (uint64_t)flags, 1);
+    bytes_put_little(bytes, (uint64_t)message, 1);
+    bytes_put_little(bytes, size, 2);
+    bytes_put_little(bytes, (uint64_t)flags, 1);
 }
 
 // Head and name of an attribute; its type, sizes and value follow.
-static void put_attribute_head(struct h5_bytes *bytes, const char *name, size_t type, size_t space,
+static void put_attribute_head(struct bytes *bytes, const char *name, size_t type, size_t space,
                                size_t value)
 {
     size_t length = strlen(name) + 1;
     put_message(bytes, MESSAGE_ATTRIBUTE, 9 + length + type + space + value, 0);
-    h5_put(bytes, 3, 1);
-    h5_put(bytes, 0, 1);
-    h5_put(bytes, length, 2);
-    h5_put(bytes, type, 2);
-    h5_put(bytes, space, 2);
-    h5_put(bytes, 0, 1); // its name is ASCII
-    h5_put_bytes(bytes, name, length);
+    bytes_put_little(bytes, 3, 1);
+    bytes_put_little(bytes, 0, 1);
+    bytes_put_little(bytes, length, 2);
+    bytes_put_little(bytes, type, 2);
+    bytes_put_little(bytes, space, 2);
+    bytes_put_little(bytes, 0, 1); // its name is ASCII
+    bytes_put(bytes, name, length);
 }
 
-void h5_put_attribute(struct h5_bytes *bytes, const char *name, int type, const void *value,
+void h5_put_attribute(struct bytes *bytes, const char *name, int type, const void *value,
                       size_t size)
 {
     put_attribute_head(bytes, name, type_bytes(type), space_bytes(0), size);
     put_type(bytes, type, size);
     put_space(bytes, 0, NULL);
-    h5_put_bytes(bytes, value, size);
+    bytes_put(bytes, value, size);
 }
 
 // No heap and no tree: all links or attributes are in the header.
-static void put_all_here(struct h5_bytes *bytes, int message, int flags)
+static void put_all_here(struct bytes *bytes, int message, int flags)
 {
     put_message(bytes, message, 18, flags);
-    h5_put(bytes, 0, 2);
-    h5_put(bytes, nowhere, 8);
-    h5_put(bytes, nowhere, 8);
+    bytes_put_little(bytes, 0, 2);
+    bytes_put_little(bytes, nowhere, 8);
+    bytes_put_little(bytes, nowhere, 8);
 }
 
-static void put_links(struct h5_bytes *bytes, const struct h5_writer *writer,
+static void put_links(struct bytes *bytes, const struct h5_writer *writer,
                       const struct h5_entry *group)
 {
     enum { HAS_CHARSET = 0x10, UTF8 = 1 };
     put_all_here(bytes, MESSAGE_LINKS, 0);
     put_message(bytes, MESSAGE_GROUP, 2, CONSTANT);
-    h5_put(bytes, 0, 2);
+    bytes_put_little(bytes, 0, 2);
     for (uint32_t i = group->first_child; i; i = writer->entry[i].next) {
         const struct h5_entry *child = &writer->entry[i];
         size_t length = strlen(child->name);
         put_message(bytes, MESSAGE_LINK, 4 + length + 8, 0);
-        h5_put(bytes, 1, 1);
-        h5_put(bytes, HAS_CHARSET, 1);
-        h5_put(bytes, UTF8, 1);
-        h5_put(bytes, length, 1);
-        h5_put_bytes(bytes, child->name, length);
-        h5_put(bytes, child->address, 8);
+        bytes_put_little(bytes, 1, 1);
+        bytes_put_little(bytes, HAS_CHARSET, 1);
+        bytes_put_little(bytes, UTF8, 1);
+        bytes_put_little(bytes, length, 1);
+        bytes_put(bytes, child->name, length);
+        bytes_put_little(bytes, child->address, 8);
     }
 }
 
-static void put_dataset(struct h5_bytes *bytes, const struct h5_entry *set)
+static void put_dataset(struct bytes *bytes, const struct h5_entry *set)
 {
     enum { FILL_VERSION = 3, FILL_NEVER = 0x06, LAYOUT_VERSION = 3, CONTIGUOUS = 1 };
     put_message(bytes, MESSAGE_SPACE, space_bytes(set->dims), 0);
@@ -196,27 +197,27 @@ static void put_dataset(struct h5_bytes *bytes, const struct h5_entry *set)
     put_message(bytes, MESSAGE_TYPE, type_bytes(set->type), CONSTANT);
     put_type(bytes, set->type, set->size);
     put_message(bytes, MESSAGE_FILL, 2, CONSTANT);
-    h5_put(bytes, FILL_VERSION | FILL_NEVER << 8, 2);
+    bytes_put_little(bytes, FILL_VERSION | FILL_NEVER << 8, 2);
     put_message(bytes, MESSAGE_LAYOUT, 18, 0);
-    h5_put(bytes, LAYOUT_VERSION | CONTIGUOUS << 8, 2);
-    h5_put(bytes, set->size ? set->data_address : nowhere, 8);
-    h5_put(bytes, set->size, 8);
+    bytes_put_little(bytes, LAYOUT_VERSION | CONTIGUOUS << 8, 2);
+    bytes_put_little(bytes, set->size ? set->data_address : nowhere, 8);
+    bytes_put_little(bytes, set->size, 8);
 }
 
 // --- dimension scales, as libhdf5_hl writes them
 
 // A value of variable length: its place in the heap.
-static void put_in_heap(struct h5_bytes *bytes, struct heap *heap, uint64_t length,
-                        const void *value, size_t size)
+static void put_in_heap(struct bytes *bytes, struct heap *heap, uint64_t length, const void *value,
+                        size_t size)
 {
     heap->count++;
-    h5_put(bytes, length, 4);
-    h5_put(bytes, heap->address, 8);
-    h5_put(bytes, heap->count, 4);
-    h5_put(&heap->objects, heap->count, 8); // no count of references
-    h5_put(&heap->objects, size, 8);
-    h5_put_bytes(&heap->objects, value, size);
-    h5_put_bytes(&heap->objects, zeros, (ALIGN - size % ALIGN) % ALIGN);
+    bytes_put_little(bytes, length, 4);
+    bytes_put_little(bytes, heap->address, 8);
+    bytes_put_little(bytes, heap->count, 4);
+    bytes_put_little(&heap->objects, heap->count, 8); // no count of references
+    bytes_put_little(&heap->objects, size, 8);
+    bytes_put(&heap->objects, value, size);
+    bytes_put(&heap->objects, zeros, (ALIGN - size % ALIGN) % ALIGN);
 }
 
 static const struct h5_scale *scale_of(const struct h5_writer *writer, uint32_t set, int dim)
@@ -228,7 +229,7 @@ static const struct h5_scale *scale_of(const struct h5_writer *writer, uint32_t 
 }
 
 // What a dataset says of the scales of its axes; an axis that has none holds zeros.
-static void put_axes(struct h5_bytes *bytes, const struct h5_writer *writer, uint32_t set,
+static void put_axes(struct bytes *bytes, const struct h5_writer *writer, uint32_t set,
                      struct heap *heap)
 {
     static const unsigned char list[] = {0x19, 0, 0, 0, 16, 0, 0, 0, 0x17, 0, 0, 0, 8, 0, 0, 0};
@@ -238,38 +239,38 @@ static void put_axes(struct h5_bytes *bytes, const struct h5_writer *writer, uin
     const int64_t extent = dims;
     const struct h5_scale *scale;
     put_attribute_head(bytes, "DIMENSION_LIST", sizeof list, space_bytes(1), 16 * (size_t)dims);
-    h5_put_bytes(bytes, list, sizeof list);
+    bytes_put(bytes, list, sizeof list);
     put_space(bytes, 1, &extent);
     for (int i = 0; i < dims; i++) {
         if ((scale = scale_of(writer, set, i)))
             put_in_heap(bytes, heap, 1, &writer->entry[scale->scale].address, 8);
         else
-            h5_put_bytes(bytes, (char[16]){0}, 16);
+            bytes_put(bytes, (char[16]){0}, 16);
     }
     put_attribute_head(bytes, "DIMENSION_LABELS", sizeof labels, space_bytes(1), 16 * (size_t)dims);
-    h5_put_bytes(bytes, labels, sizeof labels);
+    bytes_put(bytes, labels, sizeof labels);
     put_space(bytes, 1, &extent);
     for (int i = 0; i < dims; i++) {
         if ((scale = scale_of(writer, set, i)))
             put_in_heap(bytes, heap, strlen(scale->label), scale->label, strlen(scale->label));
         else
-            h5_put_bytes(bytes, (char[16]){0}, 16);
+            bytes_put(bytes, (char[16]){0}, 16);
     }
 }
 
 // A text of libhdf5_hl: ends with a NUL, ASCII.
-static void put_old_text(struct h5_bytes *bytes, const char *name, const char *text)
+static void put_old_text(struct bytes *bytes, const char *name, const char *text)
 {
     size_t size = strlen(text) + 1;
     put_attribute_head(bytes, name, 8, space_bytes(0), size);
-    h5_put(bytes, 0x13, 4);
-    h5_put(bytes, size, 4);
+    bytes_put_little(bytes, 0x13, 4);
+    bytes_put_little(bytes, size, 4);
     put_space(bytes, 0, NULL);
-    h5_put_bytes(bytes, text, size);
+    bytes_put(bytes, text, size);
 }
 
 // What a scale says of itself and of the `count` axes that it is of.
-static void put_scale(struct h5_bytes *bytes, const struct h5_writer *writer, uint32_t scale,
+static void put_scale(struct bytes *bytes, const struct h5_writer *writer, uint32_t scale,
                       int64_t count, const char *label)
 {
     // Of a reference, "dataset", and an integer, "dimension".
@@ -280,35 +281,35 @@ static void put_scale(struct h5_bytes *bytes, const struct h5_writer *writer, ui
     put_old_text(bytes, "CLASS", "DIMENSION_SCALE");
     put_old_text(bytes, "NAME", label);
     put_attribute_head(bytes, "REFERENCE_LIST", sizeof list, space_bytes(1), 16 * (size_t)count);
-    h5_put_bytes(bytes, list, sizeof list);
+    bytes_put(bytes, list, sizeof list);
     put_space(bytes, 1, &count);
     for (uint32_t i = 0; i < writer->scales; i++) {
         if (writer->scale[i].scale != scale)
             continue;
-        h5_put(bytes, writer->entry[writer->scale[i].set].address, 8);
-        h5_put(bytes, (uint64_t)writer->scale[i].dim, 8);
+        bytes_put_little(bytes, writer->entry[writer->scale[i].set].address, 8);
+        bytes_put_little(bytes, (uint64_t)writer->scale[i].dim, 8);
     }
 }
 
 // --- the head of a file
 
-static void put_superblock(struct h5_bytes *bytes, uint64_t root, uint64_t end)
+static void put_superblock(struct bytes *bytes, uint64_t root, uint64_t end)
 {
     static const unsigned char start[] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n', 2, 8, 8, 0};
     size_t begin = bytes->size;
-    h5_put_bytes(bytes, start, sizeof start);
-    h5_put(bytes, SEAL_SIZE, 8);
-    h5_put(bytes, nowhere, 8);
-    h5_put(bytes, end, 8); // counted from the first byte of the file, unlike all else
-    h5_put(bytes, root, 8);
+    bytes_put(bytes, start, sizeof start);
+    bytes_put_little(bytes, SEAL_SIZE, 8);
+    bytes_put_little(bytes, nowhere, 8);
+    bytes_put_little(bytes, end, 8); // counted from the first byte of the file, unlike all else
+    bytes_put_little(bytes, root, 8);
     put_checksum(bytes, begin);
 }
 
 // Attributes come behind a message that says where they are, without which libhdf5 counts none.
-static void put_attributes(struct h5_bytes *bytes, const struct h5_writer *writer, uint32_t index,
+static void put_attributes(struct bytes *bytes, const struct h5_writer *writer, uint32_t index,
                            struct heap *heap)
 {
-    const struct h5_bytes *own = &writer->entry[index].attributes;
+    const struct bytes *own = &writer->entry[index].attributes;
     const char *label = NULL; // where it is a scale: that of its first axis
     bool has_axes = false;
     int64_t count = 0;
@@ -321,23 +322,23 @@ static void put_attributes(struct h5_bytes *bytes, const struct h5_writer *write
     if (own->size == 0 && !has_axes && count == 0)
         return;
     put_all_here(bytes, MESSAGE_ATTRIBUTES, DO_NOT_SHARE);
-    h5_put_bytes(bytes, own->at, own->size);
+    bytes_put(bytes, own->at, own->size);
     if (has_axes)
         put_axes(bytes, writer, index, heap);
     if (count > 0)
         put_scale(bytes, writer, index, count, label);
 }
 
-static void put_header(struct h5_bytes *bytes, struct h5_writer *writer, uint32_t index,
+static void put_header(struct bytes *bytes, struct h5_writer *writer, uint32_t index,
                        struct heap *heap)
 {
     enum { SIZE_IN_4_BYTES = 2, SIZE_AT = 6 };
     struct h5_entry *entry = &writer->entry[index];
     size_t begin = bytes->size, messages;
     entry->address = begin - SEAL_SIZE;
-    h5_put_bytes(bytes, "OHDR\2", 5);
-    h5_put(bytes, SIZE_IN_4_BYTES, 1);
-    h5_put(bytes, 0, 4);
+    bytes_put(bytes, "OHDR\2", 5);
+    bytes_put_little(bytes, SIZE_IN_4_BYTES, 1);
+    bytes_put_little(bytes, 0, 4);
     messages = bytes->size;
     if (entry->is_group)
         put_links(bytes, writer, entry);
@@ -350,13 +351,13 @@ static void put_header(struct h5_bytes *bytes, struct h5_writer *writer, uint32_
     put_checksum(bytes, begin);
 }
 
-static void pad(struct h5_bytes *bytes)
+static void pad(struct bytes *bytes)
 {
-    h5_put_bytes(bytes, zeros, (ALIGN - bytes->size % ALIGN) % ALIGN);
+    bytes_put(bytes, zeros, (ALIGN - bytes->size % ALIGN) % ALIGN);
 }
 
 // The collection of all objects, and what is free behind them as an object of number 0.
-static void put_heap(struct h5_bytes *bytes, struct heap *heap)
+static void put_heap(struct bytes *bytes, struct heap *heap)
 {
     static const unsigned char nothing[HEAP_SIZE] = {0};
     size_t used = HEAP_HEAD + heap->objects.size + HEAP_HEAD;
@@ -366,23 +367,23 @@ static void put_heap(struct h5_bytes *bytes, struct heap *heap)
         return;
     pad(bytes);
     heap->address = bytes->size - SEAL_SIZE;
-    h5_put_bytes(bytes, "GCOL\1\0\0\0", 8);
-    h5_put(bytes, size, 8);
-    h5_put_bytes(bytes, heap->objects.at, heap->objects.size);
-    h5_put(bytes, 0, 8);
-    h5_put(bytes, unused, 8);
-    h5_put_bytes(bytes, nothing, unused - HEAP_HEAD);
+    bytes_put(bytes, "GCOL\1\0\0\0", 8);
+    bytes_put_little(bytes, size, 8);
+    bytes_put(bytes, heap->objects.at, heap->objects.size);
+    bytes_put_little(bytes, 0, 8);
+    bytes_put_little(bytes, unused, 8);
+    bytes_put(bytes, nothing, unused - HEAP_HEAD);
 }
 
 // Headers and heap with the places of everything as the last call left them. Returns the size of
 // the whole file.
 static uint64_t put_head(struct h5_writer *writer, struct heap *heap, uint64_t end)
 {
-    struct h5_bytes *bytes = &writer->head;
+    struct bytes *bytes = &writer->head;
     bytes->size = 0;
     heap->objects.size = 0;
     heap->count = 0;
-    h5_put_bytes(bytes, (char[SEAL_SIZE]){0}, SEAL_SIZE);
+    bytes_put(bytes, (char[SEAL_SIZE]){0}, SEAL_SIZE);
     put_superblock(bytes, writer->entry[0].address, end);
     for (uint32_t i = 0; i < writer->entries; i++)
         put_header(bytes, writer, i, heap);

@@ -264,7 +264,7 @@ void h5_write_text(struct h5_writer *writer, const char *path, const char *text)
 // --- attributes
 
 // Whether the messages have an attribute of this name: a head of 4 bytes, 9 of the attribute, name.
-static bool has_attribute(const struct h5_bytes *bytes, const char *name)
+static bool has_attribute(const struct bytes *bytes, const char *name)
 {
     for (size_t at = 0; at + 13 < bytes->size;) {
         const unsigned char *message = bytes->at + at;
@@ -295,7 +295,7 @@ static void put_attribute(struct h5_writer *writer, const char *path, const char
              path);
         return;
     }
-    struct h5_bytes *bytes = &writer->entry[index].attributes;
+    struct bytes *bytes = &writer->entry[index].attributes;
     if (has_attribute(bytes, name)) {
         fail(writer, ERR_FILE, "cannot write attribute %s of %s: it is there already", name, path);
         return;
@@ -400,4 +400,22 @@ int h5_writer_publish(struct h5_writer *writer, const char *file_path)
 {
     int code = h5_writer_seal(writer, file_path);
     return code < 0 ? code : file_publish_parts(file_path, writer->part, writer->parts);
+}
+
+int h5_writer_bytes(struct h5_writer *writer, const char *file_path, char **bytes, size_t *size)
+{
+    int code = h5_writer_seal(writer, file_path);
+    if (code < 0)
+        return code;
+    *size = 0;
+    for (size_t i = 0; i < writer->parts; i++)
+        *size += writer->part[i].size;
+    char *end = *bytes = malloc(*size);
+    if (!end)
+        return err_set(ERR_MEMORY, "out of memory for the %zu bytes of %s", *size, file_path);
+    for (size_t i = 0; i < writer->parts; i++) {
+        memcpy(end, writer->part[i].bytes, writer->part[i].size);
+        end += writer->part[i].size;
+    }
+    return 0;
 }

@@ -108,6 +108,52 @@ static void write_metrics(struct run *run, struct line *line)
     cut_metrics(run);
 }
 
+// --- the event file
+
+// Of the columns of the history; NULL: that is no curve.
+static const char *const tags[HISTORY_SPLITS][HISTORY_MAX_COLUMNS] = {
+    [HISTORY_TRAIN] = {"train/loss", "train/accuracy", "optim/lr", "optim/grad_norm"},
+    [HISTORY_VALIDATION] = {"eval/loss", "eval/accuracy", "eval/exact_match", NULL,
+                            "eval/bits_per_byte"},
+};
+
+// A row of the history; `times` (or NULL) has what that does not. Warns once.
+static void write_event(struct run *run, enum history_split split, int64_t step,
+                        const double *value, const struct run_event *times)
+{
+    struct tensorboard_scalar scalar[HISTORY_MAX_COLUMNS + 2];
+    int count = 0;
+    bool failed_before = run->tensorboard.failed;
+    for (int c = 0; c < history_layouts[split].columns; c++)
+        if (tags[split][c] && (run->trainer.dataset.bits_per_byte ||
+                               strcmp(history_layouts[split].column[c], "bits_per_byte") != 0))
+            scalar[count++] = (struct tensorboard_scalar){tags[split][c], value[c]};
+    if (times) {
+        scalar[count++] = (struct tensorboard_scalar){"speed/step_ms", times->step_ms};
+        scalar[count++] = (struct tensorboard_scalar){"speed/tokens_per_s", times->tokens_per_s};
+    }
+    if (tensorboard_write(&run->tensorboard, step, count, scalar) < 0 && !failed_before)
+        say(run, RUN_WARNING,
+            "cannot write the event file in %s: %s; points will be missing in TensorBoard",
+            run->folder, err_last());
+}
+
+// All that the run has logged, where it was not for TensorBoard.
+static void write_history_events(struct run *run)
+{
+    for (int split = 0; split < HISTORY_SPLITS; split++) {
+        const struct history_series *series = &run->history.split[split];
+        for (int64_t i = 0; i < series->rows; i++) {
+            double value[HISTORY_MAX_COLUMNS];
+            for (int c = 0; c < history_layouts[split].columns; c++)
+                value[c] = series->column[c][i];
+            write_event(run, (enum history_split)split, series->step[i], value, NULL);
+        }
+    }
+}
+
+// --- lines
+
 static int log_training(struct run *run, const struct train_step_result *result)
 {
     const struct train_settings *s = &run->trainer.settings;
@@ -124,11 +170,12 @@ static int log_training(struct run *run, const struct train_step_result *result)
     put_real(&line, "grad_norm", result->grad_norm);
     put(&line, ", \"step_ms\": %.3f, \"tokens_per_s\": %.0f}", event.step_ms, event.tokens_per_s);
     write_metrics(run, &line);
+    const double value[] = {result->loss, result->accuracy, result->lr, result->grad_norm};
+    write_event(run, HISTORY_TRAIN, run->trainer.step, value, &event);
     tell(run, &event);
     run->log_time = now();
     run->log_step = run->trainer.step;
-    return history_add(&run->history, HISTORY_TRAIN, run->trainer.step,
-                       (double[]){result->loss, result->accuracy, result->lr, result->grad_norm});
+    return history_add(&run->history, HISTORY_TRAIN, run->trainer.step, value);
 }
 
 static int look_up(void *context);
@@ -215,6 +262,7 @@ static int log_evaluation(struct run *run)
         put(&line, ", \"best\": %s", best ? "true" : "false");
     put(&line, "}");
     write_metrics(run, &line);
+    write_event(run, HISTORY_VALIDATION, trainer->step, value, NULL);
     tell(run, &(struct run_event){.type = RUN_EVALUATION, .evaluation = result, .json = line.text});
     return history_add(&run->history, HISTORY_VALIDATION, trainer->step, value);
 }
@@ -272,6 +320,8 @@ static void tell_save(struct run *run, bool last)
         return;
     run->metrics_failed |= saver->result.part[SAVE_METRICS].code < 0;
     warn(run, SAVE_METRICS);
+    run->tensorboard.failed |= saver->result.part[SAVE_EVENTS].code < 0;
+    warn(run, SAVE_EVENTS);
     warn(run, SAVE_ELDER);
     save_went(run, last);
     warn(run, SAVE_PRUNE);
@@ -316,6 +366,7 @@ static void make_order(const struct run *run, const struct occasion *of, struct 
                  run->saved_step != trainer->step && !run->save_failed;
     *order = (struct save_order){.lock = trainer->lock,
                                  .metrics = run->metrics,
+                                 .events = run->tensorboard.fd,
                                  .elder = elder ? run->saved_step : -1,
                                  .keep = trainer->settings.keep,
                                  .asked = of->asked};
@@ -481,6 +532,9 @@ static int outcome(struct run *run, int code)
     if (run->metrics_failed)
         return err_set(ERR_FILE, "%s/metrics.jsonl lacks lines that could not be written",
                        run->folder);
+    if (run->tensorboard.failed)
+        return err_set(ERR_FILE, "the event file in %s lacks points that could not be written",
+                       run->folder);
     if (code == ERR_STOPPED)
         err_set(code, "stopped after step %lld", (long long)run->trainer.step);
     return code;
@@ -529,6 +583,7 @@ static void clear(struct run *run, const struct run_observer *observer)
 {
     memset(run, 0, sizeof *run);
     run->trainer.lock = run->metrics = -1;
+    tensorboard_init(&run->tensorboard, -1, 0);
     run->saved_step = run->evaluated_step = -1;
     no_best(&run->best);
     if (observer)
@@ -616,6 +671,8 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
     if (code < 0)
         run_release(run);
     else {
+        if (settings->tensorboard)
+            tensorboard_init(&run->tensorboard, run->trainer.lock, 0);
         say_data(run);
         say_rounded(run);
     }
@@ -626,9 +683,9 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
 
 // What may change without making another run of it. A data file may be elsewhere now: its bytes are
 // compared.
-static const char *const may_change[] = {"steps",      "threads",      "log-every",
-                                         "eval-every", "eval-batches", "save-every",
-                                         "keep",       "data",         "patience"};
+static const char *const may_change[] = {"steps",        "threads",    "log-every", "eval-every",
+                                         "eval-batches", "save-every", "keep",      "data",
+                                         "patience",     "tensorboard"};
 
 static bool changeable(const char *key)
 {
@@ -756,8 +813,8 @@ static int folder_of(struct run *run, const char *path)
     return set_folder(run, folder);
 }
 
-// Threads and folder are of the machine, not of the checkpoint; the folder's own config remembers
-// them. Where there is none that can be understood, nothing does.
+// Threads, folder and event files are of the machine, not of the checkpoint; the folder's own
+// config remembers them. Where there is none that can be understood, nothing does.
 static int remember_machine(const struct run *run, struct train_settings *settings)
 {
     char path[OPTION_TEXT + 64], *text = NULL;
@@ -774,6 +831,7 @@ static int remember_machine(const struct run *run, struct train_settings *settin
         code = train_settings_from_json(old, text);
         if (code == 0) {
             settings->threads = old->threads;
+            settings->tensorboard = old->tensorboard;
             memcpy(settings->out_dir, old->out_dir, sizeof settings->out_dir);
         }
         code = code == ERR_MEMORY ? code : 0;
@@ -807,6 +865,16 @@ static void tidy(const struct run *run, int lock, const struct checkpoint *check
         say(run, RUN_WARNING, "%s", err_last());
 }
 
+// Where TensorBoard had nothing of the run before, it gets all that was logged.
+static void resume_events(struct run *run, int lock, bool before)
+{
+    if (!run->trainer.settings.tensorboard)
+        return;
+    tensorboard_init(&run->tensorboard, lock, before ? run->trainer.step + 1 : 1);
+    if (!before)
+        write_history_events(run);
+}
+
 // Changes are said, and files written, only once the run stands: a refusal is one line.
 static int restore(struct run *run, struct checkpoint *checkpoint, int lock, int given_count,
                    const struct run_setting *given)
@@ -823,6 +891,8 @@ static int restore(struct run *run, struct checkpoint *checkpoint, int lock, int
         code = open_metrics(run);
     if (code == 0)
         tidy(run, lock, checkpoint);
+    if (code == 0)
+        resume_events(run, lock, was->tensorboard);
     if (code == 0)
         code = rewrite_config(run);
     if (code == 0) {
@@ -956,6 +1026,7 @@ void run_release(struct run *run)
     saver_release(&run->saver);
     if (run->metrics >= 0)
         close(run->metrics);
+    tensorboard_release(&run->tensorboard);
     history_release(&run->history);
     trainer_release(&run->trainer);
     run->metrics = -1;

@@ -82,6 +82,9 @@ const struct option_def train_options[] = {
      "rows to leave out at the beginning of a table of positions from --init-from (2 for RoBERTa)"},
     {"log-every", OPTION_INT, AT(log_every), "10", 0, MANY, NULL,
      "steps from log line to log line (0: none)"},
+    {"tensorboard", OPTION_BOOL, AT(tensorboard), "no", 0, 0, NULL,
+     "write what is logged into the folder of the run for TensorBoard, too (tensorboard --logdir "
+     "runs)"},
     {0},
 };
 

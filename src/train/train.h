@@ -32,7 +32,7 @@ struct train_settings {
     double lr, weight_decay, grad_clip, dropout, label_smoothing, ema;
     int64_t init_skip;
     int init_resize; // enum init_resize
-    bool tie, keep_best;
+    bool tie, keep_best, tensorboard;
     int64_t save_every, keep, eval_every, eval_batches, log_every;
     char data[OPTION_TEXT], out_dir[OPTION_TEXT];
     int pe_opts, task_opts, optimizer_opts, init_froms, init_sha256s, freezes;

@@ -1,0 +1,42 @@
+// A block of bytes that grows by doubling.
+#include "bytes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool grow(struct bytes *bytes, size_t size)
+{
+    size_t wanted = bytes->size + size, room = bytes->room ? bytes->room : 64;
+    if (bytes->failed || wanted < size || wanted > SIZE_MAX / 2)
+        return false;
+    while (room < wanted)
+        room *= 2;
+    if (room > bytes->room) {
+        unsigned char *larger = realloc(bytes->at, room);
+        if (!larger)
+            return false;
+        bytes->at = larger;
+        bytes->room = room;
+    }
+    return true;
+}
+
+void bytes_put(struct bytes *bytes, const void *from, size_t size)
+{
+    if (size == 0)
+        return;
+    if (!grow(bytes, size)) {
+        bytes->failed = true;
+        return;
+    }
+    memcpy(bytes->at + bytes->size, from, size);
+    bytes->size += size;
+}
+
+void bytes_put_little(struct bytes *bytes, uint64_t value, int size)
+{
+    unsigned char little[8];
+    for (int i = 0; i < 8; i++)
+        little[i] = (unsigned char)(value >> (8 * i));
+    bytes_put(bytes, little, (size_t)size);
+}

@@ -1,0 +1,19 @@
+// A block of bytes that grows: what files of several formats are put together in.
+#ifndef POSGRAD_BYTES_H
+#define POSGRAD_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Starts as all zeros. Once there is no memory it stays as it is and says so; `at` is free'd by
+// whoever owns the block.
+struct bytes {
+    unsigned char *at;
+    size_t size, room;
+    bool failed;
+};
+void bytes_put(struct bytes *bytes, const void *from, size_t size);
+void bytes_put_little(struct bytes *bytes, uint64_t value, int size); // little-endian
+
+#endif
