@@ -1,4 +1,5 @@
-// posgrad inspect: what is in a checkpoint or a trace, and what its tables look like.
+// posgrad inspect: what is in a checkpoint or a trace, or in a file of arrays of somebody else's,
+// and what its tables look like.
 //
 // The facts are gathered once as a JSON object; the text for people is printed from it.
 #include <argp.h>
@@ -12,6 +13,8 @@
 #include "../../autograd/base/err.h"
 #include "../io/export_source.h"
 #include "../io/json_memory.h"
+#include "../io/import.h"
+#include "../report/array_facts.h"
 #include "../report/picture.h"
 #include "command.h"
 #include "output.h"
@@ -137,7 +140,7 @@ static int add_config(json_t *facts, struct h5_reader *reader)
     return json_object_set_new(facts, "config", config) < 0 ? no_memory() : 0;
 }
 
-static int gather(json_t *facts, struct h5_reader *reader, const char *path)
+static int gather_ours(json_t *facts, struct h5_reader *reader, const char *path)
 {
     static const char *const groups[] = {"params", "ema", "tables", "batch", "outputs"};
     struct stat status;
@@ -154,6 +157,19 @@ static int gather(json_t *facts, struct h5_reader *reader, const char *path)
     if (code == 0)
         code = json_memory_check(0);
     return code < 0 ? err_prefix(code, "%s", path) : 0;
+}
+
+// A file that is none of ours, whole or damaged; one that cannot be opened is for its reader to
+// refuse.
+static bool is_foreign(const char *path)
+{
+    char mark[8];
+    FILE *file = file_kind(path, true) == FILE_OTHER ? fopen(path, "rbe") : NULL;
+    bool is = file && fread(mark, 1, sizeof mark, file) == sizeof mark &&
+              memcmp(mark, "posgrad\n", sizeof mark) != 0;
+    if (file)
+        fclose(file);
+    return is;
 }
 
 // --- printing
@@ -249,7 +265,11 @@ static int print_shown(const json_t *facts)
     json_t *shown = output_shown(facts);
     if (!shown)
         return no_memory();
-    int code = print_text(shown);
+    int code = 0;
+    if (json_object_get(shown, "arrays"))
+        array_facts_print(shown);
+    else
+        code = print_text(shown);
     json_decref(shown);
     return code;
 }
@@ -285,6 +305,40 @@ static int print_pictures(struct h5_reader *reader, const char *run, const char 
     int arrays = source.set.arrays;
     export_source_release(&source);
     return arrays || !name ? 0 : err_set(ERR_ARGUMENT, "%s has no tables", run);
+}
+
+// The numbers of an array of somebody else's as a table of ours; the caller frees its data.
+static int load_foreign(struct import_file *file, const struct import_array *array,
+                        struct export_array *table)
+{
+    int code = import_load(file, array);
+    double *value = code == 0 ? calloc((size_t)array->count + 1, sizeof *value) : NULL;
+    if (!value)
+        return code < 0 ? code : no_memory();
+    for (int64_t i = 0; i < array->count; i++)
+        value[i] = import_value(file, array, i);
+    *table = (struct export_array){
+        .name = array->name, .dims = array->dims, .is_double = true, .data = value};
+    memcpy(table->size, array->size, sizeof table->size);
+    return 0;
+}
+
+static int print_foreign_picture(const char *path, const char *name)
+{
+    struct import_file file;
+    struct export_array table = {0};
+    int code = import_open(&file, path);
+    if (code < 0)
+        return code;
+    const struct import_array *array = import_find(&file, name);
+    code = array ? load_foreign(&file, array, &table) : err_code();
+    if (code == 0) {
+        struct plot_style style = plot_style_of(stdout);
+        picture_print(&table, true, &style, stdout);
+    }
+    free((void *)table.data);
+    import_close(&file);
+    return code;
 }
 
 // --- the command
@@ -327,11 +381,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+// What is in a file of ours, or, where there is no `reader`, of somebody else.
 static int print_facts(const struct arguments *arguments, struct h5_reader *reader,
                        const char *path)
 {
     json_t *facts = json_object();
-    int code = facts ? gather(facts, reader, path) : no_memory();
+    int code = !facts   ? no_memory()
+               : reader ? gather_ours(facts, reader, path)
+                        : array_facts(facts, path);
     if (code == 0 && arguments->json)
         code = output_json(json_incref(facts));
     else if (code == 0)
@@ -340,10 +397,22 @@ static int print_facts(const struct arguments *arguments, struct h5_reader *read
     return code;
 }
 
+static int inspect_foreign(const struct arguments *arguments, const char *path)
+{
+    if (arguments->picture)
+        return err_set(ERR_ARGUMENT,
+                       "%s is none of posgrad's files: give --table NAME for a picture", path);
+    return arguments->table ? print_foreign_picture(path, arguments->table)
+                            : print_facts(arguments, NULL, path);
+}
+
 static int inspect(const struct arguments *arguments)
 {
     char path[4096];
     int code = run_file(arguments->run, path, sizeof path);
+    bool named = code == 0 && strcmp(arguments->run, path) == 0; // the file itself
+    if (named && is_foreign(path))
+        return inspect_foreign(arguments, path);
     struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
     if (!reader)
         return ERR_FILE;
@@ -371,8 +440,9 @@ static int run_command(int argc, char **argv)
         options,
         parse,
         "RUN|FILE",
-        "Shows what is in a checkpoint or a trace, after its digest was checked; on a terminal "
-        "also what its tables look like.",
+        "Shows what is in a checkpoint or a trace, after its digest was checked, and on a terminal "
+        "what its tables look like; or which arrays are in a file of npy, npz, safetensors or "
+        "HDF5: names, types, shapes, and what their numbers are like.",
         NULL,
         NULL,
         NULL};
@@ -387,6 +457,6 @@ static int run_command(int argc, char **argv)
 
 const struct command command_inspect = {
     .name = "inspect",
-    .title = "what is in a checkpoint or a trace, and what its tables look like",
+    .title = "what is in a checkpoint, a trace or a file of arrays, and what tables look like",
     .run = run_command,
 };

@@ -469,6 +469,13 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
     return captured(model);
 }
 
+int model_graph_outline(struct model_graph *model, const struct model_config *config,
+                        struct ag_params *params, int64_t batch, int64_t length)
+{
+    capture(model, config, params, batch, length, NULL);
+    return captured(model);
+}
+
 // The model is captured, too, as hooks hand tensors on to each other; what no table needs is not in
 // the plan. Nothing here is in parts: no table varies with the batch.
 int model_tables_capture(struct model_graph *model, const struct model_config *config,

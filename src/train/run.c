@@ -652,7 +652,7 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
     // The model is made first, and the text of config.json: a mistake in the settings touches no
     // folder.
     int code = trainer_init(&run->trainer, settings);
-    char *config = code == 0 ? train_settings_to_json(settings) : NULL;
+    char *config = code == 0 ? train_settings_to_json(&run->trainer.settings) : NULL;
     if (code == 0 && !config)
         code = err_code();
     if (code == 0)
@@ -692,22 +692,13 @@ static bool changeable(const char *key)
     return name_index(may_change, sizeof may_change / sizeof may_change[0], key) >= 0;
 }
 
-// A pair given again must be one that the run has.
-static bool has_pair(char (*pairs)[OPTION_TEXT / 4], int count, const char *pair)
+// What is given again must be one that the run has. No file of --init-from is read again.
+static int agree_list(const struct train_settings *s, const struct train_list *list,
+                      const struct run_setting *given)
 {
-    for (int i = 0; i < count; i++)
-        if (strcmp(pairs[i], pair) == 0)
-            return true;
-    return false;
-}
-
-static int agree_pair(struct train_settings *s, int list, const struct run_setting *given)
-{
-    bool known = list == 0   ? has_pair(s->pe_opt, s->pe_opts, given->value)
-                 : list == 1 ? has_pair(s->task_opt, s->task_opts, given->value)
-                             : has_pair(s->optimizer_opt, s->optimizer_opts, given->value);
-    if (known)
-        return 0;
+    for (int i = 0; i < train_list_length(list, s); i++)
+        if (strcmp(train_list_text(list, s, i), given->value) == 0)
+            return 0;
     return err_set(ERR_ARGUMENT,
                    "--%s %s is not what the run was started with; leave it out, or start a new run",
                    given->key, given->value);
@@ -775,10 +766,9 @@ static void say_changes(const struct run *run, struct checkpoint *checkpoint,
 
 static int agree_setting(struct train_settings *s, const struct run_setting *given)
 {
-    static const char *const lists[] = {"pe-opt", "task-opt", "optimizer-opt"};
-    int list = name_index(lists, 3, given->key);
-    if (list >= 0)
-        return agree_pair(s, list, given);
+    const struct train_list *list = train_list_find(given->key);
+    if (list)
+        return agree_list(s, list, given);
     const struct option_def *row = options_find(train_options, given->key);
     if (!row)
         return train_settings_assign(s, given->key, given->value); // says what is wrong with it
@@ -953,7 +943,7 @@ int run_resume(struct run *run, const char *path, int given_count, const struct 
 
 // --- going on where there is a run, else starting one
 
-enum { MOST_GIVEN = 64 + 3 * TRAIN_MAX_PAIRS };
+enum { MOST_GIVEN = 64 + 6 * TRAIN_MAX_PAIRS };
 
 struct all_settings {
     int count;
@@ -978,28 +968,26 @@ static int give_all(struct all_settings *all, const struct train_settings *s)
             return code;
         give(all, row->key, all->text[all->count]);
     }
-    for (int i = 0; i < s->pe_opts; i++)
-        give(all, "pe-opt", s->pe_opt[i]);
-    for (int i = 0; i < s->task_opts; i++)
-        give(all, "task-opt", s->task_opt[i]);
-    for (int i = 0; i < s->optimizer_opts; i++)
-        give(all, "optimizer-opt", s->optimizer_opt[i]);
+    for (int k = 0; k < train_list_count; k++)
+        for (int i = 0; i < train_list_length(&train_lists[k], s); i++)
+            give(all, train_lists[k].key, train_list_text(&train_lists[k], s, i));
     return 0;
 }
 
 // What was given is in the run; what the run has beside that was not given.
-static int check_pair_counts(const struct run *run, const struct train_settings *s)
+static int check_lists(const struct run *run, const struct train_settings *s)
 {
     const struct train_settings *is = &run->trainer.settings;
-    const char *key = is->pe_opts != s->pe_opts                 ? "pe-opt"
-                      : is->task_opts != s->task_opts           ? "task-opt"
-                      : is->optimizer_opts != s->optimizer_opts ? "optimizer-opt"
-                                                                : NULL;
-    return key ? err_set(ERR_ARGUMENT,
-                         "%s was started with another number of --%s; give the same, or another "
-                         "--out-dir",
-                         run->folder, key)
-               : 0;
+    for (int k = 0; k < train_list_count; k++) {
+        const struct train_list *list = &train_lists[k];
+        if (list->form != TRAIN_DIGESTS &&
+            train_list_length(list, is) != train_list_length(list, s))
+            return err_set(ERR_ARGUMENT,
+                           "%s was started with another number of --%s; give the same, or another "
+                           "--out-dir",
+                           run->folder, list->key);
+    }
+    return 0;
 }
 
 static int resume_as(struct run *run, const char *folder, const struct train_settings *settings,
@@ -1012,7 +1000,7 @@ static int resume_as(struct run *run, const char *folder, const struct train_set
     if (code == 0)
         code = run_resume(run, folder, all->count, all->given, observer);
     if (code == 0) {
-        code = check_pair_counts(run, settings);
+        code = check_lists(run, settings);
         if (code < 0)
             run_release(run);
     }

@@ -23,6 +23,7 @@
 #include "../../autograd/ops/op.h"
 #include "../../src/train/tensorboard.h"
 #include "../../src/train/train.h"
+#include "../support/settings.h"
 
 #ifdef __has_feature
 #define HAS_FEATURE(x) __has_feature(x)
@@ -80,18 +81,12 @@ static struct train_settings settings;
 
 static void small_run(const char *pe, const char *threads)
 {
-    static const char *const values[][2] = {
-        {"layers", "2"},     {"heads", "2"},   {"dim", "32"},   {"ff-dim", "64"},
-        {"batch-size", "8"}, {"steps", "64"},  {"warmup", "2"}, {"dropout", "0.1"},
-        {"task", "probe"},   {"length", "16"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        assert_int_equal(train_settings_assign(&settings, values[i][0], values[i][1]), 0);
-    assert_int_equal(train_settings_assign(&settings, "arch", "decoder"), 0);
-    assert_int_equal(train_settings_assign(&settings, "ema", "0.99"), 0);
-    assert_int_equal(train_settings_assign(&settings, "pe", pe), 0);
-    assert_int_equal(train_settings_assign(&settings, "threads", threads), 0);
+    settings_of(&settings, "--layers 2 --heads 2 --dim 32 --ff-dim 64 --batch-size 8 --steps 64 "
+                           "--warmup 2 --dropout 0.1 --task probe --length 16");
+    settings_set(&settings, "arch", "decoder");
+    settings_set(&settings, "ema", "0.99");
+    settings_set(&settings, "pe", pe);
+    settings_set(&settings, "threads", threads);
 }
 
 static long count_steps(struct trainer *trainer, int steps)
