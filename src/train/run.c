@@ -138,8 +138,8 @@ static void write_event(struct run *run, enum history_split split, int64_t step,
             run->folder, err_last());
 }
 
-// All that the run has logged, where it was not for TensorBoard.
-static void write_history_events(struct run *run)
+// What the run has logged from `first_step` on.
+static void write_history_events(struct run *run, int64_t first_step)
 {
     for (int split = 0; split < HISTORY_SPLITS; split++) {
         const struct history_series *series = &run->history.split[split];
@@ -147,7 +147,8 @@ static void write_history_events(struct run *run)
             double value[HISTORY_MAX_COLUMNS];
             for (int c = 0; c < history_layouts[split].columns; c++)
                 value[c] = series->column[c][i];
-            write_event(run, (enum history_split)split, series->step[i], value, NULL);
+            if (series->step[i] >= first_step)
+                write_event(run, (enum history_split)split, series->step[i], value, NULL);
         }
     }
 }
@@ -468,12 +469,17 @@ static bool evaluation_is_due(const struct run *run)
     return step == s->steps || due(step, s->eval_every);
 }
 
-// An evaluation was due here and is not in the history: a stop cut it short.
-static bool lacks_evaluation(const struct run *run)
+// Whether the evaluation of this step is in the history.
+static bool has_evaluation(const struct run *run)
 {
     const struct history_series *series = &run->history.split[HISTORY_VALIDATION];
-    bool there = series->rows > 0 && series->step[series->rows - 1] == run->trainer.step;
-    return run->trainer.step > 0 && evaluation_is_due(run) && !there;
+    return series->rows > 0 && series->step[series->rows - 1] == run->trainer.step;
+}
+
+// One was due here and is not: a stop cut it short, or the state was saved before it was made.
+static bool lacks_evaluation(const struct run *run)
+{
+    return run->trainer.step > 0 && evaluation_is_due(run) && !has_evaluation(run);
 }
 
 bool run_is_done(const struct run *run)
@@ -633,7 +639,8 @@ static void say_rounded(const struct run *run)
 
 static int open_metrics(struct run *run)
 {
-    run->metrics = run_folder_metrics(run->folder, run->trainer.step, &run->metrics_size);
+    run->metrics =
+        run_folder_metrics(run->folder, run->trainer.step, has_evaluation(run), &run->metrics_size);
     return run->metrics < 0 ? run->metrics : 0;
 }
 
@@ -865,14 +872,16 @@ static void tidy(const struct run *run, int lock, const struct checkpoint *check
         say(run, RUN_WARNING, "%s", err_last());
 }
 
-// Where TensorBoard had nothing of the run before, it gets all that was logged.
+// Where TensorBoard had nothing of the run before, it gets all that was logged. An evaluation that
+// will be made anew takes the place of one that a kill may have left, and what else is of its step
+// is written again.
 static void resume_events(struct run *run, int lock, bool before)
 {
+    int64_t step = run->trainer.step, first = !before ? 1 : lacks_evaluation(run) ? step : step + 1;
     if (!run->trainer.settings.tensorboard)
         return;
-    tensorboard_init(&run->tensorboard, lock, before ? run->trainer.step + 1 : 1);
-    if (!before)
-        write_history_events(run);
+    tensorboard_init(&run->tensorboard, lock, first);
+    write_history_events(run, first);
 }
 
 // Changes are said, and files written, only once the run stands: a refusal is one line.
