@@ -7,6 +7,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/h5file.h"
+#include "../io/import.h"
 #include "command.h"
 
 enum { KEY_FIRST = 0x1000, KEY_CONFIG = 0x2000 };
@@ -150,6 +151,7 @@ void train_arguments_put_lists(FILE *file)
     PUT_LIST(file, "Tasks (--task)", task_list, task_count);
     PUT_LIST(file, "Optimizers (--optimizer)", optimizer_list, optimizer_count);
     PUT_LIST(file, "Schedules (--schedule)", schedule_list, schedule_count);
+    PUT_LIST(file, "Files (--init-from)", import_formats, import_format_count);
     fputs(init_help, file);
     fputs(
         "'posgrad list encodings' (tasks, optimizers, schedules) tells of each and of its options.",
