@@ -169,18 +169,21 @@ static bool evaluation_is_due(const struct run *run)
     return step == s->steps || due(step, s->eval_every);
 }
 
-// An evaluation was due here and is not in the history: a stop cut it short.
-static bool lacks_evaluation(const struct run *run)
+bool run_has_evaluation(const struct run *run)
 {
     const struct history_series *series = &run->history.split[HISTORY_VALIDATION];
-    bool there = series->rows > 0 && series->step[series->rows - 1] == run->trainer.step;
-    return run->trainer.step > 0 && evaluation_is_due(run) && !there;
+    return series->rows > 0 && series->step[series->rows - 1] == run->trainer.step;
+}
+
+bool run_lacks_evaluation(const struct run *run)
+{
+    return run->trainer.step > 0 && evaluation_is_due(run) && !run_has_evaluation(run);
 }
 
 bool run_is_done(const struct run *run)
 {
     bool at_end = run->trainer.step == run->trainer.settings.steps || out_of_patience(run);
-    return at_end && !lacks_evaluation(run);
+    return at_end && !run_lacks_evaluation(run);
 }
 
 // What comes after a step and its log line. ERR_STOPPED where a stop was asked for, in the
@@ -247,7 +250,7 @@ int run_train(struct run *run)
     run_reserve_copy(run);
     run->log_time = run_now();
     run->log_step = run->trainer.step;
-    if (lacks_evaluation(run))
+    if (run_lacks_evaluation(run))
         code = evaluate_and_save(run);
     while (code == 0 && run->trainer.step < run->trainer.settings.steps && !out_of_patience(run))
         code = train_one(run);

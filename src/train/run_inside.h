@@ -14,14 +14,18 @@ __attribute__((format(printf, 3, 4))) void run_say(const struct run *run, enum r
 void run_no_best(struct run_best *best);
 // The best of the evaluations that the history has.
 void run_take_history(struct run *run);
+// Whether the evaluation of this step is in the history.
+bool run_has_evaluation(const struct run *run);
+// One was due here and is not: a stop cut it short, or the state was saved before it was made.
+bool run_lacks_evaluation(const struct run *run);
 
 // --- run_log.c: each adds to the history, too
 int run_open_metrics(struct run *run);
 int run_log_training(struct run *run, const struct train_step_result *result);
 // run->evaluation; `value` is its row of the history.
 int run_log_evaluation(struct run *run, const double value[HISTORY_MAX_COLUMNS], bool best);
-// All that the run has logged, where it was not for TensorBoard.
-void run_log_history(struct run *run);
+// For TensorBoard: what the run has logged from `first_step` on.
+void run_log_history(struct run *run, int64_t first_step);
 
 // --- run_save.c
 // What a save is for.

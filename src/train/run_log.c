@@ -106,8 +106,7 @@ static void write_event(struct run *run, enum history_split split, int64_t step,
                 run->folder, err_last());
 }
 
-// All that the run has logged, where it was not for TensorBoard.
-void run_log_history(struct run *run)
+void run_log_history(struct run *run, int64_t first_step)
 {
     for (int split = 0; split < HISTORY_SPLITS; split++) {
         const struct history_series *series = &run->history.split[split];
@@ -115,7 +114,8 @@ void run_log_history(struct run *run)
             double value[HISTORY_MAX_COLUMNS];
             for (int c = 0; c < history_layouts[split].columns; c++)
                 value[c] = series->column[c][i];
-            write_event(run, (enum history_split)split, series->step[i], value, NULL);
+            if (series->step[i] >= first_step)
+                write_event(run, (enum history_split)split, series->step[i], value, NULL);
         }
     }
 }
@@ -170,6 +170,7 @@ int run_log_evaluation(struct run *run, const double value[HISTORY_MAX_COLUMNS],
 
 int run_open_metrics(struct run *run)
 {
-    run->metrics = run_folder_metrics(run->folder, run->trainer.step, &run->metrics_size);
+    run->metrics = run_folder_metrics(run->folder, run->trainer.step, run_has_evaluation(run),
+                                      &run->metrics_size);
     return run->metrics < 0 ? run->metrics : 0;
 }

@@ -195,14 +195,18 @@ static void tidy(const struct run *run, int lock, const struct checkpoint *check
         run_say(run, RUN_WARNING, "%s", err_last());
 }
 
-// Where TensorBoard had nothing of the run before, it gets all that was logged.
+// Where TensorBoard had nothing of the run before, it gets all that was logged. An evaluation that
+// will be made anew takes the place of one that a kill may have left, and what else is of its step
+// is written again.
 static void resume_events(struct run *run, int lock, bool before)
 {
+    int64_t step = run->trainer.step, first = !before                     ? 1
+                                              : run_lacks_evaluation(run) ? step
+                                                                          : step + 1;
     if (!run->trainer.settings.tensorboard)
         return;
-    tensorboard_init(&run->tensorboard, lock, before ? run->trainer.step + 1 : 1);
-    if (!before)
-        run_log_history(run);
+    tensorboard_init(&run->tensorboard, lock, first);
+    run_log_history(run, first);
 }
 
 // Changes are said, and files written, only once the run stands: a refusal is one line.
