@@ -189,6 +189,7 @@ bench: all $(BENCHES)
 	@for shape in A B C; do $(BENCH)/bench_save_cost -j $(BENCH_JSON) $$shape || exit 1; done
 	@$(BENCH)/bench_start -j $(BENCH_JSON) $(BUILD)/posgrad
 	@$(BENCH)/bench_attention
+	@$(BENCH)/bench_denormals -j $(BENCH_JSON)
 	@echo "as JSON: $(BENCH_JSON)"
 	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --json $(BUILD)/rivals.json)
 	$(if $(RIVALS),@$(PYTHON) tests/bench/rivals.py --bench $(BENCH)/bench_step --shapes ABC --threads 1 --rounds 5 \

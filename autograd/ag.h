@@ -97,6 +97,8 @@ void ag_params_init(struct ag_params *params);
 void ag_params_release(struct ag_params *params);
 // Row of `name`, or -1.
 int ag_params_find(const struct ag_params *params, const char *name);
+// The name that is nearest to `name`, for a typo; NULL when none is near enough.
+const char *ag_params_nearest(const struct ag_params *params, const char *name);
 // Makes the slabs once all parameters are known, and draws each parameter's start from its own
 // stream "init/NAME", so that no parameter's start depends on which others there are.
 int ag_params_allocate(struct ag_params *params, uint64_t seed);

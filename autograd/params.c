@@ -5,6 +5,7 @@
 
 #include "ag.h"
 #include "base/err.h"
+#include "base/options.h"
 #include "kernels/product.h"
 #include "base/rng.h"
 
@@ -30,6 +31,17 @@ int ag_params_find(const struct ag_params *params, const char *name)
         if (strcmp(params->row[i].name, name) == 0)
             return i;
     return -1;
+}
+
+const char *ag_params_nearest(const struct ag_params *params, const char *name)
+{
+    const char **names = calloc((size_t)params->rows + 1, sizeof *names), *near = NULL;
+    for (int i = 0; names && i < params->rows; i++)
+        names[i] = params->row[i].name;
+    if (names)
+        near = name_nearest(names, params->rows, name);
+    free(names);
+    return near;
 }
 
 // Gram and Schmidt on rows of normal draws, twice, as once leaves rounding of the order of the

@@ -164,19 +164,65 @@ static void look_at(hid_t file, const char *name, struct foreign_set *set)
         look_at_place(data, set);
 }
 
+// The image is not written, as the file is opened for reading.
+static hid_t open_image(const struct question *question)
+{
+    return H5LTopen_file_image((void *)(uintptr_t)question->bytes, (size_t)question->size,
+                               H5LT_FILE_IMAGE_DONT_COPY | H5LT_FILE_IMAGE_DONT_RELEASE);
+}
+
 static void look(const void *context, void *answer)
 {
     const struct question *question = context;
     struct foreign_set *set = answer;
     h5_start();
-    // The image is not written, as the file is opened for reading.
-    hid_t file = H5LTopen_file_image((void *)(uintptr_t)question->bytes, (size_t)question->size,
-                                     H5LT_FILE_IMAGE_DONT_COPY | H5LT_FILE_IMAGE_DONT_RELEASE);
+    hid_t file = open_image(question);
     for (int i = 0; i < question->count; i++)
         if (file >= 0)
             look_at(file, question->name[i], &set[i]);
         else if (i == 0)
             refuse_with_cause(&set[i], FOREIGN_NO_FILE);
+}
+
+// --- behind the wall, too: what there is
+
+struct listing {
+    hid_t file;
+    struct foreign_listing *to;
+};
+
+// Called for each link; groups are walked once, however many links lead to them.
+static herr_t list_link(hid_t group, const char *name, const H5L_info_t *info, void *context)
+{
+    struct listing *listing = context;
+    struct foreign_listing *to = listing->to;
+    struct foreign_set set = {0};
+    (void)group;
+    if (info->type != H5L_TYPE_HARD)
+        return 0;
+    look_at(listing->file, name, &set);
+    if (set.fault == FOREIGN_NO_SET) // a group, or a type
+        return 0;
+    if (to->count == FOREIGN_MAX_LIST || strlen(name) >= FOREIGN_NAME) {
+        to->left_out++;
+        return 0;
+    }
+    strcpy(to->entry[to->count].name, name);
+    to->entry[to->count++].set = set;
+    return 0;
+}
+
+static void list(const void *context, void *answer)
+{
+    const struct question *question = context;
+    struct listing listing = {.to = answer};
+    char cause[H5_CAUSE_MAX];
+    h5_start();
+    listing.file = open_image(question);
+    if (listing.file < 0 ||
+        H5Lvisit(listing.file, H5_INDEX_NAME, H5_ITER_INC, list_link, &listing) < 0)
+        snprintf(listing.to->cause, sizeof listing.to->cause, "%.*s", FOREIGN_DETAIL - 1,
+                 h5_cause(cause));
 }
 
 // --- before it
@@ -262,11 +308,34 @@ int foreign_hdf5_check(const char *path, int64_t size, const char *name, struct 
     return 0;
 }
 
+// libhdf5 takes little more than its own tables; the file's bytes are there already.
+static const struct wall_limits limits = {
+    .memory = (int64_t)64 << 20, .seconds = 10, .patience = 60};
+
+int foreign_hdf5_check_list(const char *path, struct foreign_listing *listing)
+{
+    bool good = listing->count >= 0 && listing->count <= FOREIGN_MAX_LIST;
+    listing->cause[FOREIGN_DETAIL - 1] = '\0';
+    if (listing->cause[0])
+        return err_set(ERR_FORMAT, "libhdf5 cannot open '%s': %s", path, listing->cause);
+    for (int i = 0; good && i < listing->count; i++)
+        good = listing->entry[i].name[0] && memchr(listing->entry[i].name, '\0', FOREIGN_NAME);
+    return good ? 0 : err_set(ERR_FORMAT, "'%s': libhdf5 gives no sense for its datasets", path);
+}
+
+int foreign_hdf5_list(const char *path, const unsigned char *bytes, int64_t size,
+                      struct foreign_listing *listing)
+{
+    const struct question question = {.bytes = bytes, .size = size};
+    int code = wall_ask(list, &question, &limits, listing, sizeof *listing);
+    if (code < 0)
+        return err_prefix(code, "'%s' cannot be read with libhdf5", path);
+    return foreign_hdf5_check_list(path, listing);
+}
+
 int foreign_hdf5_find(const char *path, const unsigned char *bytes, int64_t size, int count,
                       const char *const *name, struct foreign_set *set)
 {
-    // libhdf5 takes little more than its own tables; the file's bytes are there already.
-    const struct wall_limits limits = {.memory = (int64_t)64 << 20, .seconds = 10, .patience = 60};
     const struct question question = {bytes, size, count, name};
     BUG_ON(count > FOREIGN_MAX_SETS);
     int code = wall_ask(look, &question, &limits, set, (size_t)count * sizeof *set);

@@ -14,7 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FOREIGN_MAX_DIMS = 8, FOREIGN_MAX_SETS = 4, FOREIGN_DETAIL = 160 };
+enum {
+    FOREIGN_MAX_DIMS = 8,
+    FOREIGN_MAX_SETS = 4,
+    FOREIGN_DETAIL = 160,
+    FOREIGN_MAX_LIST = 1024, // datasets of a listing
+    FOREIGN_NAME = 256,      // bytes of a name in it, with its NUL
+};
 
 enum foreign_kind {
     FOREIGN_OTHER, // neither of the following: not read
@@ -51,6 +57,25 @@ struct foreign_set {
 // error, which begins with it. ERR_FORMAT. Not while another thread is inside libhdf5.
 int foreign_hdf5_find(const char *path, const unsigned char *bytes, int64_t size, int count,
                       const char *const *name, struct foreign_set *set);
+
+// All datasets of a file that hard links lead to, by their path without the first "/".
+struct foreign_listing {
+    int32_t count;
+    int32_t left_out;           // more than FOREIGN_MAX_LIST, or with a name that is too long
+    char cause[FOREIGN_DETAIL]; // where libhdf5 cannot open the file: why
+    struct {
+        char name[FOREIGN_NAME];
+        struct foreign_set set; // not checked yet
+    } entry[FOREIGN_MAX_LIST];
+};
+
+// Lists the file that is mapped at `bytes`. ERR_FORMAT. What a set says is believed after
+// foreign_hdf5_check; names are texts, and may be any.
+int foreign_hdf5_list(const char *path, const unsigned char *bytes, int64_t size,
+                      struct foreign_listing *listing);
+// What is looked at after the child has answered, as it may lie: counts in their range, names that
+// end.
+int foreign_hdf5_check_list(const char *path, struct foreign_listing *listing);
 
 // What foreign_hdf5_find does with each answer: 0 where it can be of a file of `size` bytes, so
 // that all elements lie in it.

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "../base/real.h"
+#include "unroll.h"
 
 #if defined __AVX512F__
 enum { BYTES = 64 };
@@ -30,10 +31,11 @@ double peak_flops(double milliseconds)
     for (int i = 0; i < SUMS; i++)
         sum[i] = (vector){0} + (real)i;
     while (seconds * 1e3 < milliseconds) {
-        for (int turn = 0; turn < TURNS; turn++)
-#pragma GCC unroll 12
+        for (int turn = 0; turn < TURNS; turn++) {
+            UNROLL(12)
             for (int i = 0; i < SUMS; i++)
                 sum[i] = sum[i] * factor + term;
+        }
         flops += 2.0 * SUMS * LANES * TURNS;
         seconds = seconds_now() - start;
     }

@@ -14,6 +14,7 @@
 #endif
 
 #include "transpose.h"
+#include "unroll.h"
 
 #if defined __AVX512F__
 enum { VECTOR_BYTES = 64, VECTORS = 4 }; // 24 sums of 32 registers
@@ -74,39 +75,41 @@ static inline __attribute__((always_inline)) void multiply_tile(const struct til
     vector sum[PRODUCT_ROWS][VECTORS];
     const real *a = t->a, *b = t->b;
     int64_t a_row = transposed ? 1 : t->a_row, a_column = transposed ? t->a_column : 1;
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
+    UNROLL(6)
+    for (int r = 0; r < rows; r++) {
+        UNROLL(4)
         for (int v = 0; v < vectors; v++) {
             sum[r][v] = (vector){0};
             __builtin_prefetch(t->c + r * t->c_row + v * LANES, 1);
         }
-    if (!transposed)
-#pragma GCC unroll 6
+    }
+    if (!transposed) {
+        UNROLL(6)
         for (int r = 0; r < rows; r++)
             for (int64_t l = 0; l < t->k; l += 16)
                 __builtin_prefetch(a + (PRODUCT_ROWS + r) * a_row + l, 0, 2);
+    }
 #pragma GCC unroll 2
     for (int64_t l = 0; l < t->k; l++) {
         vector row[VECTORS];
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int v = 0; v < vectors; v++)
             row[v] = *(const vector *)(b + v * LANES);
         if (transposed)
             __builtin_prefetch(a + AHEAD * a_column);
-#pragma GCC unroll 6
+        UNROLL(6)
         for (int r = 0; r < rows; r++) {
             real x = a[r * a_row];
-#pragma GCC unroll 4
+            UNROLL(4)
             for (int v = 0; v < vectors; v++)
                 sum[r][v] = (vector)MULTIPLY_ADD(sum[r][v], x, row[v]);
         }
         a += a_column;
         b += t->b_row;
     }
-#pragma GCC unroll 6
+    UNROLL(6)
     for (int r = 0; r < rows; r++) {
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int v = 0; v < vectors; v++) {
             vector x = t->alpha * sum[r][v];
             if (t->bias)

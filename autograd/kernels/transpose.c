@@ -1,6 +1,7 @@
 // Squares of as many rows as a row has lanes: in each round, row i and row i + N / 2 are dealt out
 // alternately into rows 2i and 2i + 1; after log2 N rounds rows are columns.
 #include "transpose.h"
+#include "unroll.h"
 
 enum { BYTES = 64, SIDE = BYTES / sizeof(real), HALF = SIDE / 2 };
 
@@ -21,26 +22,26 @@ enum { ROUNDS = 4 };
 static void square(const real *from, int64_t from_row, real *to, int64_t to_row, bool add)
 {
     row_vector x[SIDE], y[SIDE];
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < SIDE; i++)
         x[i] = *(const row_vector *)(from + i * from_row);
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int round = 0; round < ROUNDS; round++) {
-#pragma GCC unroll 8
+        UNROLL(8)
         for (int i = 0; i < HALF; i++) {
             y[2 * i] = LOW(x[i], x[i + HALF]);
             y[2 * i + 1] = HIGH(x[i], x[i + HALF]);
         }
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int i = 0; i < SIDE; i++)
             x[i] = y[i];
     }
     if (add) {
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int i = 0; i < SIDE; i++)
             *(row_vector *)(to + i * to_row) += x[i];
     } else {
-#pragma GCC unroll 16
+        UNROLL(16)
         for (int i = 0; i < SIDE; i++)
             *(row_vector *)(to + i * to_row) = x[i];
     }

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -178,6 +180,22 @@ int command_parse(const char *name, const struct argp *argp, int argc, char **ar
     argp_err_exit_status = 2;
     int error = status == 0 ? argp_parse(argp, argc, argv, 0, NULL, input) : 0;
     return error == ENOMEM ? command_error("out of memory for the arguments") : error ? 2 : status;
+}
+
+char *command_help(int key, const char *text, void (*write)(FILE *file))
+{
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
+    char *written = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&written, &size);
+    if (!file)
+        return NULL;
+    write(file);
+    if (fclose(file) == 0)
+        return written;
+    free(written);
+    return NULL;
 }
 
 // --- outputs

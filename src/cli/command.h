@@ -8,6 +8,7 @@
 
 #include <argp.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 struct command {
     const char *name, *title;
@@ -38,6 +39,9 @@ int command_check_products(void);
 // argp_parse, with '_' for '-' in the names of long options and the nearest name for one that is
 // unknown. 0, or the exit code after what is wrong was said: 2, or 1 where memory is short.
 int command_parse(const char *name, const struct argp *argp, int argc, char **argv, void *input);
+
+// For an argp parser's help filter: what `write` writes in place of the text after the options.
+char *command_help(int key, const char *text, void (*write)(FILE *file));
 
 // Refuses an output file that would replace a file of a run: the one at `source` (or NULL), or
 // checkpoint.h5, its elder copies, config.json or metrics.jsonl beside a checkpoint.h5. 0, or

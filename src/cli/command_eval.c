@@ -150,24 +150,18 @@ static const char help_text[] =
     "- p scored)^2 / N^2 over m rows with N targets. n is at most N, and m where all are right or "
     "all wrong.\n";
 
-static char *help(int key, const char *text, void *input)
+static void write_help(FILE *file)
 {
-    (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
-        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
-    char *list = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&list, &size);
-    if (!file)
-        return NULL;
     fputs("Ways of --extend ('posgrad describe ENCODING' tells which it has):\n", file);
     for (int i = 0; i < PE_EXTENSIONS; i++)
         fprintf(file, "  %-13s %s\n", pe_extension_name[i], way_title[i]);
     fputs(help_text, file);
-    if (fclose(file) == 0)
-        return list;
-    free(list);
-    return NULL;
+}
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return command_help(key, text, write_help);
 }
 
 static int check_usage(const struct arguments *arguments)

@@ -74,23 +74,17 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
-static char *help(int key, const char *text, void *input)
+static void write_help(FILE *file)
 {
-    (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
-        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
-    char *list = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&list, &size);
-    if (!file)
-        return NULL;
     fputs("Formats:\n", file);
     for (int i = 0; i < export_format_count; i++)
         fprintf(file, "  %-11s %s\n", export_formats[i]->name, export_formats[i]->title);
-    if (fclose(file) == 0)
-        return list;
-    free(list);
-    return NULL;
+}
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return command_help(key, text, write_help);
 }
 
 // Of the checkpoint; NULL for a word that is none.
@@ -274,6 +268,6 @@ static int run_command(int argc, char **argv)
 
 const struct command command_export = {
     .name = "export",
-    .title = "write what was learned to npy, npz, csv or json",
+    .title = "write what was learned to a file of another format",
     .run = run_command,
 };

@@ -1,4 +1,5 @@
-// posgrad inspect: what is in a checkpoint or a trace.
+// posgrad inspect: what is in a checkpoint or a trace, or in a file of arrays of somebody else's,
+// and what its tables look like.
 //
 // The facts are gathered once as a JSON object; the text for people is printed from it.
 #include <argp.h>
@@ -12,6 +13,9 @@
 #include "../../autograd/base/err.h"
 #include "../io/export_source.h"
 #include "../io/json_memory.h"
+#include "../io/import.h"
+#include "../report/array_facts.h"
+#include "../report/picture.h"
 #include "command.h"
 #include "output.h"
 #include "train_arguments.h"
@@ -136,31 +140,36 @@ static int add_config(json_t *facts, struct h5_reader *reader)
     return json_object_set_new(facts, "config", config) < 0 ? no_memory() : 0;
 }
 
-static int gather(json_t *facts, const char *run)
+static int gather_ours(json_t *facts, struct h5_reader *reader, const char *path)
 {
     static const char *const groups[] = {"params", "ema", "tables", "batch", "outputs"};
-    char path[4096];
     struct stat status;
-    int code = run_file(run, path, sizeof path);
-    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
-    if (!reader)
-        return ERR_FILE;
-    if (stat(path, &status) < 0) {
-        h5_reader_close(reader);
+    if (stat(path, &status) < 0)
         return err_set(ERR_FILE, "cannot look at %s: %s", path, strerror(errno));
-    }
     json_object_set_new(facts, "file", json_string(path));
     json_object_set_new(facts, "bytes", json_integer(status.st_size));
     json_object_set_new(facts, "digest", json_string("ok"));
-    code = add_attributes(facts, reader);
+    int code = add_attributes(facts, reader);
     if (code == 0)
         code = add_config(facts, reader);
     for (size_t i = 0; i < sizeof groups / sizeof groups[0] && code == 0; i++)
         code = add_group(facts, reader, groups[i]);
-    h5_reader_close(reader);
     if (code == 0)
         code = json_memory_check(0);
     return code < 0 ? err_prefix(code, "%s", path) : 0;
+}
+
+// A file that is none of ours, whole or damaged; one that cannot be opened is for its reader to
+// refuse.
+static bool is_foreign(const char *path)
+{
+    char mark[8];
+    FILE *file = file_kind(path, true) == FILE_OTHER ? fopen(path, "rbe") : NULL;
+    bool is = file && fread(mark, 1, sizeof mark, file) == sizeof mark &&
+              memcmp(mark, "posgrad\n", sizeof mark) != 0;
+    if (file)
+        fclose(file);
+    return is;
 }
 
 // --- printing
@@ -256,20 +265,96 @@ static int print_shown(const json_t *facts)
     json_t *shown = output_shown(facts);
     if (!shown)
         return no_memory();
-    int code = print_text(shown);
+    int code = 0;
+    if (json_object_get(shown, "arrays"))
+        array_facts_print(shown);
+    else
+        code = print_text(shown);
     json_decref(shown);
+    return code;
+}
+
+// --- pictures
+
+static bool has_array(struct h5_reader *reader, const char *group, const char *name)
+{
+    char path[1024];
+    int length = snprintf(path, sizeof path, "%s/%s", group, name);
+    for (char *p = path + strlen(group); *p; p++)
+        if (*p == '.')
+            *p = '/';
+    return length > 0 && (size_t)length < sizeof path && h5_has(reader, path);
+}
+
+// The table, or the parameter, that is called `name`, as a picture; without a name small ones of
+// all tables.
+static int print_pictures(struct h5_reader *reader, const char *run, const char *name)
+{
+    struct export_source source;
+    bool parameter = name && !has_array(reader, "/tables", name) &&
+                     has_array(reader, "/params", name);
+    int code = export_source_read(&source, reader, parameter ? "/params" : "/tables", name);
+    if (code < 0)
+        return code;
+    struct plot_style style = plot_style_of(stdout);
+    for (int i = 0; i < source.set.arrays; i++) {
+        if (!name)
+            putchar('\n');
+        picture_print(&source.set.array[i], name, &style, stdout);
+    }
+    int arrays = source.set.arrays;
+    export_source_release(&source);
+    return arrays || !name ? 0 : err_set(ERR_ARGUMENT, "%s has no tables", run);
+}
+
+// The numbers of an array of somebody else's as a table of ours; the caller frees its data.
+static int load_foreign(struct import_file *file, const struct import_array *array,
+                        struct export_array *table)
+{
+    int code = import_load(file, array);
+    double *value = code == 0 ? calloc((size_t)array->count + 1, sizeof *value) : NULL;
+    if (!value)
+        return code < 0 ? code : no_memory();
+    for (int64_t i = 0; i < array->count; i++)
+        value[i] = import_value(file, array, i);
+    *table = (struct export_array){
+        .name = array->name, .dims = array->dims, .is_double = true, .data = value};
+    memcpy(table->size, array->size, sizeof table->size);
+    return 0;
+}
+
+static int print_foreign_picture(const char *path, const char *name)
+{
+    struct import_file file;
+    struct export_array table = {0};
+    int code = import_open(&file, path);
+    if (code < 0)
+        return code;
+    const struct import_array *array = import_find(&file, name);
+    code = array ? load_foreign(&file, array, &table) : err_code();
+    if (code == 0) {
+        struct plot_style style = plot_style_of(stdout);
+        picture_print(&table, true, &style, stdout);
+    }
+    free((void *)table.data);
+    import_close(&file);
     return code;
 }
 
 // --- the command
 
+enum { KEY_PICTURE = 0x3000, KEY_TABLE };
 struct arguments {
-    const char *run;
-    bool json;
+    const char *run, *table;
+    bool json, picture;
 };
 
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "one JSON object", 0},
+    {"picture", KEY_PICTURE, NULL, 0,
+     "small pictures of the tables, also where stdout is no terminal", 0},
+    {"table", KEY_TABLE, "NAME", 0,
+     "only this table, or this parameter, as a picture of all its layers and heads", 0},
     {0},
 };
 
@@ -279,6 +364,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
     switch (key) {
     case 'j':
         arguments->json = true;
+        return 0;
+    case KEY_PICTURE:
+        arguments->picture = true;
+        return 0;
+    case KEY_TABLE:
+        arguments->table = value;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run)
@@ -290,31 +381,82 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+// What is in a file of ours, or, where there is no `reader`, of somebody else.
+static int print_facts(const struct arguments *arguments, struct h5_reader *reader,
+                       const char *path)
+{
+    json_t *facts = json_object();
+    int code = !facts   ? no_memory()
+               : reader ? gather_ours(facts, reader, path)
+                        : array_facts(facts, path);
+    if (code == 0 && arguments->json)
+        code = output_json(json_incref(facts));
+    else if (code == 0)
+        code = print_shown(facts);
+    json_decref(facts);
+    return code;
+}
+
+static int inspect_foreign(const struct arguments *arguments, const char *path)
+{
+    if (arguments->picture)
+        return err_set(ERR_ARGUMENT,
+                       "%s is none of posgrad's files: give --table NAME for a picture", path);
+    return arguments->table ? print_foreign_picture(path, arguments->table)
+                            : print_facts(arguments, NULL, path);
+}
+
+static int inspect(const struct arguments *arguments)
+{
+    char path[4096];
+    int code = run_file(arguments->run, path, sizeof path);
+    bool named = code == 0 && strcmp(arguments->run, path) == 0; // the file itself
+    if (named && is_foreign(path))
+        return inspect_foreign(arguments, path);
+    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
+    if (!reader)
+        return ERR_FILE;
+    if (!arguments->table)
+        code = print_facts(arguments, reader, path);
+    if (code == 0 &&
+        (arguments->table || arguments->picture || (!arguments->json && plot_terminal(stdout))))
+        code = print_pictures(reader, arguments->run, arguments->table);
+    h5_reader_close(reader);
+    return code;
+}
+
+static int check_usage(const struct arguments *arguments)
+{
+    if (!arguments->run)
+        return err_set(ERR_ARGUMENT, "RUN is missing: the folder of a run, or a file");
+    if (arguments->json && (arguments->picture || arguments->table))
+        return err_set(ERR_ARGUMENT, "--json has no pictures; 'posgrad export' has the numbers");
+    return 0;
+}
+
 static int run_command(int argc, char **argv)
 {
     static const struct argp argp = {
-        options,    parse,
-        "RUN|FILE", "Shows what is in a checkpoint or a trace, after its digest was checked.",
-        NULL,       NULL,
+        options,
+        parse,
+        "RUN|FILE",
+        "Shows what is in a checkpoint or a trace, after its digest was checked, and on a terminal "
+        "what its tables look like; or which arrays are in a file of npy, npz, safetensors or "
+        "HDF5: names, types, shapes, and what their numbers are like.",
+        NULL,
+        NULL,
         NULL};
     struct arguments arguments = {0};
     int parsed = command_parse("inspect", &argp, argc, argv, &arguments);
     if (parsed != 0)
         return parsed;
-    if (!arguments.run)
-        return command_usage("inspect", "RUN is missing: the folder of a run, or a file");
-    json_t *facts = json_object();
-    int code = facts ? gather(facts, arguments.run) : no_memory();
-    if (code == 0 && arguments.json)
-        code = output_json(json_incref(facts));
-    else if (code == 0)
-        code = print_shown(facts);
-    json_decref(facts);
-    return code < 0 ? command_error(NULL) : 0;
+    if (check_usage(&arguments) < 0)
+        return command_usage("inspect", err_last());
+    return inspect(&arguments) < 0 ? command_error(NULL) : 0;
 }
 
 const struct command command_inspect = {
     .name = "inspect",
-    .title = "what is in a checkpoint or a trace",
+    .title = "what is in a checkpoint, a trace or a file of arrays, and what tables look like",
     .run = run_command,
 };

@@ -115,25 +115,19 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
-static char *help(int key, const char *text, void *input)
+static void write_help(FILE *file)
 {
-    (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
-        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
-    char *list = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&list, &size);
-    if (!file)
-        return NULL;
     fputs("Recipes:\n", file);
     for (int i = 0; i < recipe_count; i++)
         fprintf(file, "  %-22s %s\n", recipe_list[i]->name, recipe_list[i]->title);
     fputs("\nA recipe that was stopped goes on where it was when the same command is given again.",
           file);
-    if (fclose(file) == 0)
-        return list;
-    free(list);
-    return NULL;
+}
+
+static char *help(int key, const char *text, void *input)
+{
+    (void)input;
+    return command_help(key, text, write_help);
 }
 
 // --- what is printed

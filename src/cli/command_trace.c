@@ -49,9 +49,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static char *help(int key, const char *text, void *input)
 {
     (void)input;
-    if (key == ARGP_KEY_HELP_POST_DOC)
-        return train_arguments_lists();
-    return (char *)(uintptr_t)text;
+    return command_help(key, text, train_arguments_put_lists);
 }
 
 // A run has its settings; only the number of threads is not one of them.

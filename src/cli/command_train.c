@@ -81,15 +81,16 @@ static const char signals_help[] =
     "saves "
     "and goes on. A run folder has one writer; another process is refused.";
 
+static void write_help(FILE *file)
+{
+    train_arguments_put_lists(file);
+    fprintf(file, "\n\n%s", signals_help);
+}
+
 static char *help(int key, const char *text, void *input)
 {
     (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
-        return (char *)(uintptr_t)text; // argp's own contract: unchanged text is given back
-    char *lists = train_arguments_lists(), *all = NULL;
-    int length = lists ? asprintf(&all, "%s\n\n%s", lists, signals_help) : -1;
-    free(lists);
-    return length < 0 ? NULL : all;
+    return command_help(key, text, write_help);
 }
 
 // --- signals. Flags only; the loop looks at them between steps, and in evaluations.
@@ -278,13 +279,18 @@ static void observe(void *context, const struct run *run, const struct run_event
 static void print_start(const struct console *console, const struct run *run)
 {
     const struct trainer *trainer = &run->trainer;
-    int64_t count = 0;
+    int64_t count = 0, frozen = 0;
     if (console->quiet || console->json)
         return;
-    for (int i = 0; i < trainer->params.rows; i++)
-        count += trainer->params.row[i].count;
+    for (int i = 0; i < trainer->params.rows; i++) {
+        const struct ag_parameter *row = &trainer->params.row[i];
+        count += row->count;
+        frozen += row->frozen ? row->count : 0;
+    }
     printf("%s on %s: %lld parameters, ", trainer->settings.pe, trainer->settings.task,
            (long long)count);
+    if (frozen)
+        printf("%lld of them frozen, ", (long long)frozen);
     if (run_ended_early(run))
         printf("ended by itself after step %lld (a longer --patience goes on), in %s\n",
                (long long)trainer->step, run->folder);
@@ -294,6 +300,8 @@ static void print_start(const struct console *console, const struct run *run)
     else
         printf("all %lld steps are done (--steps N goes on), in %s\n", (long long)trainer->step,
                run->folder);
+    if (trainer->started[0])
+        printf("starts %s\n", trainer->started);
     stop_flush(stdout);
 }
 

@@ -7,18 +7,24 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/h5file.h"
+#include "../io/import.h"
 #include "command.h"
 
 enum { KEY_FIRST = 0x1000, KEY_CONFIG = 0x2000 };
 static const size_t CONFIG_LIMIT = 1 << 20;
 
-// Flags that no row of the table describes: they may be given often.
-static const char *const pair_flags[][2] = {
-    {"pe-opt", "option of a chosen encoding; may be repeated"},
-    {"task-opt", "option of the task; may be repeated"},
-    {"optimizer-opt", "option of the optimizer; may be repeated"},
+// Flags of lists: they may be given often.
+static const char *const list_flags[][3] = {
+    {"pe-opt", "KEY=VALUE", "option of a chosen encoding; may be repeated"},
+    {"task-opt", "KEY=VALUE", "option of the task; may be repeated"},
+    {"optimizer-opt", "KEY=VALUE", "option of the optimizer; may be repeated"},
+    {"init-from", "FILE[:NAME][=PARAM]", "start from numbers of FILE (see below); may be repeated"},
+    {"init-sha256", "DIGEST",
+     "SHA-256 that the file of --init-from must have; once for each, in the same order"},
+    {"freeze", "PATTERN[,PATTERN...]",
+     "parameters that stay as they start, by name, as 'pe.*' or 'layers.0.*'; may be repeated"},
 };
-enum { PAIR_FLAGS = sizeof pair_flags / sizeof pair_flags[0] };
+enum { LIST_FLAGS = sizeof list_flags / sizeof list_flags[0] };
 
 static const char *text_name(const char *key)
 {
@@ -51,9 +57,9 @@ static const char *key_name(int key)
     int index = key - KEY_FIRST, rows = 0;
     while (train_options[rows].key)
         rows++;
-    if (index < 0 || index >= rows + PAIR_FLAGS)
+    if (index < 0 || index >= rows + LIST_FLAGS)
         return NULL;
-    return index < rows ? train_options[index].key : pair_flags[index - rows][0];
+    return index < rows ? train_options[index].key : list_flags[index - rows][0];
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -77,7 +83,7 @@ void train_arguments_init(struct train_arguments *arguments)
     memset(arguments, 0, sizeof *arguments);
     int n = 0;
     for (const struct option_def *row = train_options; row->key; row++, n++) {
-        BUG_ON(n + PAIR_FLAGS + 2 >= TRAIN_ARGUMENTS_ROWS);
+        BUG_ON(n + LIST_FLAGS + 2 >= TRAIN_ARGUMENTS_ROWS);
         int length = snprintf(arguments->doc[n], TRAIN_ARGUMENTS_DOC, "%s%s%s%s", row->help,
                               row->default_value[0] ? " (default " : "", row->default_value,
                               row->default_value[0] ? ")" : "");
@@ -87,9 +93,9 @@ void train_arguments_init(struct train_arguments *arguments)
             argument_name(row), row->type == OPTION_BOOL ? OPTION_ARG_OPTIONAL : 0,
             arguments->doc[n],  0};
     }
-    for (int i = 0; i < PAIR_FLAGS; i++, n++)
+    for (int i = 0; i < LIST_FLAGS; i++, n++)
         arguments->option[n] = (struct argp_option){
-            pair_flags[i][0], KEY_FIRST + n, "KEY=VALUE", 0, pair_flags[i][1], 0};
+            list_flags[i][0], KEY_FIRST + n, list_flags[i][1], 0, list_flags[i][2], 0};
     arguments->option[n] =
         (struct argp_option){"config",
                              KEY_CONFIG,
@@ -122,6 +128,15 @@ int train_arguments_finish(struct train_arguments *arguments)
     return code;
 }
 
+static const char init_help[] =
+    "--init-from FILE[:NAME][=PARAM] starts parameters from an array of npy, npz, safetensors, "
+    "HDF5, or a "
+    "run. FILE ends at the first ':' or '=' before which a file or folder is there. Without NAME "
+    "its one array is taken, or, of several, the whole model, name by name. A NAME with *, ? or [ "
+    "is a pattern: 'RUN:pe.*' starts each of these by its name. An array starts PARAM, else the "
+    "parameter of its name, else the encoding's main table. --init-resize changes the length of "
+    "tables of positions, and of nothing else. A resumed run needs no FILE.\n\n";
+
 #define PUT_LIST(file, title, list, count)                                                         \
     do {                                                                                           \
         fprintf(file, "%s:", title);                                                               \
@@ -130,22 +145,15 @@ int train_arguments_finish(struct train_arguments *arguments)
         fputs("\n\n", file);                                                                       \
     } while (0)
 
-char *train_arguments_lists(void)
+void train_arguments_put_lists(FILE *file)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    if (!file)
-        return NULL;
     PUT_LIST(file, "Encodings (--pe)", pe_list, pe_count);
     PUT_LIST(file, "Tasks (--task)", task_list, task_count);
     PUT_LIST(file, "Optimizers (--optimizer)", optimizer_list, optimizer_count);
     PUT_LIST(file, "Schedules (--schedule)", schedule_list, schedule_count);
+    PUT_LIST(file, "Files (--init-from)", import_formats, import_format_count);
+    fputs(init_help, file);
     fputs(
         "'posgrad list encodings' (tasks, optimizers, schedules) tells of each and of its options.",
         file);
-    if (fclose(file) == 0)
-        return text;
-    free(text);
-    return NULL;
 }

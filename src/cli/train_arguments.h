@@ -26,7 +26,7 @@ void train_arguments_init(struct train_arguments *arguments);
 // of the config file.
 int train_arguments_finish(struct train_arguments *arguments);
 
-// What a help text says after the options: every encoding, task, optimizer and schedule. malloc'ed.
-char *train_arguments_lists(void);
+// What a help text says after the options: every encoding, task, optimizer and schedule.
+void train_arguments_put_lists(FILE *file);
 
 #endif

@@ -64,6 +64,7 @@ const struct pe_def pe_deberta_emd = {
     .attention = deberta_attention,
     .tables = tables,
     .max_length = max_length,
+    .position_table = "absolute.weight",
     .reads = PE_READS_OFFSETS,
     .extends = PE_EXTENDS_TABLE,
     .clips_at = deberta_clips_at,

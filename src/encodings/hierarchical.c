@@ -94,6 +94,7 @@ const struct pe_def pe_hierarchical = {
     .input = input,
     .tables = tables,
     .max_length = max_length,
+    .position_table = "weight",
     .reads = PE_READS_POSITIONS,
     .extends = PE_EXTENDS_POSITIONS,
 };

@@ -77,6 +77,7 @@ const struct pe_def pe_multiplicative = {
     .input = input,
     .tables = tables,
     .max_length = max_length,
+    .position_table = "weight",
     .reads = PE_READS_POSITIONS,
     .extends = PE_EXTENDS_TABLE,
 };

@@ -168,6 +168,10 @@ struct pe_def {
     void (*tables)(const struct pe_context *context, struct pe_tables *tables);
     // How many positions the encoding is defined for; NULL means any.
     int64_t (*max_length)(const struct pe_context *context);
+    // The parameter pe.ENCODING.SUFFIX [positions, C] whose row i is of position i; NULL where
+    // there is none. A table of another model can take its place, and be cut or stretched
+    // (--init-from).
+    const char *position_table;
     // Of one that gives positions: an encoding that reads them, for examples.
     const char *shown_with;
     enum pe_reads reads;

@@ -133,6 +133,7 @@ const struct pe_def pe_tupe = {
     .attention = attention,
     .tables = tables,
     .max_length = max_length,
+    .position_table = "weight",
     .reads = PE_READS_POSITIONS,
     .extends = PE_EXTENDS_TABLE,
 };

@@ -39,6 +39,7 @@ char *checkpoint_config(const struct train_settings *settings)
     *portable = *settings;
     portable->threads = 0;
     portable->out_dir[0] = '\0';
+    portable->tensorboard = false;
     char *text = train_settings_to_json(portable);
     free(portable);
     return text;

@@ -69,6 +69,35 @@ static int write_stdout(const char *bytes, size_t size)
     return 0;
 }
 
+// Says which element it is: of an axis its coordinate.
+static int not_finite(const struct export_array *array, int64_t index)
+{
+    char place[256] = "", axis[32];
+    int64_t stride = export_count(array);
+    for (int d = 0; d < array->dims; d++) {
+        size_t used = strlen(place);
+        stride /= array->size[d];
+        snprintf(place + used, sizeof place - used, "%s%s %lld", d ? ", " : " at ",
+                 export_axis_name(array, d, axis),
+                 (long long)export_coordinate(array, d, index / stride % array->size[d]));
+    }
+    return err_set(ERR_NUMBER,
+                   "%s holds %s%s, which is no finite number; the file is not of a run "
+                   "that trained well",
+                   array->name, isnan(export_value(array, index)) ? "NaN" : "infinity", place);
+}
+
+static int check_array(const struct export_array *array)
+{
+    int64_t count = export_count(array);
+    if (count < 0)
+        return err_set(ERR_ARGUMENT, "%s has a size that does not fit", array->name);
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(export_value(array, i)))
+            return not_finite(array, i);
+    return 0;
+}
+
 int export_publish(const char *path, const char *bytes, size_t size)
 {
     return strcmp(path, "-") == 0 ? write_stdout(bytes, size) : file_publish(path, bytes, size);
@@ -81,10 +110,11 @@ int export_write(const struct export_set *set, const struct export_format *forma
     if (format->one_array && set->arrays != 1)
         return err_set(ERR_ARGUMENT, "a file of format %s holds one array, not %d", format->name,
                        set->arrays);
-    for (int i = 0; i < set->arrays; i++)
-        if (export_count(&set->array[i]) < 0)
-            return err_set(ERR_ARGUMENT, "%s has a size that does not fit", set->array[i].name);
-    int code = format->encode(set, &bytes, &size);
+    int code = 0;
+    for (int i = 0; i < set->arrays && code == 0; i++)
+        code = check_array(&set->array[i]);
+    if (code == 0)
+        code = format->encode(set, &bytes, &size);
     if (code < 0)
         return code;
     code = export_publish(path, bytes, size);
@@ -115,6 +145,14 @@ int64_t export_coordinate(const struct export_array *array, int dim, int64_t ind
     return array->coordinate[dim] ? array->coordinate[dim][index] : index;
 }
 
+bool export_counts_from_zero(const struct export_array *array, int dim)
+{
+    for (int64_t i = 0; array->coordinate[dim] && i < array->size[dim]; i++)
+        if (array->coordinate[dim][i] != i)
+            return false;
+    return true;
+}
+
 const char *export_axis_name(const struct export_array *array, int dim, char text[32])
 {
     if (array->axis[dim])
@@ -122,6 +160,23 @@ const char *export_axis_name(const struct export_array *array, int dim, char tex
     else
         snprintf(text, 32, "axis_%d", dim);
     return text;
+}
+
+const char *export_attribute_text(const struct export_attribute *attribute,
+                                  char text[EXPORT_NUMBER])
+{
+    if (attribute->text)
+        return attribute->text;
+    if (attribute->is_real)
+        snprintf(text, EXPORT_NUMBER, "%.17g", attribute->real);
+    else
+        snprintf(text, EXPORT_NUMBER, "%lld", (long long)attribute->number);
+    return text;
+}
+
+bool export_is_format(const struct export_attribute *attribute)
+{
+    return strcmp(attribute->name, "format") == 0 || strcmp(attribute->name, "format_version") == 0;
 }
 
 const char *export_number(const struct export_array *array, int64_t index, char text[32])

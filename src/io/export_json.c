@@ -53,8 +53,9 @@ static json_t *attributes(int count, const struct export_attribute *attribute)
 {
     json_t *object = json_object();
     for (int i = 0; object && i < count; i++) {
-        json_t *value = attribute[i].text ? json_string(attribute[i].text)
-                                          : json_integer(attribute[i].number);
+        json_t *value = attribute[i].text      ? json_string(attribute[i].text)
+                        : attribute[i].is_real ? json_real(attribute[i].real)
+                                               : json_integer(attribute[i].number);
         if (json_object_set_new(object, attribute[i].name, value) < 0) {
             json_decref(object);
             object = NULL;

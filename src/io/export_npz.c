@@ -61,14 +61,6 @@ static int add_coordinates(struct packing *packing, const struct export_array *a
     return code < 0 ? code : add_file(packing, name, bytes, size);
 }
 
-static bool counts_from_zero(const struct export_array *array, int dim)
-{
-    for (int64_t i = 0; array->coordinate[dim] && i < array->size[dim]; i++)
-        if (array->coordinate[dim][i] != i)
-            return false;
-    return true;
-}
-
 static int add_array(struct packing *packing, const struct export_array *array)
 {
     char *bytes = NULL;
@@ -79,7 +71,7 @@ static int add_array(struct packing *packing, const struct export_array *array)
     if (code == 0)
         code = add_file(packing, array->name, bytes, size);
     for (int d = 0; d < array->dims && code == 0; d++)
-        if (!counts_from_zero(array, d))
+        if (!export_counts_from_zero(array, d))
             code = add_coordinates(packing, array, d);
     return code;
 }

@@ -158,6 +158,7 @@ static int read_all(struct reading *reading, const char *name)
                                         "blas_version", "blas_kernel",    NULL};
     struct export_set *set = &reading->source->set;
     int code = 0;
+    set->group = reading->group;
     if (h5_has(reading->reader, reading->group))
         code = h5_walk(reading->reader, reading->group, add_path, reading);
     if (code < 0)

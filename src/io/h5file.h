@@ -46,6 +46,8 @@ int h5_writer_seal(struct h5_writer *writer, const char *file_path);
 // Seals the file where it is not, and publishes it to `file_path`, atomically; replaces what is
 // there. On failure the old file stays, no temporary file stays, and the line names file and cause.
 int h5_writer_publish(struct h5_writer *writer, const char *file_path);
+// Seals the file likewise, and gives its bytes, malloc'ed.
+int h5_writer_bytes(struct h5_writer *writer, const char *file_path, char **bytes, size_t *size);
 
 // --- reading
 struct h5_reader;

@@ -401,3 +401,21 @@ int h5_writer_publish(struct h5_writer *writer, const char *file_path)
     int code = h5_writer_seal(writer, file_path);
     return code < 0 ? code : file_publish_parts(file_path, writer->part, writer->parts);
 }
+
+int h5_writer_bytes(struct h5_writer *writer, const char *file_path, char **bytes, size_t *size)
+{
+    int code = h5_writer_seal(writer, file_path);
+    if (code < 0)
+        return code;
+    *size = 0;
+    for (size_t i = 0; i < writer->parts; i++)
+        *size += writer->part[i].size;
+    char *end = *bytes = malloc(*size);
+    if (!end)
+        return err_set(ERR_MEMORY, "out of memory for the %zu bytes of %s", *size, file_path);
+    for (size_t i = 0; i < writer->parts; i++) {
+        memcpy(end, writer->part[i].bytes, writer->part[i].size);
+        end += writer->part[i].size;
+    }
+    return 0;
+}

@@ -27,6 +27,14 @@ bool plot_terminal(FILE *file)
     return isatty(fileno(file)) && term && strcmp(term, "dumb") != 0;
 }
 
+// COLUMNS, which wins over the terminal's own width; 0 where it is not set, or no number.
+static int columns_wished(void)
+{
+    const char *text = getenv("COLUMNS");
+    size_t digits = text ? strspn(text, "0123456789") : 0;
+    return digits > 0 && digits < 5 && !text[digits] ? (int)strtol(text, NULL, 10) : 0;
+}
+
 struct plot_style plot_style_of(FILE *file)
 {
     const char *no_color = getenv("NO_COLOR");
@@ -35,6 +43,8 @@ struct plot_style plot_style_of(FILE *file)
     style.color = plot_terminal(file) && !(no_color && *no_color);
     if (isatty(fileno(file)) && ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
         style.width = size.ws_col - 1; // a full line may wrap
+    if (columns_wished() > 1)
+        style.width = columns_wished() - 1;
     locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
     if (locale) {
         style.utf8 = strcmp(nl_langinfo_l(CODESET, locale), "UTF-8") == 0;

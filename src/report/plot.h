@@ -29,8 +29,8 @@ struct plot_style {
     bool utf8, color; // else ASCII; else no escapes
 };
 
-// How a picture looks best on `file`: as wide as its terminal, or 80 columns; in UTF-8 where the
-// locale says so; with colours on a terminal unless NO_COLOR is set.
+// How a picture looks best on `file`: as wide as COLUMNS says, or its terminal, or 80 columns; in
+// UTF-8 where the locale says so; with colours on a terminal unless NO_COLOR is set.
 struct plot_style plot_style_of(FILE *file);
 // Whether `file` is a terminal that a picture can be drawn on.
 bool plot_terminal(FILE *file);

@@ -108,6 +108,52 @@ static void write_metrics(struct run *run, struct line *line)
     cut_metrics(run);
 }
 
+// --- the event file
+
+// Of the columns of the history; NULL: that is no curve.
+static const char *const tags[HISTORY_SPLITS][HISTORY_MAX_COLUMNS] = {
+    [HISTORY_TRAIN] = {"train/loss", "train/accuracy", "optim/lr", "optim/grad_norm"},
+    [HISTORY_VALIDATION] = {"eval/loss", "eval/accuracy", "eval/exact_match", NULL,
+                            "eval/bits_per_byte"},
+};
+
+// A row of the history; `times` (or NULL) has what that does not. Warns once.
+static void write_event(struct run *run, enum history_split split, int64_t step,
+                        const double *value, const struct run_event *times)
+{
+    struct tensorboard_scalar scalar[HISTORY_MAX_COLUMNS + 2];
+    int count = 0;
+    bool failed_before = run->tensorboard.failed;
+    for (int c = 0; c < history_layouts[split].columns; c++)
+        if (tags[split][c] && (run->trainer.dataset.bits_per_byte ||
+                               strcmp(history_layouts[split].column[c], "bits_per_byte") != 0))
+            scalar[count++] = (struct tensorboard_scalar){tags[split][c], value[c]};
+    if (times) {
+        scalar[count++] = (struct tensorboard_scalar){"speed/step_ms", times->step_ms};
+        scalar[count++] = (struct tensorboard_scalar){"speed/tokens_per_s", times->tokens_per_s};
+    }
+    if (tensorboard_write(&run->tensorboard, step, count, scalar) < 0 && !failed_before)
+        say(run, RUN_WARNING,
+            "cannot write the event file in %s: %s; points will be missing in TensorBoard",
+            run->folder, err_last());
+}
+
+// All that the run has logged, where it was not for TensorBoard.
+static void write_history_events(struct run *run)
+{
+    for (int split = 0; split < HISTORY_SPLITS; split++) {
+        const struct history_series *series = &run->history.split[split];
+        for (int64_t i = 0; i < series->rows; i++) {
+            double value[HISTORY_MAX_COLUMNS];
+            for (int c = 0; c < history_layouts[split].columns; c++)
+                value[c] = series->column[c][i];
+            write_event(run, (enum history_split)split, series->step[i], value, NULL);
+        }
+    }
+}
+
+// --- lines
+
 static int log_training(struct run *run, const struct train_step_result *result)
 {
     const struct train_settings *s = &run->trainer.settings;
@@ -124,11 +170,12 @@ static int log_training(struct run *run, const struct train_step_result *result)
     put_real(&line, "grad_norm", result->grad_norm);
     put(&line, ", \"step_ms\": %.3f, \"tokens_per_s\": %.0f}", event.step_ms, event.tokens_per_s);
     write_metrics(run, &line);
+    const double value[] = {result->loss, result->accuracy, result->lr, result->grad_norm};
+    write_event(run, HISTORY_TRAIN, run->trainer.step, value, &event);
     tell(run, &event);
     run->log_time = now();
     run->log_step = run->trainer.step;
-    return history_add(&run->history, HISTORY_TRAIN, run->trainer.step,
-                       (double[]){result->loss, result->accuracy, result->lr, result->grad_norm});
+    return history_add(&run->history, HISTORY_TRAIN, run->trainer.step, value);
 }
 
 static int look_up(void *context);
@@ -215,6 +262,7 @@ static int log_evaluation(struct run *run)
         put(&line, ", \"best\": %s", best ? "true" : "false");
     put(&line, "}");
     write_metrics(run, &line);
+    write_event(run, HISTORY_VALIDATION, trainer->step, value, NULL);
     tell(run, &(struct run_event){.type = RUN_EVALUATION, .evaluation = result, .json = line.text});
     return history_add(&run->history, HISTORY_VALIDATION, trainer->step, value);
 }
@@ -272,6 +320,8 @@ static void tell_save(struct run *run, bool last)
         return;
     run->metrics_failed |= saver->result.part[SAVE_METRICS].code < 0;
     warn(run, SAVE_METRICS);
+    run->tensorboard.failed |= saver->result.part[SAVE_EVENTS].code < 0;
+    warn(run, SAVE_EVENTS);
     warn(run, SAVE_ELDER);
     save_went(run, last);
     warn(run, SAVE_PRUNE);
@@ -316,6 +366,7 @@ static void make_order(const struct run *run, const struct occasion *of, struct 
                  run->saved_step != trainer->step && !run->save_failed;
     *order = (struct save_order){.lock = trainer->lock,
                                  .metrics = run->metrics,
+                                 .events = run->tensorboard.fd,
                                  .elder = elder ? run->saved_step : -1,
                                  .keep = trainer->settings.keep,
                                  .asked = of->asked};
@@ -481,6 +532,9 @@ static int outcome(struct run *run, int code)
     if (run->metrics_failed)
         return err_set(ERR_FILE, "%s/metrics.jsonl lacks lines that could not be written",
                        run->folder);
+    if (run->tensorboard.failed)
+        return err_set(ERR_FILE, "the event file in %s lacks points that could not be written",
+                       run->folder);
     if (code == ERR_STOPPED)
         err_set(code, "stopped after step %lld", (long long)run->trainer.step);
     return code;
@@ -529,6 +583,7 @@ static void clear(struct run *run, const struct run_observer *observer)
 {
     memset(run, 0, sizeof *run);
     run->trainer.lock = run->metrics = -1;
+    tensorboard_init(&run->tensorboard, -1, 0);
     run->saved_step = run->evaluated_step = -1;
     no_best(&run->best);
     if (observer)
@@ -597,7 +652,7 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
     // The model is made first, and the text of config.json: a mistake in the settings touches no
     // folder.
     int code = trainer_init(&run->trainer, settings);
-    char *config = code == 0 ? train_settings_to_json(settings) : NULL;
+    char *config = code == 0 ? train_settings_to_json(&run->trainer.settings) : NULL;
     if (code == 0 && !config)
         code = err_code();
     if (code == 0)
@@ -616,6 +671,8 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
     if (code < 0)
         run_release(run);
     else {
+        if (settings->tensorboard)
+            tensorboard_init(&run->tensorboard, run->trainer.lock, 0);
         say_data(run);
         say_rounded(run);
     }
@@ -626,31 +683,22 @@ int run_start(struct run *run, const struct train_settings *settings, bool overw
 
 // What may change without making another run of it. A data file may be elsewhere now: its bytes are
 // compared.
-static const char *const may_change[] = {"steps",      "threads",      "log-every",
-                                         "eval-every", "eval-batches", "save-every",
-                                         "keep",       "data",         "patience"};
+static const char *const may_change[] = {"steps",        "threads",    "log-every", "eval-every",
+                                         "eval-batches", "save-every", "keep",      "data",
+                                         "patience",     "tensorboard"};
 
 static bool changeable(const char *key)
 {
     return name_index(may_change, sizeof may_change / sizeof may_change[0], key) >= 0;
 }
 
-// A pair given again must be one that the run has.
-static bool has_pair(char (*pairs)[OPTION_TEXT / 4], int count, const char *pair)
+// What is given again must be one that the run has. No file of --init-from is read again.
+static int agree_list(const struct train_settings *s, const struct train_list *list,
+                      const struct run_setting *given)
 {
-    for (int i = 0; i < count; i++)
-        if (strcmp(pairs[i], pair) == 0)
-            return true;
-    return false;
-}
-
-static int agree_pair(struct train_settings *s, int list, const struct run_setting *given)
-{
-    bool known = list == 0   ? has_pair(s->pe_opt, s->pe_opts, given->value)
-                 : list == 1 ? has_pair(s->task_opt, s->task_opts, given->value)
-                             : has_pair(s->optimizer_opt, s->optimizer_opts, given->value);
-    if (known)
-        return 0;
+    for (int i = 0; i < train_list_length(list, s); i++)
+        if (strcmp(train_list_text(list, s, i), given->value) == 0)
+            return 0;
     return err_set(ERR_ARGUMENT,
                    "--%s %s is not what the run was started with; leave it out, or start a new run",
                    given->key, given->value);
@@ -718,10 +766,9 @@ static void say_changes(const struct run *run, struct checkpoint *checkpoint,
 
 static int agree_setting(struct train_settings *s, const struct run_setting *given)
 {
-    static const char *const lists[] = {"pe-opt", "task-opt", "optimizer-opt"};
-    int list = name_index(lists, 3, given->key);
-    if (list >= 0)
-        return agree_pair(s, list, given);
+    const struct train_list *list = train_list_find(given->key);
+    if (list)
+        return agree_list(s, list, given);
     const struct option_def *row = options_find(train_options, given->key);
     if (!row)
         return train_settings_assign(s, given->key, given->value); // says what is wrong with it
@@ -766,8 +813,8 @@ static int folder_of(struct run *run, const char *path)
     return set_folder(run, folder);
 }
 
-// Threads and folder are of the machine, not of the checkpoint; the folder's own config remembers
-// them. Where there is none that can be understood, nothing does.
+// Threads, folder and event files are of the machine, not of the checkpoint; the folder's own
+// config remembers them. Where there is none that can be understood, nothing does.
 static int remember_machine(const struct run *run, struct train_settings *settings)
 {
     char path[OPTION_TEXT + 64], *text = NULL;
@@ -784,6 +831,7 @@ static int remember_machine(const struct run *run, struct train_settings *settin
         code = train_settings_from_json(old, text);
         if (code == 0) {
             settings->threads = old->threads;
+            settings->tensorboard = old->tensorboard;
             memcpy(settings->out_dir, old->out_dir, sizeof settings->out_dir);
         }
         code = code == ERR_MEMORY ? code : 0;
@@ -817,6 +865,16 @@ static void tidy(const struct run *run, int lock, const struct checkpoint *check
         say(run, RUN_WARNING, "%s", err_last());
 }
 
+// Where TensorBoard had nothing of the run before, it gets all that was logged.
+static void resume_events(struct run *run, int lock, bool before)
+{
+    if (!run->trainer.settings.tensorboard)
+        return;
+    tensorboard_init(&run->tensorboard, lock, before ? run->trainer.step + 1 : 1);
+    if (!before)
+        write_history_events(run);
+}
+
 // Changes are said, and files written, only once the run stands: a refusal is one line.
 static int restore(struct run *run, struct checkpoint *checkpoint, int lock, int given_count,
                    const struct run_setting *given)
@@ -833,6 +891,8 @@ static int restore(struct run *run, struct checkpoint *checkpoint, int lock, int
         code = open_metrics(run);
     if (code == 0)
         tidy(run, lock, checkpoint);
+    if (code == 0)
+        resume_events(run, lock, was->tensorboard);
     if (code == 0)
         code = rewrite_config(run);
     if (code == 0) {
@@ -883,7 +943,7 @@ int run_resume(struct run *run, const char *path, int given_count, const struct 
 
 // --- going on where there is a run, else starting one
 
-enum { MOST_GIVEN = 64 + 3 * TRAIN_MAX_PAIRS };
+enum { MOST_GIVEN = 64 + 6 * TRAIN_MAX_PAIRS };
 
 struct all_settings {
     int count;
@@ -908,28 +968,26 @@ static int give_all(struct all_settings *all, const struct train_settings *s)
             return code;
         give(all, row->key, all->text[all->count]);
     }
-    for (int i = 0; i < s->pe_opts; i++)
-        give(all, "pe-opt", s->pe_opt[i]);
-    for (int i = 0; i < s->task_opts; i++)
-        give(all, "task-opt", s->task_opt[i]);
-    for (int i = 0; i < s->optimizer_opts; i++)
-        give(all, "optimizer-opt", s->optimizer_opt[i]);
+    for (int k = 0; k < train_list_count; k++)
+        for (int i = 0; i < train_list_length(&train_lists[k], s); i++)
+            give(all, train_lists[k].key, train_list_text(&train_lists[k], s, i));
     return 0;
 }
 
 // What was given is in the run; what the run has beside that was not given.
-static int check_pair_counts(const struct run *run, const struct train_settings *s)
+static int check_lists(const struct run *run, const struct train_settings *s)
 {
     const struct train_settings *is = &run->trainer.settings;
-    const char *key = is->pe_opts != s->pe_opts                 ? "pe-opt"
-                      : is->task_opts != s->task_opts           ? "task-opt"
-                      : is->optimizer_opts != s->optimizer_opts ? "optimizer-opt"
-                                                                : NULL;
-    return key ? err_set(ERR_ARGUMENT,
-                         "%s was started with another number of --%s; give the same, or another "
-                         "--out-dir",
-                         run->folder, key)
-               : 0;
+    for (int k = 0; k < train_list_count; k++) {
+        const struct train_list *list = &train_lists[k];
+        if (list->form != TRAIN_DIGESTS &&
+            train_list_length(list, is) != train_list_length(list, s))
+            return err_set(ERR_ARGUMENT,
+                           "%s was started with another number of --%s; give the same, or another "
+                           "--out-dir",
+                           run->folder, list->key);
+    }
+    return 0;
 }
 
 static int resume_as(struct run *run, const char *folder, const struct train_settings *settings,
@@ -942,7 +1000,7 @@ static int resume_as(struct run *run, const char *folder, const struct train_set
     if (code == 0)
         code = run_resume(run, folder, all->count, all->given, observer);
     if (code == 0) {
-        code = check_pair_counts(run, settings);
+        code = check_lists(run, settings);
         if (code < 0)
             run_release(run);
     }
@@ -968,6 +1026,7 @@ void run_release(struct run *run)
     saver_release(&run->saver);
     if (run->metrics >= 0)
         close(run->metrics);
+    tensorboard_release(&run->tensorboard);
     history_release(&run->history);
     trainer_release(&run->trainer);
     run->metrics = -1;

@@ -9,6 +9,7 @@
 
 #include "history.h"
 #include "saver.h"
+#include "tensorboard.h"
 #include "train.h"
 
 enum run_event_type {
@@ -53,9 +54,10 @@ struct run {
     struct saver saver;
     struct run_observer observer;
     char folder[OPTION_TEXT], checkpoint[OPTION_TEXT + 64];
-    int metrics;           // descriptor of metrics.jsonl, or -1
-    int64_t metrics_size;  // bytes of whole lines
-    bool metrics_failed;   // lines are missing
+    int metrics;          // descriptor of metrics.jsonl, or -1
+    int64_t metrics_size; // bytes of whole lines
+    bool metrics_failed;  // lines are missing
+    struct tensorboard tensorboard;
     bool save_failed;      // the last save that ended did not succeed
     char save_error[1024]; // why
     struct run_best best;

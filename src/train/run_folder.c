@@ -26,6 +26,7 @@
 #include "../../autograd/base/retry.h"
 #include "../io/h5file.h"
 #include "../io/json_memory.h"
+#include "tensorboard.h"
 
 int run_folders_make(const char *folder)
 {
@@ -225,14 +226,14 @@ static bool is_temporary(const char *name)
     return elder_step(stem) >= 0;
 }
 
-static int remove_temporaries(int fd, const char *folder)
+static int remove_files(int fd, const char *folder, bool (*goes)(const char *name))
 {
     int code = 0;
     DIR *dir = opendir(folder);
     if (!dir)
         return err_set(ERR_FILE, "cannot list the run folder %s: %s", folder, strerror(errno));
     for (struct dirent *entry; code == 0 && (entry = readdir(dir));)
-        if (is_temporary(entry->d_name) && unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT)
+        if (goes(entry->d_name) && unlinkat(fd, entry->d_name, 0) < 0 && errno != ENOENT)
             code = err_set(ERR_FILE, "cannot remove %s/%s: %s", folder, entry->d_name,
                            strerror(errno));
     closedir(dir);
@@ -241,7 +242,7 @@ static int remove_temporaries(int fd, const char *folder)
 
 int run_folder_tidy(int fd, const char *folder, int64_t step, int64_t count)
 {
-    int code = remove_temporaries(fd, folder);
+    int code = remove_files(fd, folder, is_temporary);
     int pruned = run_folder_prune(fd, folder, step, count);
     return code < 0 ? code : pruned;
 }
@@ -309,6 +310,8 @@ static int remove_run(int fd, const char *folder)
         code = check_metrics(fd, folder);
     if (code == 0)
         code = run_folder_tidy(fd, folder, INT64_MAX, 0);
+    if (code == 0)
+        code = remove_files(fd, folder, tensorboard_is_file);
     for (size_t i = 0; i < sizeof files / sizeof files[0] && code == 0; i++)
         if (unlinkat(fd, files[i], 0) < 0 && errno != ENOENT)
             code = err_set(ERR_FILE, "cannot remove %s/%s: %s", folder, files[i], strerror(errno));

@@ -25,20 +25,22 @@ static int note(struct saver *saver, enum save_part part, int code)
     return code;
 }
 
-static int sync_metrics(const struct save_order *order)
+static int sync_file(int fd, const struct save_order *order, const char *name)
 {
     int result;
-    RETRY(result, fdatasync(order->metrics));
+    RETRY(result, fdatasync(fd));
     if (result == 0 || errno == EINVAL || errno == EROFS)
         return 0;
-    return err_set(ERR_FILE, "cannot write %s/metrics.jsonl: %s", order->folder, strerror(errno));
+    return err_set(ERR_FILE, "cannot write %s/%s: %s", order->folder, name, strerror(errno));
 }
 
 // The newest checkpoint matters more than the one before: it is written even if that cannot stay.
 static void write_checkpoint(struct saver *saver, struct h5_writer *writer)
 {
     const struct save_order *order = &saver->order;
-    note(saver, SAVE_METRICS, sync_metrics(order));
+    note(saver, SAVE_METRICS, sync_file(order->metrics, order, "metrics.jsonl"));
+    if (order->events >= 0)
+        note(saver, SAVE_EVENTS, sync_file(order->events, order, "events.out.tfevents.*"));
     if (order->elder >= 0)
         note(saver, SAVE_ELDER, run_folder_keep(order->lock, order->folder, order->elder));
     if (note(saver, SAVE_CHECKPOINT, h5_writer_publish(writer, order->checkpoint)) == 0)

@@ -14,6 +14,7 @@
 enum save_part {
     SAVE_BEST,    // best.h5
     SAVE_METRICS, // metrics.jsonl reaches the disk: no checkpoint knows of lines that a crash takes
+    SAVE_EVENTS,  // so does the event file
     SAVE_ELDER,   // the checkpoint that was there gets its second name
     SAVE_CHECKPOINT,
     SAVE_PRUNE, // second names beyond --keep go
@@ -24,7 +25,7 @@ enum save_part {
 struct save_order {
     char folder[OPTION_TEXT];
     char best[OPTION_TEXT + 64], checkpoint[OPTION_TEXT + 64]; // paths; "": not this one
-    int lock, metrics;                                         // descriptors
+    int lock, metrics, events;                                 // descriptors; no event file: -1
     int64_t elder; // step of the checkpoint that gets a second name, or -1
     int64_t keep;  // checkpoints that stay
     bool asked;    // by whoever runs it (struct run_observer), rather than due

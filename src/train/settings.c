@@ -74,29 +74,52 @@ const struct option_def train_options[] = {
      "loss|accuracy|exact_match", "what of a validation makes it the best"},
     {"keep-best", OPTION_BOOL, AT(keep_best), "no", 0, 0, NULL,
      "keep the checkpoint of the best evaluation as best.h5 in the folder of the run"},
+    {"init-resize", OPTION_CHOICE, AT(init_resize), "none", 0, 0,
+     "none|truncate|interpolate|hierarchical",
+     "how a table of positions from --init-from is made as long as the model's: its first rows; "
+     "rows between its rows; n rows as n^2 (Su 2020)"},
+    {"init-skip", OPTION_INT, AT(init_skip), "0", 0, 1 << 20, NULL,
+     "rows to leave out at the beginning of a table of positions from --init-from (2 for RoBERTa)"},
     {"log-every", OPTION_INT, AT(log_every), "10", 0, MANY, NULL,
      "steps from log line to log line (0: none)"},
+    {"tensorboard", OPTION_BOOL, AT(tensorboard), "no", 0, 0, NULL,
+     "write what is logged into the folder of the run for TensorBoard, too (tensorboard --logdir "
+     "runs)"},
     {0},
 };
 
-// The lists of KEY=VALUE pairs, which no row of a table can describe.
-struct pair_list {
-    const char *key; // as typed
-    size_t count, pair;
+#define LIST(key, texts, text, form)                                                               \
+    {                                                                                              \
+        key, AT(texts), AT(text), sizeof((struct train_settings *)0)->text[0], form                \
+    }
+const struct train_list train_lists[] = {
+    LIST("pe-opt", pe_opts, pe_opt, TRAIN_PAIRS),
+    LIST("task-opt", task_opts, task_opt, TRAIN_PAIRS),
+    LIST("optimizer-opt", optimizer_opts, optimizer_opt, TRAIN_PAIRS),
+    LIST("init-from", init_froms, init_from, TRAIN_TEXTS),
+    LIST("init-sha256", init_sha256s, init_sha256, TRAIN_DIGESTS),
+    LIST("freeze", freezes, freeze, TRAIN_TEXTS),
 };
-static const struct pair_list pair_lists[] = {
-    {"pe-opt", AT(pe_opts), AT(pe_opt)},
-    {"task-opt", AT(task_opts), AT(task_opt)},
-    {"optimizer-opt", AT(optimizer_opts), AT(optimizer_opt)},
-};
-enum { PAIR_LISTS = sizeof pair_lists / sizeof pair_lists[0] };
+enum { LISTS = sizeof train_lists / sizeof train_lists[0] };
+const int train_list_count = LISTS;
 
-static const struct pair_list *pair_list_find(const char *key)
+const struct train_list *train_list_find(const char *key)
 {
-    for (int i = 0; i < PAIR_LISTS; i++)
-        if (name_index(&pair_lists[i].key, 1, key) == 0)
-            return &pair_lists[i];
+    for (int i = 0; i < LISTS; i++)
+        if (name_index(&train_lists[i].key, 1, key) == 0)
+            return &train_lists[i];
     return NULL;
+}
+
+int train_list_length(const struct train_list *list, const struct train_settings *settings)
+{
+    return *(const int *)(const void *)((const char *)settings + list->count);
+}
+
+const char *train_list_text(const struct train_list *list, const struct train_settings *settings,
+                            int index)
+{
+    return (const char *)settings + list->first + (size_t)index * list->size;
 }
 
 void train_settings_init(struct train_settings *settings)
@@ -105,21 +128,37 @@ void train_settings_init(struct train_settings *settings)
     options_defaults(train_options, settings);
 }
 
-static int append_pair(struct train_settings *settings, const struct pair_list *list,
-                       const char *pair)
+static bool is_digest(const char *text)
+{
+    return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
+}
+
+// What no text of the list can be.
+static int check_text(const struct train_list *list, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    if (list->form == TRAIN_DIGESTS && !is_digest(text))
+        return err_set(ERR_ARGUMENT, "--%s '%.80s' is no SHA-256: 64 digits of 0-9 and a-f",
+                       list->key, text);
+    if (list->form == TRAIN_PAIRS && (!equals || equals == text))
+        return err_set(ERR_ARGUMENT, "--%s '%s' is not KEY=VALUE", list->key, text);
+    return *text ? 0 : err_set(ERR_ARGUMENT, "--%s is given an empty text", list->key);
+}
+
+static int append_text(struct train_settings *settings, const struct train_list *list,
+                       const char *text)
 {
     int *count = (int *)(void *)((char *)settings + list->count);
-    char *slot = (char *)settings + list->pair + (size_t)*count * (OPTION_TEXT / 4);
-    const char *equals = strchr(pair, '=');
-    if (!equals || equals == pair)
-        return err_set(ERR_ARGUMENT, "--%s '%s' is not KEY=VALUE", list->key, pair);
+    int code = check_text(list, text);
+    if (code < 0)
+        return code;
     if (*count == TRAIN_MAX_PAIRS)
         return err_set(ERR_ARGUMENT, "--%s is given more than %d times", list->key,
                        TRAIN_MAX_PAIRS);
-    if (strlen(pair) >= OPTION_TEXT / 4)
-        return err_set(ERR_ARGUMENT, "--%s '%.32s...' is longer than %d bytes", list->key, pair,
-                       OPTION_TEXT / 4 - 1);
-    strcpy(slot, pair);
+    if (strlen(text) >= list->size)
+        return err_set(ERR_ARGUMENT, "--%s '%.32s...' is longer than %d bytes", list->key, text,
+                       (int)list->size - 1);
+    strcpy((char *)settings + list->first + (size_t)*count * list->size, text);
     ++*count;
     return 0;
 }
@@ -174,9 +213,9 @@ static int set_option(struct train_settings *settings, const char *what, const c
 
 int train_settings_assign(struct train_settings *settings, const char *key, const char *value)
 {
-    const struct pair_list *list = pair_list_find(key);
+    const struct train_list *list = train_list_find(key);
     if (list)
-        return append_pair(settings, list, value);
+        return append_text(settings, list, value);
     return set_option(settings, NULL, key, value);
 }
 
@@ -202,6 +241,15 @@ static int check_together(const struct train_settings *s)
                        "--accumulate %lld does not divide --batch-size %lld; all parts of a batch "
                        "have the same number of rows",
                        (long long)s->accumulate, (long long)s->batch_size);
+    if (!s->init_froms && (s->init_resize || s->init_skip || s->init_sha256s))
+        return err_set(ERR_ARGUMENT, "--%s is for the file of --init-from, and there is none",
+                       s->init_resize ? "init-resize"
+                       : s->init_skip ? "init-skip"
+                                      : "init-sha256");
+    if (s->init_sha256s > s->init_froms)
+        return err_set(ERR_ARGUMENT,
+                       "--init-sha256 is given more often than --init-from; it is one for each, in "
+                       "the same order");
     if (s->patience && !s->eval_every)
         return err_set(ERR_ARGUMENT,
                        "--patience counts evaluations, and --eval-every 0 makes none; give both");
@@ -287,16 +335,14 @@ static int put_option(FILE *file, const struct option_def *row,
     return 0;
 }
 
-static int put_pairs(FILE *file, const struct pair_list *list,
-                     const struct train_settings *settings)
+static int put_list(FILE *file, const struct train_list *list,
+                    const struct train_settings *settings)
 {
-    int count = *(const int *)(const void *)((const char *)settings + list->count);
     int code = 0;
     putc('[', file);
-    for (int i = 0; i < count && code == 0; i++) {
+    for (int i = 0; i < train_list_length(list, settings) && code == 0; i++) {
         fputs(i ? ", " : "", file);
-        code = put_string(file, list->key,
-                          (const char *)settings + list->pair + (size_t)i * (OPTION_TEXT / 4));
+        code = put_string(file, list->key, train_list_text(list, settings, i));
     }
     putc(']', file);
     return code;
@@ -311,10 +357,10 @@ static int put_all(FILE *file, const struct train_settings *settings)
         code = put_option(file, row, settings);
         fputs(",\n", file);
     }
-    for (int i = 0; i < PAIR_LISTS && code == 0; i++) {
-        put_key(file, pair_lists[i].key);
-        code = put_pairs(file, &pair_lists[i], settings);
-        fputs(i + 1 < PAIR_LISTS ? ",\n" : "\n", file);
+    for (int i = 0; i < LISTS && code == 0; i++) {
+        put_key(file, train_lists[i].key);
+        code = put_list(file, &train_lists[i], settings);
+        fputs(i + 1 < LISTS ? ",\n" : "\n", file);
     }
     fputs("}\n", file);
     return code;
@@ -338,17 +384,23 @@ char *train_settings_to_json(const struct train_settings *settings)
     return NULL;
 }
 
-static int read_pairs(struct train_settings *settings, const struct pair_list *list,
-                      const json_t *value)
+static int no_list(const struct train_list *list)
+{
+    return err_set(ERR_ARGUMENT, "config: '%s' must be a list of %s", list->key,
+                   list->form == TRAIN_PAIRS ? "\"KEY=VALUE\"" : "texts");
+}
+
+static int read_list(struct train_settings *settings, const struct train_list *list,
+                     const json_t *value)
 {
     *(int *)(void *)((char *)settings + list->count) = 0;
     if (!json_is_array(value))
-        return err_set(ERR_ARGUMENT, "config: '%s' must be a list of \"KEY=VALUE\"", list->key);
+        return no_list(list);
     for (size_t i = 0; i < json_array_size(value); i++) {
         const char *pair = json_string_value(json_array_get(value, i));
         if (!pair)
-            return err_set(ERR_ARGUMENT, "config: '%s' must be a list of \"KEY=VALUE\"", list->key);
-        int code = append_pair(settings, list, pair);
+            return no_list(list);
+        int code = append_text(settings, list, pair);
         if (code < 0)
             return code;
     }
@@ -359,9 +411,9 @@ static int read_value(struct train_settings *settings, const char *key, const js
 {
     char text[64];
     const char *typed = text;
-    const struct pair_list *list = pair_list_find(key);
+    const struct train_list *list = train_list_find(key);
     if (list)
-        return read_pairs(settings, list, value);
+        return read_list(settings, list, value);
     switch (json_typeof(value)) {
     case JSON_STRING:
         typed = json_string_value(value);

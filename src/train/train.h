@@ -11,8 +11,15 @@
 #include "../../optim/optim.h"
 #include "../model/model.h"
 
-#define TRAIN_MAX_PAIRS 64
+#define TRAIN_MAX_PAIRS 64 // entries of a list of settings
 
+// Of --init-resize: how a table of positions is made as long as the model's.
+enum init_resize {
+    INIT_RESIZE_NONE,
+    INIT_RESIZE_TRUNCATE,
+    INIT_RESIZE_INTERPOLATE,
+    INIT_RESIZE_HIERARCHICAL
+};
 enum train_metric { METRIC_LOSS, METRIC_ACCURACY, METRIC_EXACT_MATCH }; // of --early-stop-metric
 
 struct train_settings {
@@ -23,22 +30,46 @@ struct train_settings {
     int64_t layers, heads, dim, ff_dim, length, batch_size, steps, warmup, seed, threads;
     int64_t accumulate, curriculum, patience;
     double lr, weight_decay, grad_clip, dropout, label_smoothing, ema;
-    bool tie, keep_best;
+    int64_t init_skip;
+    int init_resize; // enum init_resize
+    bool tie, keep_best, tensorboard;
     int64_t save_every, keep, eval_every, eval_batches, log_every;
     char data[OPTION_TEXT], out_dir[OPTION_TEXT];
-    int pe_opts, task_opts, optimizer_opts;
+    int pe_opts, task_opts, optimizer_opts, init_froms, init_sha256s, freezes;
     char pe_opt[TRAIN_MAX_PAIRS][OPTION_TEXT / 4];
     char task_opt[TRAIN_MAX_PAIRS][OPTION_TEXT / 4];
     char optimizer_opt[TRAIN_MAX_PAIRS][OPTION_TEXT / 4];
+    char init_from[TRAIN_MAX_PAIRS][OPTION_TEXT];       // "FILE:NAME=PARAMETER"
+    char init_sha256[TRAIN_MAX_PAIRS][OPTION_TEXT / 4]; // of the file of the same place
+    char freeze[TRAIN_MAX_PAIRS][OPTION_TEXT / 4];      // patterns of names, split by commas
 };
 
 // One row a field that is a single value; keys as the flags of `train` without "--".
 extern const struct option_def train_options[];
 
+// One row a field that is a list of texts, which flags append to.
+enum train_list_form {
+    TRAIN_PAIRS, // "KEY=VALUE"
+    TRAIN_TEXTS,
+    TRAIN_DIGESTS, // of SHA-256; those that were not given are filled in when a run starts
+};
+struct train_list {
+    const char *key;     // as typed
+    size_t count, first; // offsets of its length and of its first text
+    size_t size;         // bytes of a text
+    enum train_list_form form;
+};
+extern const struct train_list train_lists[];
+extern const int train_list_count;
+const struct train_list *train_list_find(const char *key); // or NULL
+int train_list_length(const struct train_list *list, const struct train_settings *settings);
+const char *train_list_text(const struct train_list *list, const struct train_settings *settings,
+                            int index);
+
 // Defaults of the design page; --pe and --task have none and are empty.
 void train_settings_init(struct train_settings *settings);
-// One "--KEY VALUE" as typed: a row of train_options, or pe-opt, task-opt, optimizer-opt, which
-// append a pair. The line of an error names the flag.
+// One "--KEY VALUE" as typed: a row of train_options, or of train_lists, which is appended to. The
+// line of an error names the flag.
 int train_settings_assign(struct train_settings *settings, const char *key, const char *value);
 // Refuses what no run can have: --pe or --task missing, names that no list has.
 int train_settings_check(const struct train_settings *settings);
@@ -68,6 +99,8 @@ struct trainer {
     // on.
     int32_t *whole;
     struct ag_batch part;
+    // --init-from: what was started from where, for people; "" where nothing was.
+    char started[512];
     // --ema: `params` with the average as values, which evaluations and tables are of; else as it
     // is.
     struct ag_params averaged;
@@ -78,10 +111,11 @@ struct trainer {
 // The parameters that the run is judged by: their average with --ema.
 struct ag_params *trainer_judged(struct trainer *trainer);
 
-// Opens the task, captures and plans the models, allocates parameters and optimizer state. On
-// failure nothing is left.
+// Opens the task, captures and plans the models, allocates parameters and optimizer state, starts
+// parameters from the files of --init-from. On failure nothing is left.
 int trainer_init(struct trainer *trainer, const struct train_settings *settings);
-// The same; `agree` is asked before the model is captured, with NULL, and again before memory is
+// The same for one whose parameters are in a checkpoint: no file of --init-from is read. `agree` is
+// asked before the model is captured, with NULL, and again before memory is
 // taken for the numbers of its parameters, with what they will be. It ends it with a negative code.
 struct trainer_consent {
     int (*agree)(void *context, const struct model_config *config, const struct ag_params *params);

@@ -13,6 +13,7 @@
 #include "../../autograd/base/par.h"
 #include "../../autograd/kernels/blas.h"
 #include "../../autograd/kernels/finite.h"
+#include "init_from.h"
 #include "train.h"
 
 // An encoder is no use to a task of next tokens, nor a decoder to one that needs both sides.
@@ -141,6 +142,8 @@ static int build(struct trainer *trainer, const struct trainer_consent *consent)
     if (code == 0)
         code = capture(trainer);
     if (code == 0)
+        code = freeze_parameters(&trainer->params, s);
+    if (code == 0)
         code = ask(trainer, consent, &trainer->params);
     if (code == 0)
         code = ag_params_allocate(&trainer->params, (uint64_t)s->seed);
@@ -205,7 +208,13 @@ int trainer_init_agreed(struct trainer *trainer, const struct train_settings *se
 
 int trainer_init(struct trainer *trainer, const struct train_settings *settings)
 {
-    return trainer_init_agreed(trainer, settings, NULL);
+    int code = trainer_init_agreed(trainer, settings, NULL);
+    if (code == 0) {
+        code = init_from_files(trainer);
+        if (code < 0)
+            trainer_release(trainer);
+    }
+    return code;
 }
 
 void trainer_release(struct trainer *trainer)

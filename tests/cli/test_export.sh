@@ -21,7 +21,7 @@ if grep -q "$(printf '\033')" out; then fail "inspect" "an escape reached the te
 run "$POSGRAD" diff escape none
 if grep -q 'x1b' out && ! grep -q "$(printf '\033')" out; then ok "nor by diff"; else fail "diff" "an escape reached the terminal"; fi
 
-for format in csv json npy npz; do
+for format in csv h5 json npy npz safetensors; do
     run "$POSGRAD" export learned -o "table.$format"
     if [ "$status" -eq 0 ] && [ -s "table.$format" ] && [ ! -s out ] && [ ! -s err ]; then
         ok "export to $format"
@@ -36,6 +36,32 @@ if [ "$(head -n 1 table.csv)" = "position,channel,value" ] && [ "$(wc -l <table.
 else
     fail "csv" "$(head -n 2 table.csv)"
 fi
+# The header's extension is not its name.
+run "$POSGRAD" export learned -o table.h
+if [ "$status" -eq 0 ] && [ -s table.h ]; then ok "export to a header"; else fail "export to a header" "exit $status"; fi
+run "$POSGRAD" export learned -o model.h --what model
+# compiles NAME COMPILER FLAGS: two headers in one file, without a warning.
+compiles() {
+    local name=$1
+    shift
+    echo '#include "table.h"
+#include "model.h"
+float one(void);
+float one(void) { return position_table[7][7] + layers_0_attn_q_weight[15][15]; }' >"use.$name"
+    if ! command -v "$1" >/dev/null; then
+        skip "headers in $name" "no $1"
+    elif "$@" -Wall -Wextra -Wconversion -Wshadow -pedantic -Werror -c "use.$name" -o use.o 2>err; then
+        ok "headers in $name"
+    else
+        fail "headers in $name" "$(head -n 3 err)"
+    fi
+}
+compiles c "${CC:-cc}" -std=c11
+compiles cc "${CXX:-c++}"
+good "inspect an export" 'position_table .*\[8, 8\]  position, channel' "$POSGRAD" inspect table.h5
+run "$POSGRAD" export table.h5 -o again.csv
+if cmp -s again.csv table.csv; then ok "an export of an export"; else fail "an export of an export" "$(head -n 1 err)"; fi
+refused "an export is no checkpoint" 1 'is no posgrad checkpoint' "$POSGRAD" eval table.h5
 good "json has the encoding" '"encoding":"learned"' cat table.json
 run "$POSGRAD" export learned -o model.npz --what model
 if [ "$status" -eq 0 ] && grep -q -a 'layers.0.attn.q.weight.npy' model.npz; then

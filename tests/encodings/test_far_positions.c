@@ -2,6 +2,7 @@
 // what they are for - a shift of all positions changes no product by more than 1e-6.
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../autograd/base/err.h"
@@ -201,5 +202,74 @@ static void test_sinusoids_of_offsets(void **state)
     }
 }
 
+// --- on a grid, whose tokens stand in it one after the other: one of a million columns
+
+enum { WIDE = FAR + HALF };
+
+static void begin_grid(const char *pe, const char *pair, bool tall)
+{
+    begin(pe, pair);
+    f.context.length = f.context.train_length = f.context.position_count = WIDE;
+    f.context.grid_height = tall ? WIDE : 1;
+    f.context.position = NULL;
+}
+
+// The row of the fixture at every place, or zeros.
+static ag_t *many_rows(bool filled)
+{
+    ag_t *row = ag_constant(&f.graph, ag_shape3(1, 1, DIM), f.row);
+    real *zeros = calloc((size_t)WIDE * DIM, sizeof *zeros);
+    assert_non_null(zeros);
+    ag_t *all = ag_constant(&f.graph, ag_shape3(1, WIDE, DIM), zeros);
+    free(zeros);
+    return filled ? ag_add(&f.graph, all, row) : all;
+}
+
+static void test_rotations_on_a_grid(void **state)
+{
+    (void)state;
+    static const int64_t at[] = {0, 1, 70001, FAR - 1, FAR};
+    for (int tall = 0; tall < 2; tall++) {
+        begin_grid("rope2d", NULL, tall);
+        f.context.layer = 0;
+        ag_t *row = many_rows(true);
+        struct pe_attention a = {.query = row, .key = row};
+        a.op =
+            (struct ag_attention){.query = row, .key = row, .value = row, .heads = 1, .scale = 1};
+        check_ok(f.stack.def[0]->check(&f.context));
+        f.stack.def[0]->attention(&f.context, &a);
+        const real *x = compute(a.op.query);
+        for (int i = 0; i < 5; i++)
+            for (int64_t c = 0; c < DIM / 2; c++) {
+                // The first half of the pairs turns by the column, the second by the row.
+                int64_t place = (c >= DIM / 4) == tall ? at[i] : 0;
+                double sine = far_sine(place, c % (DIM / 4), DIM / 4, 100, false);
+                double cosine = far_sine(place, c % (DIM / 4), DIM / 4, 100, true);
+                double left = (double)f.row[2 * c], right = (double)f.row[2 * c + 1];
+                const real *here = x + at[i] * DIM + 2 * c;
+                check_close(here[0], left * cosine - right * sine, 0, 3e-7);
+                check_close(here[1], right * cosine + left * sine, 0, 3e-7);
+            }
+        end();
+    }
+}
+
+static void test_sinusoids_on_a_grid(void **state)
+{
+    (void)state;
+    static const int64_t at[] = {0, 1, 70001, FAR - 2, FAR - 1};
+    begin_grid("sinusoidal2d", "normalize=no", false);
+    f.context.layer = -1;
+    const real *x = compute(f.stack.def[0]->input(&f.context, many_rows(false)));
+    for (int i = 0; i < 5; i++)
+        for (int64_t c = 0; c < DIM; c++) {
+            // The row's channels first; coordinates count from 1.
+            int64_t place = c < DIM / 2 ? 1 : at[i] + 1, pair = c % (DIM / 2) / 2;
+            check_close(x[at[i] * DIM + c], far_sine(place, pair, DIM / 4, 10000, c % 2), 0, 1e-7);
+        }
+    end();
+}
+
 CHECK_MAIN(cmocka_unit_test(test_rotations), cmocka_unit_test(test_sinusoids),
-           cmocka_unit_test(test_complex), cmocka_unit_test(test_sinusoids_of_offsets))
+           cmocka_unit_test(test_complex), cmocka_unit_test(test_sinusoids_of_offsets),
+           cmocka_unit_test(test_rotations_on_a_grid), cmocka_unit_test(test_sinusoids_on_a_grid))

@@ -155,16 +155,13 @@ static void two_ways(int index)
     compare(ways, 2);
 }
 
-static const struct run_case_size small[] = {
-    {"layers", "1"},     {"heads", "2"},     {"dim", "16"},       {"ff-dim", "24"},
-    {"batch-size", "4"}, {"warmup", "2"},    {"dropout", "0.1"},  {"lr", "0.003"},
-    {"eval-every", "2"}, {"log-every", "1"}, {"save-every", "0"}, {"eval-batches", "1"},
-    {NULL, NULL}};
-static const struct run_case_size large[] = {
-    {"layers", "1"},      {"heads", "4"},     {"dim", "64"},        {"ff-dim", "68"},
-    {"batch-size", "12"}, {"warmup", "10"},   {"dropout", "0.1"},   {"lr", "0.002"},
-    {"eval-every", "50"}, {"log-every", "7"}, {"save-every", "80"}, {"eval-batches", "1"},
-    {NULL, NULL}};
+static const char small[] = "--layers 1 --heads 2 --dim 16 --ff-dim 24 --batch-size 4 --warmup 2 "
+                            "--dropout 0.1 --lr 0.003 --eval-every 2 --log-every 1 --save-every 0 "
+                            "--eval-batches 1";
+static const char large[] =
+    "--layers 1 --heads 4 --dim 64 --ff-dim 68 --batch-size 12 --warmup 10 "
+    "--dropout 0.1 --lr 0.002 --eval-every 50 --log-every 7 --save-every 80 "
+    "--eval-batches 1";
 
 static void all_ways_end_in_the_same_bytes(void **state)
 {

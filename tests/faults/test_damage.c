@@ -18,6 +18,7 @@
 #include "../../src/io/checkpoint.h"
 #include "../../src/io/seal.h"
 #include "../support/check.h"
+#include "../support/settings.h"
 
 enum { SECTOR = 512, SECONDS = 60 };
 
@@ -38,13 +39,8 @@ static int times(int shorter, int full)
 
 static void make_trainer(void)
 {
-    static const char *const values[][2] = {
-        {"pe", "shaw"},   {"task", "copy"}, {"layers", "2"},  {"heads", "2"},
-        {"dim", "8"},     {"ff-dim", "12"}, {"length", "16"}, {"batch-size", "2"},
-        {"threads", "1"}, {"ema", "0.9"},   {"tie", "yes"},   {"dropout", "0.1"}};
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        check_ok(train_settings_assign(&settings, values[i][0], values[i][1]));
+    settings_of(&settings, "--pe shaw --task copy --layers 2 --heads 2 --dim 8 --ff-dim 12 "
+                           "--length 16 --batch-size 2 --threads 1 --ema 0.9 --tie --dropout 0.1");
     check_ok(trainer_init(&trainer, &settings));
 }
 

@@ -203,12 +203,10 @@ static void observe(void *context, const struct run *from, const struct run_even
         poison(&from->trainer);
 }
 
-static const struct run_case_size size[] = {
-    {"layers", "2"},     {"heads", "2"}, {"dim", "16"},       {"ff-dim", "12"},
-    {"batch-size", "4"}, {"steps", "6"}, {"warmup", "2"},     {"dropout", "0.1"},
-    {"lr", "0.003"},     {"keep", "9"},  {"save-every", "2"}, {"eval-every", "3"},
-    {"log-every", "1"},  {"seed", "11"}, {"threads", "1"},    {"eval-batches", "1"},
-    {NULL, NULL}};
+static const char size[] =
+    "--layers 2 --heads 2 --dim 16 --ff-dim 12 --batch-size 4 --steps 6 "
+    "--warmup 2 --dropout 0.1 --lr 0.003 --keep 9 --save-every 2 --eval-every 3 "
+    "--log-every 1 --seed 11 --threads 1 --eval-batches 1";
 
 static void empty(const char *of)
 {

@@ -52,7 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (code < 0 || !is_tiny(&settings))
         return 0;
     settings.threads = 1;
-    settings.data[0] = '\0'; // no file is opened but by fuzz_data
+    settings.data[0] = '\0'; // no file is opened but by fuzz_data and fuzz_import
+    settings.init_froms = 0;
+    settings.init_resize = INIT_RESIZE_NONE;
+    settings.init_skip = settings.init_sha256s = 0;
     code = trainer_init(&trainer, &settings);
     fuzz_judge(code);
     if (code == 0)

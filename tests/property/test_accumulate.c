@@ -7,26 +7,22 @@
 #include "../../autograd/base/err.h"
 #include "../../src/train/train.h"
 #include "../support/check.h"
+#include "../support/settings.h"
 
 static struct train_settings settings;
 
 static void set(const char *key, const char *value)
 {
-    check_ok(train_settings_assign(&settings, key, value));
+    settings_set(&settings, key, value);
 }
 
 // Sizes at which every cut of the whole batch is one between parts: 24 x 16 rows of 128 numbers are
 // 64 tiles of linear layers, 8 of their chunks, 6 pieces of layer norms and 8 of attention.
 static void prepare(const char *pe, const char *task)
 {
-    static const char *const values[][2] = {
-        {"layers", "1"},  {"heads", "2"},  {"dim", "128"},       {"ff-dim", "128"},
-        {"warmup", "0"},  {"steps", "10"}, {"batch-size", "48"}, {"length", "16"},
-        {"threads", "1"}, {"lr", "0.01"},  {"dropout", "0.1"},   {"label-smoothing", "0.1"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        set(values[i][0], values[i][1]);
+    settings_of(&settings, "--layers 1 --heads 2 --dim 128 --ff-dim 128 --warmup 0 --steps 10 "
+                           "--batch-size 48 --length 16 --threads 1 --lr 0.01 --dropout 0.1 "
+                           "--label-smoothing 0.1");
     set("pe", pe);
     set("task", task);
 }

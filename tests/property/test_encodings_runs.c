@@ -11,6 +11,7 @@
 #include "../../src/io/checkpoint.h"
 #include "../../src/io/export_source.h"
 #include "../support/encodings.h"
+#include "../support/settings.h"
 
 enum { STEPS = 3, CUT = 2 };
 
@@ -82,21 +83,15 @@ static void threads_change_no_bit(void **state)
 
 static void set(const char *key, const char *value)
 {
-    if (train_settings_assign(&settings, key, value) != 0)
-        fail_msg("--%s %s: %s", key, value, err_last());
+    settings_set(&settings, key, value);
 }
 
 // A row of 16 tokens is a square for those that want a grid.
 static void small_run(const struct encoding_case *what)
 {
-    static const char *const values[][2] = {
-        {"layers", "2"},     {"heads", "2"},   {"dim", "16"},    {"ff-dim", "12"},
-        {"batch-size", "3"}, {"steps", "3"},   {"warmup", "1"},  {"dropout", "0.2"},
-        {"lr", "0.01"},      {"threads", "1"}, {"length", "16"}, {"task", "probe"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        set(values[i][0], values[i][1]);
+    settings_of(&settings,
+                "--layers 2 --heads 2 --dim 16 --ff-dim 12 --batch-size 3 --steps 3 "
+                "--warmup 1 --dropout 0.2 --lr 0.01 --threads 1 --length 16 --task probe");
     set("pe", what->pe);
     for (int i = 0; i < what->pairs; i++)
         set("pe-opt", what->pair[i]);

@@ -6,25 +6,20 @@
 #include "../../autograd/base/err.h"
 #include "../../src/train/evaluate_lengths.h"
 #include "../support/check.h"
+#include "../support/settings.h"
 
 static struct train_settings settings;
 static struct trainer trainer;
 
 static void set(const char *key, const char *value)
 {
-    if (train_settings_assign(&settings, key, value) != 0)
-        fail_msg("--%s %s: %s", key, value, err_last());
+    settings_set(&settings, key, value);
 }
 
 static void prepare(const char *pe, const char *task, const char *threads)
 {
-    static const char *const values[][2] = {
-        {"layers", "1"}, {"heads", "2"},      {"dim", "16"},         {"ff-dim", "16"},
-        {"steps", "30"}, {"batch-size", "6"}, {"eval-batches", "3"}, {"warmup", "1"},
-        {"lr", "0.01"},  {"length", "9"},     {"dropout", "0.1"}};
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        set(values[i][0], values[i][1]);
+    settings_of(&settings, "--layers 1 --heads 2 --dim 16 --ff-dim 16 --steps 30 --batch-size 6 "
+                           "--eval-batches 3 --warmup 1 --lr 0.01 --length 9 --dropout 0.1");
     set("pe", pe);
     set("task", task);
     set("threads", threads);

@@ -15,6 +15,7 @@
 #include "../../src/io/checkpoint.h"
 #include "../../src/io/seal.h"
 #include "../support/check.h"
+#include "../support/settings.h"
 
 #ifdef __has_feature
 #define HAS_FEATURE(x) __has_feature(x)
@@ -114,17 +115,12 @@ static struct checkpoint checkpoint;
 
 static int set_up(void **state)
 {
-    static const char *const values[][2] = {
-        {"pe", "sinusoidal"}, {"task", "probe"},   {"layers", "6"},
-        {"heads", "4"},       {"dim", "128"},      {"ff-dim", "512"},
-        {"length", "16"},     {"batch-size", "2"}, {"threads", "1"},
-    };
     (void)state;
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/file.h5", folder);
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        check_ok(train_settings_assign(&settings, values[i][0], values[i][1]));
+    settings_of(&settings,
+                "--pe sinusoidal --task probe --layers 6 --heads 4 --dim 128 --ff-dim 512 "
+                "--length 16 --batch-size 2 --threads 1");
     check_ok(trainer_init(&trainer, &settings));
     return 0;
 }

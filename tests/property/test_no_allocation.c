@@ -13,13 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/par.h"
 #include "../../autograd/ops/op.h"
+#include "../../src/train/tensorboard.h"
 #include "../../src/train/train.h"
+#include "../support/settings.h"
 
 #ifdef __has_feature
 #define HAS_FEATURE(x) __has_feature(x)
@@ -77,18 +81,12 @@ static struct train_settings settings;
 
 static void small_run(const char *pe, const char *threads)
 {
-    static const char *const values[][2] = {
-        {"layers", "2"},     {"heads", "2"},   {"dim", "32"},   {"ff-dim", "64"},
-        {"batch-size", "8"}, {"steps", "64"},  {"warmup", "2"}, {"dropout", "0.1"},
-        {"task", "probe"},   {"length", "16"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        assert_int_equal(train_settings_assign(&settings, values[i][0], values[i][1]), 0);
-    assert_int_equal(train_settings_assign(&settings, "arch", "decoder"), 0);
-    assert_int_equal(train_settings_assign(&settings, "ema", "0.99"), 0);
-    assert_int_equal(train_settings_assign(&settings, "pe", pe), 0);
-    assert_int_equal(train_settings_assign(&settings, "threads", threads), 0);
+    settings_of(&settings, "--layers 2 --heads 2 --dim 32 --ff-dim 64 --batch-size 8 --steps 64 "
+                           "--warmup 2 --dropout 0.1 --task probe --length 16");
+    settings_set(&settings, "arch", "decoder");
+    settings_set(&settings, "ema", "0.99");
+    settings_set(&settings, "pe", pe);
+    settings_set(&settings, "threads", threads);
 }
 
 static long count_steps(struct trainer *trainer, int steps)
@@ -181,6 +179,28 @@ static void no_step_allocates_on_two(void **state)
     no_step_allocates("2");
 }
 
+// Nor does a point of an event file, after the first.
+static void no_event_allocates(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/posgrad-allocation-XXXXXX", command[64];
+    const struct tensorboard_scalar scalar[] = {{"train/loss", 1}, {"optim/lr", 0.5}};
+    struct tensorboard board;
+    assert_non_null(mkdtemp(folder));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY);
+    assert_true(fd >= 0);
+    tensorboard_init(&board, fd, 0);
+    assert_int_equal(tensorboard_write(&board, 1, 2, scalar), 0);
+    long before = atomic_load(&calls);
+    for (int64_t step = 2; step < 100; step++)
+        assert_int_equal(tensorboard_write(&board, step, 2, scalar), 0);
+    assert_int_equal(atomic_load(&calls) - before, 0);
+    tensorboard_release(&board);
+    close(fd);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 // The counter itself is checked: an allocation in this process, by us or by the C library, is seen.
 static void the_counter_counts(void **state)
 {
@@ -205,6 +225,7 @@ int main(void)
         cmocka_unit_test(no_op_allocates),
         cmocka_unit_test(no_step_allocates_on_one_thread),
         cmocka_unit_test(no_step_allocates_on_two),
+        cmocka_unit_test(no_event_allocates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

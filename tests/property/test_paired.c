@@ -9,6 +9,7 @@
 #include "../../autograd/ops/op.h"
 #include "../../src/train/train.h"
 #include "../support/encodings.h"
+#include "../support/settings.h"
 
 enum { STEPS = 3 };
 #define RATE 0.25
@@ -19,30 +20,19 @@ static bool wrong(const struct encoding_case *what, const char *why)
     return false;
 }
 
-static void set(struct train_settings *settings, const char *key, const char *value)
-{
-    if (train_settings_assign(settings, key, value) != 0)
-        fail_msg("--%s %s: %s", key, value, err_last());
-}
-
 // A row of 16 tokens is a square for those that want a grid. False where the encoding refuses this
 // run, which is another than the one that the walk tried.
 static bool begin(struct trainer *trainer, const struct encoding_case *what)
 {
-    static const char *const values[][2] = {
-        {"layers", "2"},     {"heads", "2"},   {"dim", "16"},    {"ff-dim", "12"},
-        {"batch-size", "3"}, {"steps", "3"},   {"warmup", "1"},  {"dropout", "0.25"},
-        {"lr", "0.01"},      {"threads", "1"}, {"length", "16"}, {"task", "copy"},
-        {"seed", "11"},
-    };
     struct train_settings settings;
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        set(&settings, values[i][0], values[i][1]);
-    set(&settings, "pe", what->pe);
+    settings_of(&settings,
+                "--layers 2 --heads 2 --dim 16 --ff-dim 12 --batch-size 3 --steps 3 "
+                "--warmup 1 --dropout 0.25 --lr 0.01 --threads 1 --length 16 --task copy "
+                "--seed 11");
+    settings_set(&settings, "pe", what->pe);
     for (int i = 0; i < what->pairs; i++)
-        set(&settings, "pe-opt", what->pair[i]);
-    set(&settings, "arch", what->causal ? "decoder" : "encoder");
+        settings_set(&settings, "pe-opt", what->pair[i]);
+    settings_set(&settings, "arch", what->causal ? "decoder" : "encoder");
     int code = trainer_init(trainer, &settings);
     if (code < 0 && code != ERR_ARGUMENT)
         fail_msg("%s: %s", what->pe, err_last());

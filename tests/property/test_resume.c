@@ -17,6 +17,7 @@
 #include "../../autograd/kernels/level.h"
 #include "../../autograd/ops/op.h"
 #include "../../src/io/checkpoint.h"
+#include "../support/settings.h"
 
 enum { STEPS = 12, CUT = 5 };
 
@@ -26,19 +27,13 @@ static struct train_settings settings;
 
 static void set(const char *key, const char *value)
 {
-    if (train_settings_assign(&settings, key, value) != 0)
-        fail_msg("--%s %s: %s", key, value, err_last());
+    settings_set(&settings, key, value);
 }
 
 static void small_run(const char *pe, const char *task)
 {
-    static const char *const values[][2] = {
-        {"layers", "1"}, {"heads", "2"},  {"dim", "8"},       {"ff-dim", "12"}, {"batch-size", "3"},
-        {"steps", "12"}, {"warmup", "3"}, {"dropout", "0.2"}, {"lr", "0.01"},   {"threads", "1"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        set(values[i][0], values[i][1]);
+    settings_of(&settings, "--layers 1 --heads 2 --dim 8 --ff-dim 12 --batch-size 3 --steps 12 "
+                           "--warmup 3 --dropout 0.2 --lr 0.01 --threads 1");
     set("pe", pe);
     set("task", task);
     if (task_find(task)->file == DATASET_FILE_REQUIRED)

@@ -17,6 +17,7 @@
 #include "../../autograd/base/err.h"
 #include "../../src/io/h5file.h"
 #include "../../src/train/run.h"
+#include "../support/settings.h"
 
 static char base[] = "/tmp/posgrad-run-XXXXXX";
 static struct train_settings settings;
@@ -81,8 +82,7 @@ static const struct run_observer observer = {observe, &watch, &stop_flag, &save_
 
 static void set(const char *key, const char *value)
 {
-    if (train_settings_assign(&settings, key, value) != 0)
-        fail_msg("--%s %s: %s", key, value, err_last());
+    settings_set(&settings, key, value);
 }
 
 static const char *path_in(const char *folder, const char *name)
@@ -96,15 +96,10 @@ static const char *path_in(const char *folder, const char *name)
 
 static void prepare(const char *folder)
 {
-    static const char *const values[][2] = {
-        {"pe", "learned"},   {"task", "probe"}, {"layers", "1"},       {"heads", "2"},
-        {"dim", "8"},        {"ff-dim", "12"},  {"batch-size", "3"},   {"steps", "12"},
-        {"warmup", "3"},     {"length", "16"},  {"log-every", "2"},    {"eval-every", "3"},
-        {"save-every", "4"}, {"threads", "1"},  {"eval-batches", "2"}, {"dropout", "0.1"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        set(values[i][0], values[i][1]);
+    settings_of(&settings,
+                "--pe learned --task probe --layers 1 --heads 2 --dim 8 --ff-dim 12 "
+                "--batch-size 3 --steps 12 --warmup 3 --length 16 --log-every 2 "
+                "--eval-every 3 --save-every 4 --threads 1 --eval-batches 2 --dropout 0.1");
     set("out-dir", path_in(folder, ""));
     memset(&watch, 0, sizeof watch);
     stop_flag = save_flag = 0;

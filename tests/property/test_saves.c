@@ -17,6 +17,7 @@
 #include "../../src/io/h5file.h"
 #include "../../src/train/run.h"
 #include "../support/check.h"
+#include "../support/settings.h"
 
 static char base[] = "/tmp/posgrad-saves-XXXXXX";
 static struct train_settings settings;
@@ -106,7 +107,7 @@ static const struct run_observer observer = {observe, NULL, &stop_flag, NULL};
 
 static void set(const char *key, const char *value)
 {
-    check_ok(train_settings_assign(&settings, key, value));
+    settings_set(&settings, key, value);
 }
 
 static const char *path_in(const char *folder, const char *name)
@@ -121,15 +122,9 @@ static const char *path_in(const char *folder, const char *name)
 // The file is larger than what a pipe holds, so that its writer waits for the reader again.
 static void prepare(const char *folder)
 {
-    static const char *const values[][2] = {
-        {"pe", "learned"},   {"task", "probe"},     {"layers", "1"},  {"heads", "2"},
-        {"dim", "32"},       {"ff-dim", "64"},      {"steps", "12"},  {"batch-size", "3"},
-        {"warmup", "3"},     {"length", "16"},      {"threads", "1"}, {"log-every", "2"},
-        {"save-every", "4"}, {"eval-batches", "1"}, {"keep", "2"},    {"eval-every", "0"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        set(values[i][0], values[i][1]);
+    settings_of(&settings, "--pe learned --task probe --layers 1 --heads 2 --dim 32 --ff-dim 64 "
+                           "--steps 12 --batch-size 3 --warmup 3 --length 16 --threads 1 "
+                           "--log-every 2 --save-every 4 --eval-batches 1 --keep 2 --eval-every 0");
     set("out-dir", path_in(folder, ""));
     free(watch.bytes);
     memset(&watch, 0, sizeof watch);
@@ -319,7 +314,7 @@ static void a_release_waits_and_drops(void **state)
     (void)state;
     static struct saver saver;
     for (int proven = 0; proven < 2; proven++) {
-        struct save_order order = {.metrics = -1, .elder = -1, .keep = 1};
+        struct save_order order = {.metrics = -1, .events = -1, .elder = -1, .keep = 1};
         prepare(proven ? "proven" : "unproven");
         start();
         snprintf(order.best, sizeof order.best, "%s", path_in(proven ? "proven" : "unproven", "b"));

@@ -6,6 +6,7 @@
 
 #include "../../autograd/base/err.h"
 #include "check.h"
+#include "settings.h"
 
 // What options add to a run, beside what encodings, tasks, optimizers and schedules do. One with
 // several settings has them as one word each.
@@ -44,19 +45,13 @@ int run_case_count(void)
     return pe_count + task_count + optimizer_count * schedule_count + ATTENTIONS + FEATURES;
 }
 
-static void set(struct train_settings *settings, const char *key, const char *value)
-{
-    if (train_settings_assign(settings, key, value) != 0)
-        fail_msg("--%s %s: %s", key, value, err_last());
-}
-
 static void set_feature(struct train_settings *settings, const struct feature *feature,
                         char name[160])
 {
-    set(settings, "pe", "t5");
-    set(settings, "task", "copy");
+    settings_set(settings, "pe", "t5");
+    settings_set(settings, "task", "copy");
     for (int i = 0; i < 6 && feature->set[i][0]; i++)
-        set(settings, feature->set[i][0], feature->set[i][1]);
+        settings_set(settings, feature->set[i][0], feature->set[i][1]);
     snprintf(name, 160, "%s (--pe %.60s)", feature->name, settings->pe);
 }
 
@@ -65,22 +60,22 @@ static void set_case(int index, struct train_settings *settings, char name[160])
     static const char *const attention[] = {"softmax", "linear", "relu2", "l2", "softmax1"};
     char pe[128];
     int steps = optimizer_count * schedule_count;
-    set(settings, "pe", "learned");
-    set(settings, "task", "probe");
+    settings_set(settings, "pe", "learned");
+    settings_set(settings, "task", "probe");
     if (index < pe_count) {
         pe_smallest_stack(pe_list[index], pe);
-        set(settings, "pe", pe);
+        settings_set(settings, "pe", pe);
         snprintf(name, 160, "--pe %s", pe);
     } else if ((index -= pe_count) < task_count) {
-        set(settings, "task", task_list[index]->name);
+        settings_set(settings, "task", task_list[index]->name);
         snprintf(name, 160, "--task %s", task_list[index]->name);
     } else if ((index -= task_count) < steps) {
-        set(settings, "optimizer", optimizer_list[index / schedule_count]->name);
-        set(settings, "schedule", schedule_list[index % schedule_count]->name);
+        settings_set(settings, "optimizer", optimizer_list[index / schedule_count]->name);
+        settings_set(settings, "schedule", schedule_list[index % schedule_count]->name);
         snprintf(name, 160, "--optimizer %.30s --schedule %.30s", settings->optimizer,
                  settings->schedule);
     } else if ((index -= steps) < ATTENTIONS) {
-        set(settings, "attention", attention[index]);
+        settings_set(settings, "attention", attention[index]);
         snprintf(name, 160, "--attention %s", attention[index]);
     } else {
         set_feature(settings, &features[index - ATTENTIONS], name);
@@ -95,8 +90,8 @@ static void fit(struct train_settings *settings, const char *name)
     static struct trainer trainer;
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         for (int a = 0; a < 2; a++) {
-            set(settings, "length", lengths[i]);
-            set(settings, "arch", archs[a]);
+            settings_set(settings, "length", lengths[i]);
+            settings_set(settings, "arch", archs[a]);
             if (trainer_init(&trainer, settings) < 0)
                 continue;
             trainer_release(&trainer);
@@ -106,16 +101,14 @@ static void fit(struct train_settings *settings, const char *name)
     fail_msg("%s: %s", name, err_last());
 }
 
-void run_case_settings(int index, const struct run_case_size *size, const char *text,
+void run_case_settings(int index, const char *size, const char *text,
                        struct train_settings *settings, char name[160])
 {
     assert_in_range(index, 0, run_case_count() - 1);
-    train_settings_init(settings);
-    for (; size->key; size++)
-        set(settings, size->key, size->value);
+    settings_of(settings, size);
     set_case(index, settings, name);
     if (task_find(settings->task)->file == DATASET_FILE_REQUIRED)
-        set(settings, "data", text);
+        settings_set(settings, "data", text);
     fit(settings, name);
 }
 

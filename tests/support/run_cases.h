@@ -10,15 +10,11 @@
 
 int run_case_count(void);
 
-// A setting of all cases, as typed without the dashes: how large they are, how long they run.
-struct run_case_size {
-    const char *key, *value;
-};
-
-// The settings of case `index`: those of `size` (which ends with a NULL key), then the case's own,
-// then the first of some lengths and architectures that encoding and task agree on. A task that
-// needs a file gets `text`. `name` says what the case is. Fails the test where nothing fits.
-void run_case_settings(int index, const struct run_case_size *size, const char *text,
+// The settings of case `index`: the words of `size`, which say how large all cases are and how long
+// they run ("--layers 1 --steps 6"), then the case's own, then the first of some lengths and
+// architectures that encoding and task agree on. A task that needs a file gets `text`. `name` says
+// what the case is. Fails the test where nothing fits.
+void run_case_settings(int index, const char *size, const char *text,
                        struct train_settings *settings, char name[160]);
 
 // Writes a text of 20 000 lines for them.

@@ -10,6 +10,7 @@
 #include "../../autograd/base/err.h"
 #include "../../src/io/checkpoint.h"
 #include "../support/check.h"
+#include "../support/settings.h"
 
 static char folder[] = "/tmp/posgrad-refuse-XXXXXX", path[64];
 static struct train_settings settings;
@@ -156,16 +157,11 @@ static void refused(const char *words)
 
 static int set_up(void **state)
 {
-    static const char *const values[][2] = {
-        {"pe", "learned"}, {"task", "probe"}, {"layers", "2"},     {"heads", "2"},   {"dim", "8"},
-        {"ff-dim", "12"},  {"length", "8"},   {"batch-size", "2"}, {"threads", "1"},
-    };
     (void)state;
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/checkpoint.h5", folder);
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        check_ok(train_settings_assign(&settings, values[i][0], values[i][1]));
+    settings_of(&settings, "--pe learned --task probe --layers 2 --heads 2 --dim 8 --ff-dim 12 "
+                           "--length 8 --batch-size 2 --threads 1");
     check_ok(trainer_init(&trainer, &settings));
     return forget(state);
 }

@@ -9,27 +9,9 @@
 #include "../../src/train/train.h"
 #include "../support/batch.h"
 #include "../support/check.h"
+#include "../support/settings.h"
 
 enum { TEXT = 2048 };
-
-// Words as `posgrad train` would take them.
-static void take_words(struct train_settings *settings, char *text)
-{
-    char *rest = NULL, *key = NULL;
-    for (char *p = strtok_r(text, " ", &rest); p; p = strtok_r(NULL, " ", &rest)) {
-        if (strncmp(p, "--", 2) != 0) {
-            assert_non_null(key);
-            check_ok(train_settings_assign(settings, key, p));
-            key = NULL;
-            continue;
-        }
-        if (key)
-            check_ok(train_settings_assign(settings, key, "yes"));
-        key = p + 2;
-    }
-    if (key)
-        check_ok(train_settings_assign(settings, key, "yes"));
-}
 
 // The model is made as narrow as its heads allow, of two layers and for one row: whether its
 // options are right does not take the paper's size, whose parameters take seconds to draw.
@@ -37,10 +19,7 @@ static void check_training(const struct recipe_def *recipe, const char *train)
 {
     static struct train_settings settings;
     static struct trainer trainer;
-    char text[TEXT];
-    snprintf(text, sizeof text, "%s", train);
-    train_settings_init(&settings);
-    take_words(&settings, text);
+    settings_of(&settings, train);
     settings.batch_size = 1;
     settings.layers = settings.layers < 2 ? settings.layers : 2;
     settings.dim = 8 * settings.heads;

@@ -12,6 +12,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../../src/train/train.h"
+#include "../support/settings.h"
 
 static struct train_settings settings, other;
 
@@ -50,8 +51,7 @@ static void defaults_are_those_of_the_design(void **state)
 
 static void set(const char *key, const char *value)
 {
-    if (train_settings_assign(&settings, key, value) != 0)
-        fail_msg("--%s %s: %s", key, value, err_last());
+    settings_set(&settings, key, value);
 }
 
 static void json_gives_back_every_field(void **state)

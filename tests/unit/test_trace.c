@@ -14,6 +14,7 @@
 #include "../../autograd/base/err.h"
 #include "../../src/io/checkpoint.h"
 #include "../../src/io/trace.h"
+#include "../support/settings.h"
 
 static char folder[] = "/tmp/posgrad-trace-XXXXXX";
 static char path[64];
@@ -22,13 +23,8 @@ static struct trainer trainer, other;
 
 static void start(void)
 {
-    static const char *const values[][2] = {
-        {"pe", "learned"}, {"task", "probe"}, {"layers", "1"},     {"heads", "2"},   {"dim", "8"},
-        {"ff-dim", "12"},  {"length", "8"},   {"batch-size", "2"}, {"threads", "1"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        assert_int_equal(train_settings_assign(&settings, values[i][0], values[i][1]), 0);
+    settings_of(&settings, "--pe learned --task probe --layers 1 --heads 2 --dim 8 --ff-dim 12 "
+                           "--length 8 --batch-size 2 --threads 1");
     if (trainer_init(&trainer, &settings) < 0)
         fail_msg("%s", err_last());
 }
