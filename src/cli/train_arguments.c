@@ -7,6 +7,7 @@
 
 #include "../../autograd/base/err.h"
 #include "../io/h5file.h"
+#include "../io/import.h"
 #include "command.h"
 
 enum { KEY_FIRST = 0x1000, KEY_CONFIG = 0x2000 };
@@ -128,13 +129,16 @@ int train_arguments_finish(struct train_arguments *arguments)
 }
 
 static const char init_help[] =
-    "--init-from FILE[:NAME][=PARAM] starts parameters from an array of npy, npz, safetensors, "
-    "HDF5, or a "
-    "run. FILE ends at the first ':' or '=' before which a file or folder is there. Without NAME "
-    "its one array is taken, or, of several, the whole model, name by name. A NAME with *, ? or [ "
-    "is a pattern: 'RUN:pe.*' starts each of these by its name. An array starts PARAM, else the "
-    "parameter of its name, else the encoding's main table. --init-resize changes the length of "
-    "tables of positions, and of nothing else. A resumed run needs no FILE.\n\n";
+    "--init-from FILE[:NAME][=PARAM] starts parameters from arrays of a file, or of a run's "
+    "folder. "
+    "FILE ends at the first ':' or '=' before which a file or folder is there. Without NAME its "
+    "one "
+    "array is taken or, of several, the whole model, name by name. A NAME with *, ? or [ is a "
+    "pattern: 'RUN:pe.*' starts each of these by its name. One array starts PARAM, else the "
+    "parameter of its own name, else the encoding's main table. --init-resize changes the length "
+    "of "
+    "tables of positions, and of nothing else. A resumed run needs no FILE. 'posgrad inspect FILE' "
+    "shows what is in one.\n\n";
 
 #define PUT_LIST(file, title, list, count)                                                         \
     do {                                                                                           \
@@ -150,6 +154,7 @@ void train_arguments_put_lists(FILE *file)
     PUT_LIST(file, "Tasks (--task)", task_list, task_count);
     PUT_LIST(file, "Optimizers (--optimizer)", optimizer_list, optimizer_count);
     PUT_LIST(file, "Schedules (--schedule)", schedule_list, schedule_count);
+    PUT_LIST(file, "Files (--init-from)", import_formats, import_format_count);
     fputs(init_help, file);
     fputs(
         "'posgrad list encodings' (tasks, optimizers, schedules) tells of each and of its options.",

@@ -2,7 +2,9 @@
 #include "model.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "../../../autograd/ops/op.h"
 #include "translate.h"
 
 // Whether anything that is stored, or any place of it, is by length: else rows may be longer than
@@ -18,14 +20,28 @@ static bool has_end(const struct onnx_sizes *sizes)
     return false;
 }
 
+// What positions that are drawn stay below, where the file takes them as an input; else 0.
+static int64_t positions_below(const struct onnx_sizes *sizes)
+{
+    for (int i = 0; i < sizes->count; i++) {
+        const struct ag_tensor *t = sizes->computed[i];
+        if (t->op && strcmp(t->op->name, "sample_positions") == 0 &&
+            (enum ag_sampling)ag_setting_of(t, "kind") == AG_RANDOM_POSITIONS)
+            return (int64_t)ag_setting_of(t, "range");
+    }
+    return 0;
+}
+
 static void judge(const struct onnx_sizes *sizes, char verdict[ONNX_VERDICT])
 {
     int used = snprintf(verdict, ONNX_VERDICT, "opset %d, any batch, ", ONNX_OPSET);
     size_t left = ONNX_VERDICT - (size_t)(unsigned)used;
-    long long length = (long long)sizes->length;
+    long long length = (long long)sizes->length, below = (long long)positions_below(sizes);
     if (!sizes->any_length)
-        snprintf(verdict + used, left, "rows of %lld tokens only, as others change %.100s", length,
-                 *sizes->reason ? sizes->reason : "the graph");
+        snprintf(verdict + used, left, "rows of %lld tokens only: %.150s", length, sizes->reason);
+    else if (below)
+        snprintf(verdict + used, left,
+                 "rows of any length, positions (in order, below %lld) are an input", below);
     else if (has_end(sizes))
         snprintf(verdict + used, left, "rows of up to %lld tokens", length);
     else
