@@ -28,6 +28,8 @@ static const size_t size_limit = (size_t)1 << 36;
 
 // --- arrays
 
+enum { NAMES_ROOM = 4 << 20 };
+
 struct import_array *import_add(struct import_file *file, const char *name, size_t length)
 {
     if (length == 0 || length > IMPORT_NAME_MAX || memchr(name, '\0', length)) {
@@ -35,8 +37,11 @@ struct import_array *import_add(struct import_file *file, const char *name, size
                 IMPORT_NAME_MAX);
         return NULL;
     }
-    if (file->arrays == IMPORT_MAX_ARRAYS) {
-        err_set(ERR_FORMAT, "it holds more than %d arrays", IMPORT_MAX_ARRAYS);
+    // A path in a tree of groups repeats the names of those, so that paths may be longer than a
+    // file.
+    if (file->arrays == IMPORT_MAX_ARRAYS || file->names.used > file->size + NAMES_ROOM) {
+        err_set(ERR_FORMAT, "it holds more than %d arrays, or names longer than itself",
+                IMPORT_MAX_ARRAYS);
         return NULL;
     }
     if (file->arrays == file->room) {

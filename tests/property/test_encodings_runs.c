@@ -192,7 +192,7 @@ static bool has_axes(const json_t *axes, const struct pe_table *table)
         json_int_t first = json_integer_value(json_array_get(place, 0));
         good = name && strcmp(name, table->axis[d]) == 0 &&
                json_array_size(place) == (size_t)shape->size[d] &&
-               first == (centred ? -(shape->size[d] / 2) : 0);
+               first == (centred ? -(shape->size[d] / 2) : table->first[d]);
     }
     return good;
 }
