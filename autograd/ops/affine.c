@@ -31,11 +31,18 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_affine(graph, ag_case_leaf(graph, rng, shape, -1, 1), variant ? -0.3 : 1.7, 0.5);
 }
 
+static const struct ag_setting settings[] = {
+    {"scale", AG_SETTING_DOUBLE, offsetof(struct param, scale)},
+    {"shift", AG_SETTING_DOUBLE, offsetof(struct param, shift)},
+    {0},
+};
+
 const struct ag_op ag_op_affine = {
     .name = "affine",
     .formula = "y = scale x + shift",
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 2,
     .sample = sample,
 };

@@ -264,6 +264,16 @@ static bool same_sums(const struct ag_tensor *node, int64_t parts)
     return p->all_groups > p->groups;
 }
 
+static const struct ag_setting settings[] = {
+    {"heads", AG_SETTING_INT64, offsetof(struct attention_param, heads)},
+    {"scale", AG_SETTING_DOUBLE, offsetof(struct attention_param, scale)},
+    {"causal", AG_SETTING_BOOL, offsetof(struct attention_param, causal)},
+    {"normaliser", AG_SETTING_INT, offsetof(struct attention_param, normaliser)},
+    {"bias_grid", AG_SETTING_INT64, offsetof(struct attention_param, grid[BY_BIAS])},
+    {"factor_grid", AG_SETTING_INT64, offsetof(struct attention_param, grid[BY_FACTOR])},
+    {0},
+};
+
 const struct ag_op ag_op_attention = {
     .name = "attention",
     .formula =
@@ -274,6 +284,7 @@ const struct ag_op ag_op_attention = {
     .backward = attention_backward,
     .same_sums = same_sums,
     .flops = flops,
+    .settings = settings,
     .variants = sizeof variants / sizeof variants[0],
     .sample = sample,
 };

@@ -48,11 +48,17 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_concat(graph, 3, part, variant);
 }
 
+static const struct ag_setting settings[] = {
+    {"dim", AG_SETTING_INT, offsetof(struct param, axis.dim)},
+    {0},
+};
+
 const struct ag_op ag_op_concat = {
     .name = "concat",
     .formula = "y = x_1, x_2, ... along one dimension",
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 3,
     .sample = sample,
 };

@@ -45,11 +45,18 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_cumsum(graph, ag_case_leaf(graph, rng, shape, -1, 1), variant / 2, variant % 2);
 }
 
+static const struct ag_setting settings[] = {
+    {"dim", AG_SETTING_INT, offsetof(struct param, axis.dim)},
+    {"reverse", AG_SETTING_BOOL, offsetof(struct param, reverse)},
+    {0},
+};
+
 const struct ag_op ag_op_cumsum = {
     .name = "cumsum",
     .formula = "y_i = sum of x_j over j <= i (or j >= i)",
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 6,
     .sample = sample,
 };

@@ -195,6 +195,11 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
                          ag_case_leaf(graph, rng, ag_shape1(c), -1, 1), variant == 1 ? 0.1 : 1e-5);
 }
 
+static const struct ag_setting settings[] = {
+    {"epsilon", AG_SETTING_DOUBLE, offsetof(struct param, epsilon)},
+    {0},
+};
+
 const struct ag_op ag_op_layer_norm = {
     .name = "layer_norm",
     .formula = "y = (x - mean) / sqrt(variance + eps) * gain + bias",
@@ -202,6 +207,7 @@ const struct ag_op ag_op_layer_norm = {
     .forward = forward,
     .backward = backward,
     .same_sums = same_sums,
+    .settings = settings,
     .variants = 3,
     .sample = sample,
 };

@@ -388,6 +388,12 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_linear_attention(graph, &a);
 }
 
+static const struct ag_setting settings[] = {
+    {"heads", AG_SETTING_INT64, offsetof(struct param, heads)},
+    {"causal", AG_SETTING_BOOL, offsetof(struct param, causal)},
+    {0},
+};
+
 const struct ag_op ag_op_linear_attention = {
     .name = "linear_attention",
     .formula = "O_i = sum_j <f'_i, g'_j> v_j / sum_j <f_i, g_j>, by heads",
@@ -395,6 +401,7 @@ const struct ag_op ag_op_linear_attention = {
              AG_HAS_LIMITS,
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 8,
     .sample = sample,
 };

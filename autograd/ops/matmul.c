@@ -135,12 +135,19 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
                      ag_case_leaf(graph, rng, b, -1, 1), tb);
 }
 
+static const struct ag_setting settings[] = {
+    {"transpose_a", AG_SETTING_BOOL, offsetof(struct param, transpose_a)},
+    {"transpose_b", AG_SETTING_BOOL, offsetof(struct param, transpose_b)},
+    {0},
+};
+
 const struct ag_op ag_op_matmul = {
     .name = "matmul",
     .formula = "c = a b, batched, either side transposed",
     .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 16,
     .sample = sample,
 };

@@ -49,12 +49,18 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_max(graph, x, variant);
 }
 
+static const struct ag_setting settings[] = {
+    {"dim", AG_SETTING_INT, offsetof(struct axis, dim)},
+    {0},
+};
+
 const struct ag_op ag_op_max = {
     .name = "max",
     .formula = "y = max of x along one dimension",
     .flags = AG_BACKWARD_READS_INPUTS | AG_HAS_LIMITS,
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 3,
     .sample = sample,
 };

@@ -23,6 +23,15 @@ enum ag_op_flags {
 
 typedef void ag_kernel(const struct ag_run *run, struct ag_tensor *node);
 
+// What a builder was given beside its tensors, and where in the op's param it is: for those who
+// read a captured graph, as an export does.
+enum ag_setting_type { AG_SETTING_INT64, AG_SETTING_INT, AG_SETTING_BOOL, AG_SETTING_DOUBLE };
+struct ag_setting {
+    const char *name;
+    enum ag_setting_type type; // an enum is an INT
+    size_t offset;
+};
+
 struct ag_op {
     const char *name;    // as in list.h
     const char *formula; // one line for `posgrad gradcheck --verbose` and the docs
@@ -36,6 +45,7 @@ struct ag_op {
     bool (*same_sums)(const struct ag_tensor *node, int64_t parts);
     // Additions and multiplications of one forward or backward, for profiles; NULL: not counted.
     double (*flops)(const struct ag_tensor *node, bool backward);
+    const struct ag_setting *settings; // ended by one without a name; NULL: there are none
     // Builds one random case for the gradient check: leaves (ag_leaf, filled through
     // ag_case_leaf), then the op. `variant` runs over 0..variants-1; shapes are drawn from `rng`,
     // odd sizes and size 1 among them. Values must stay away from kinks.
@@ -88,6 +98,9 @@ static inline int64_t ag_whole_row(const struct ag_run *run, int64_t row)
                ? (row / batch->rows * batch->parts + batch->part) * batch->rows + row % batch->rows
                : row;
 }
+
+// A setting of the node by its name, which its op must have: numbers up to 2^53 are exact.
+double ag_setting_of(const struct ag_tensor *node, const char *name);
 
 // The list of all ops, in order of name.
 extern const struct ag_op *const ag_ops[];

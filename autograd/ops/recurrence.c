@@ -191,6 +191,11 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_recurrence(graph, x, weight, start, variant < 2);
 }
 
+static const struct ag_setting settings[] = {
+    {"tanh", AG_SETTING_BOOL, offsetof(struct param, tanh)},
+    {0},
+};
+
 const struct ag_op ag_op_recurrence = {
     .name = "recurrence",
     .formula = "h_t = f(x_t + U h_{t-1}), f tanh or the identity",
@@ -198,6 +203,7 @@ const struct ag_op ag_op_recurrence = {
              AG_HAS_LIMITS,
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 4,
     .sample = sample,
 };

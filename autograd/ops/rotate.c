@@ -157,6 +157,13 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_rotate(graph, x, cosine, sine, h, variant % 2 ? AG_HALF : AG_PAIR, variant >= 8);
 }
 
+static const struct ag_setting settings[] = {
+    {"heads", AG_SETTING_INT64, offsetof(struct param, heads)},
+    {"half", AG_SETTING_BOOL, offsetof(struct param, half)},
+    {"inverse", AG_SETTING_BOOL, offsetof(struct param, inverse)},
+    {0},
+};
+
 const struct ag_op ag_op_rotate = {
     .name = "rotate",
     .formula = "y_a = x_a cos - x_b sin, y_b = x_b cos + x_a sin, for every pair (a, b)",
@@ -164,6 +171,7 @@ const struct ag_op ag_op_rotate = {
     .forward = forward,
     .backward = backward,
     .same_sums = ag_row_by_row,
+    .settings = settings,
     .variants = 16,
     .sample = sample,
 };

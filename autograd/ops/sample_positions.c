@@ -76,11 +76,18 @@ static void forward(const struct ag_run *run, struct ag_tensor *node)
     par_run(pieces_of(node), run_piece, &job);
 }
 
+static const struct ag_setting settings[] = {
+    {"kind", AG_SETTING_INT, offsetof(struct param, kind)},
+    {"range", AG_SETTING_INT64, offsetof(struct param, range)},
+    {0},
+};
+
 const struct ag_op ag_op_sample_positions = {
     .name = "sample_positions",
     .formula = "y[b, :] = T positions below the range, in order",
     .flags = AG_NO_BACKWARD | AG_MAKES_INDEX,
     .forward = forward,
+    .settings = settings,
 };
 
 ag_t *ag_sample_positions(struct ag_graph *graph, enum ag_sampling kind, int64_t batch,

@@ -44,11 +44,18 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
     return ag_slice(graph, ag_case_leaf(graph, rng, shape, -1, 1), variant - 3, start, length);
 }
 
+static const struct ag_setting settings[] = {
+    {"dim", AG_SETTING_INT, offsetof(struct param, axis.dim)},
+    {"start", AG_SETTING_INT64, offsetof(struct param, start)},
+    {0},
+};
+
 const struct ag_op ag_op_slice = {
     .name = "slice",
     .formula = "y = x[start : start + length] along one dimension",
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 3,
     .sample = sample,
 };

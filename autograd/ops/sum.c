@@ -71,11 +71,17 @@ static struct ag_tensor *mean_sample(struct ag_graph *graph, struct rng *rng, in
     return variant < 3 ? ag_mean(graph, x, variant) : ag_mean_all(graph, x);
 }
 
+static const struct ag_setting settings[] = {
+    {"dim", AG_SETTING_INT, offsetof(struct param, axis.dim)},
+    {0},
+};
+
 const struct ag_op ag_op_sum = {
     .name = "sum",
     .formula = "y = sum of x along one dimension",
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 4,
     .sample = sum_sample,
 };
@@ -85,6 +91,7 @@ const struct ag_op ag_op_mean = {
     .formula = "y = mean of x along one dimension",
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 4,
     .sample = mean_sample,
 };

@@ -5,6 +5,7 @@
 // The input as [outer, a, middle, b, inner]; the result is [outer, b, middle, a, inner].
 struct param {
     int64_t outer, a, middle, b, inner;
+    int low, high; // the dimensions of a and b
 };
 
 static void copy(const struct param *p, const real *from, real *to, bool back)
@@ -46,11 +47,18 @@ static struct ag_tensor *sample(struct ag_graph *graph, struct rng *rng, int var
                         pair[variant][1]);
 }
 
+static const struct ag_setting settings[] = {
+    {"low", AG_SETTING_INT, offsetof(struct param, low)},
+    {"high", AG_SETTING_INT, offsetof(struct param, high)},
+    {0},
+};
+
 const struct ag_op ag_op_transpose = {
     .name = "transpose",
     .formula = "y[.., j, .., i, ..] = x[.., i, .., j, ..]",
     .forward = forward,
     .backward = backward,
+    .settings = settings,
     .variants = 4,
     .sample = sample,
 };
@@ -64,7 +72,7 @@ ag_t *ag_transpose(struct ag_graph *graph, ag_t *x, int dim_a, int dim_b)
         return ag_fail(graph, "transpose: %s has no two dimensions %d and %d",
                        ag_shape_text(x->shape, text), dim_a, dim_b);
     int low = a < b ? a : b, high = a < b ? b : a;
-    struct param p = {1, x->shape.size[low], 1, x->shape.size[high], 1};
+    struct param p = {1, x->shape.size[low], 1, x->shape.size[high], 1, low, high};
     for (int d = 0; d < dims; d++)
         if (d != low && d != high)
             *(d < low ? &p.outer : d < high ? &p.middle : &p.inner) *= x->shape.size[d];

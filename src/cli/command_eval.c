@@ -63,28 +63,15 @@ static const struct argp_option options[] = {
 
 // --- what was typed
 
-static int unknown_way(const char *name)
-{
-    const char *near = name_nearest(pe_extension_name, PE_EXTENSIONS, name);
-    char all[256] = "";
-    if (near)
-        return err_set(ERR_ARGUMENT, "--extend: no way is called '%s'; did you mean '%s'?", name,
-                       near);
-    for (int i = 0; i < PE_EXTENSIONS; i++)
-        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "",
-                 pe_extension_name[i]);
-    return err_set(ERR_ARGUMENT, "--extend: no way is called '%s'; there are %s", name, all);
-}
-
 static int read_ways(struct arguments *arguments, const char *text)
 {
     for (const char *p = text;; p++) {
         char name[64];
         size_t size = strcspn(p, ",");
         snprintf(name, sizeof name, "%.*s", (int)(size < 63 ? size : 63), p);
-        int way = name_index(pe_extension_name, PE_EXTENSIONS, name);
+        int way = extension_find(name);
         if (way < 0)
-            return unknown_way(name);
+            return way;
         bool there = false;
         for (int i = 0; i < arguments->ways; i++)
             there = there || (int)arguments->way[i] == way;

@@ -11,12 +11,14 @@
 #include "../io/checkpoint.h"
 #include "../io/export_source.h"
 #include "command.h"
+#include "length_list.h"
 #include "train_arguments.h"
 
-enum { KEY_WHAT = 0x3000, KEY_TABLE, KEY_LENGTH, KEY_OVERWRITE };
+enum { KEY_WHAT = 0x3000, KEY_TABLE, KEY_LENGTH, KEY_EXTEND, KEY_OVERWRITE };
 struct arguments {
     const char *run, *output, *format, *what, *table;
     int64_t length; // 0: not given
+    enum pe_extension extension;
     bool overwrite;
 };
 
@@ -37,6 +39,9 @@ static const struct argp_option options[] = {
     {"table", KEY_TABLE, "NAME", 0, "only this table, or this parameter", 0},
     {"length", KEY_LENGTH, "N", 0,
      "tables, or a model, for rows of N tokens (default: of the training)", 0},
+    {"extend", KEY_EXTEND, "WAY", 0,
+     "with --length: tables past the training as WAY makes them (see eval --help; default none)",
+     0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "replace what is there", 0},
     {0},
 };
@@ -61,6 +66,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
         if (options_set(values, arguments, NULL, values[0].key, value) < 0)
             command_refuse(state, "%s", err_last());
         return 0;
+    case KEY_EXTEND: {
+        int way = extension_find(value);
+        if (way < 0)
+            command_refuse(state, "%s", err_last());
+        arguments->extension = (enum pe_extension)way;
+        return 0;
+    }
     case KEY_OVERWRITE:
         arguments->overwrite = true;
         return 0;
@@ -120,6 +132,12 @@ static int check_whole(struct arguments *arguments, const struct export_format *
 {
     if (!arguments->what)
         arguments->what = format->write_model ? "model" : "tables";
+    bool tables = strcmp(arguments->what, "tables") == 0;
+    if (arguments->extension != PE_EXTEND_NONE && !(arguments->length && tables))
+        return err_set(ERR_ARGUMENT, "--extend is for tables past the training: give --length N");
+    if (!format->write_model && !tables && arguments->length)
+        return err_set(ERR_ARGUMENT,
+                       "--length is for tables, and parameters are the same at every length");
     if (!format->write_model)
         return 0;
     if (strcmp(arguments->what, "tables") == 0)
@@ -197,6 +215,23 @@ static int export_model(const struct arguments *arguments, const struct export_f
     return code;
 }
 
+// The tables for rows of another length, from the model of the run.
+static int compute(const struct arguments *arguments, struct h5_reader *reader,
+                   struct export_source *source)
+{
+    const struct export_length at = {arguments->length, arguments->extension};
+    struct trainer *trainer = calloc(1, sizeof *trainer);
+    if (!trainer)
+        return err_set(ERR_MEMORY, "out of memory");
+    int code = checkpoint_load_trainer(trainer, arguments->run, 0);
+    if (code == 0) {
+        code = export_source_compute(source, reader, trainer, &at, arguments->table);
+        trainer_release(trainer);
+    }
+    free(trainer);
+    return code;
+}
+
 static int export_arrays(const struct arguments *arguments, const struct export_format *format,
                          const char *path)
 {
@@ -204,7 +239,9 @@ static int export_arrays(const struct arguments *arguments, const struct export_
     struct h5_reader *reader = h5_reader_open(path);
     if (!reader)
         return ERR_FILE;
-    int code = export_source_read(&source, reader, group_of(arguments->what), arguments->table);
+    int code = arguments->length ? compute(arguments, reader, &source)
+                                 : export_source_read(&source, reader, group_of(arguments->what),
+                                                      arguments->table);
     if (code == 0) {
         if (source.set.arrays == 0)
             code = nothing_there(arguments, reader);
@@ -261,7 +298,7 @@ static int run_command(int argc, char **argv)
     const struct export_format *format = check_usage(&arguments);
     if (!format || check_whole(&arguments, format) < 0)
         return command_usage("export", err_last());
-    if (format->write_model && command_check_products() != 0)
+    if ((format->write_model || arguments.length) && command_check_products() != 0)
         return 1;
     return export(&arguments, format) < 0 ? command_error(NULL) : 0;
 }

@@ -1,11 +1,13 @@
-// Lists of lengths: see length_list.h.
+// Lists of lengths, and ways past them: see length_list.h.
 #include "length_list.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../encodings/pe.h"
 
 enum { MAX_LENGTH = 1 << 24 }; // tokens a row that any task can have
 
@@ -40,4 +42,20 @@ int length_list_read(struct length_list *list, const char *text)
         if (code < 0 || !*p)
             return code;
     }
+}
+
+int extension_find(const char *name)
+{
+    int way = name_index(pe_extension_name, PE_EXTENSIONS, name);
+    const char *near = name_nearest(pe_extension_name, PE_EXTENSIONS, name);
+    char all[256] = "";
+    if (way >= 0)
+        return way;
+    if (near)
+        return err_set(ERR_ARGUMENT, "--extend: no way is called '%s'; did you mean '%s'?", name,
+                       near);
+    for (int i = 0; i < PE_EXTENSIONS; i++)
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "",
+                 pe_extension_name[i]);
+    return err_set(ERR_ARGUMENT, "--extend: no way is called '%s'; there are %s", name, all);
 }

@@ -1,4 +1,4 @@
-// The argument of --lengths.
+// The arguments of --lengths and of --extend.
 #ifndef POSGRAD_LENGTH_LIST_H
 #define POSGRAD_LENGTH_LIST_H
 
@@ -13,5 +13,9 @@ struct length_list {
 
 // Adds those of "32,64,128". ERR_ARGUMENT.
 int length_list_read(struct length_list *list, const char *text);
+
+// The way past the training length (enum pe_extension) of this name; ERR_ARGUMENT with the nearest
+// one.
+int extension_find(const char *name);
 
 #endif

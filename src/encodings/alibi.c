@@ -110,21 +110,12 @@ static unsigned claims_with(const void *of)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "relative_bias",
-        .axis = {"head", "offset"},
-        .tensor = ag_keep(ag_transpose(context->graph, table(context), 0, 1)),
-        .distance_sign = "key-query",
-        .shared_layers = true,
-        .trained_rows = context->position_count,
-    };
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "slopes",
-        .axis = {"head"},
-        .tensor = ag_keep(slopes(context)),
-        .shared_layers = true,
-        .trained_rows = context->heads,
-    };
+    pe_export(tables, .name = "relative_bias", .axis = {"head", "offset"},
+              .tensor = ag_transpose(context->graph, table(context), 0, 1),
+              .distance_sign = "key-query", .unit = "logits", .shared_layers = true,
+              .trained_rows = context->position_count);
+    pe_export(tables, .name = "slopes", .axis = {"head"}, .tensor = slopes(context),
+              .unit = "logits/token", .shared_layers = true, .trained_rows = context->heads);
 }
 
 const struct pe_def pe_alibi = {

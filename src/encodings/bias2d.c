@@ -77,24 +77,15 @@ static void attention(const struct pe_context *context, struct pe_attention *att
                     .table = table(context), .index = *context->memo, .grid_width = grid.width});
 }
 
-// [head, row offset, column offset], key minus query as in every export: the rows in reverse, as
-// both differences change their sign.
+// [head, row offset, column offset], key minus query as in every export: the order that
+// offset_index has.
 static ag_t *by_differences(const struct pe_context *context)
 {
     struct ag_graph *graph = context->graph;
-    struct pe_grid grid;
-    if (grid_of(context, context->train_length, &grid) < 0)
-        return ag_fail_last(graph);
-    int64_t rows = (2 * grid.height - 1) * (2 * grid.width - 1);
-    int32_t *reverse = arena_alloc(&graph->arena, (size_t)rows * sizeof *reverse);
-    if (!reverse)
-        return ag_fail_last(graph);
-    for (int64_t r = 0; r < rows; r++)
-        reverse[r] = (int32_t)(rows - 1 - r);
-    ag_t *turned =
-        ag_gather(graph, table(context), ag_constant_index(graph, ag_shape1(rows), reverse));
-    ag_t *heads = ag_transpose(graph, turned, 0, 1);
-    return ag_reshape(graph, heads,
+    struct pe_grid grid = {1, 1};
+    ag_t *rows = ag_gather(graph, table(context), offset_index(context));
+    grid_of(context, context->length, &grid);
+    return ag_reshape(graph, ag_transpose(graph, rows, 0, 1),
                       ag_shape3(context->heads, 2 * grid.height - 1, 2 * grid.width - 1));
 }
 
@@ -102,13 +93,10 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     struct pe_grid grid = {1, 1};
     grid_of(context, context->train_length, &grid);
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "relative_bias",
-        .axis = {"layer", "head", "row_offset", "column_offset"},
-        .tensor = ag_keep(pe_all_layers(context, by_differences)),
-        .distance_sign = "key-query",
-        .trained_rows = grid.height,
-    };
+    pe_export(tables, .name = "relative_bias",
+              .axis = {"layer", "head", "row_offset", "column_offset"},
+              .tensor = pe_all_layers(context, by_differences), .distance_sign = "key-query",
+              .unit = "logits", .trained_rows = grid.height);
 }
 
 const struct pe_def pe_bias2d = {

@@ -195,30 +195,42 @@ static void attention(const struct pe_context *context, struct pe_attention *a)
     a->kernel = settings->conjugate ? conjugate_kernel : modulus_kernel;
 }
 
+static ag_t *output_weight(const struct pe_context *context)
+{
+    int64_t c = context->dim;
+    struct ag_init xavier = {AG_INIT_UNIFORM, 0, sqrt(6.0 / (double)(3 * c))};
+    return ag_parameter_from(context->graph, "pe.complex.output.weight", ag_shape2(c, 2 * c),
+                             xavier, AG_DECAY);
+}
+
+static ag_t *output_bias(const struct pe_context *context)
+{
+    return ag_parameter(context->graph, "pe.complex.output.bias", ag_shape1(context->dim), 0, 0,
+                        AG_NO_DECAY);
+}
+
 static ag_t *output(const struct pe_context *context, ag_t *x)
 {
     struct ag_graph *graph = context->graph;
-    int64_t b = context->batch, c = context->dim;
-    struct ag_init xavier = {AG_INIT_UNIFORM, 0, sqrt(6.0 / (double)(3 * c))};
-    ag_t *weight =
-        ag_parameter_from(graph, "pe.complex.output.weight", ag_shape2(c, 2 * c), xavier, AG_DECAY);
-    ag_t *bias = ag_parameter(graph, "pe.complex.output.bias", ag_shape1(c), 0, 0, AG_NO_DECAY);
+    int64_t b = context->batch;
     ag_t *part[2] = {ag_slice(graph, x, 0, 0, b), ag_slice(graph, x, 0, b, b)};
-    return ag_linear(graph, ag_concat(graph, 2, part, 2), weight, bias);
+    return ag_linear(graph, ag_concat(graph, 2, part, 2), output_weight(context),
+                     output_bias(context));
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    for (int phase = 0; phase < 2; phase++) {
-        ag_t *tensor = ag_keep(table(context, phase));
-        tables->table[tables->count++] = (struct pe_table){
-            .name = phase ? "phase" : "frequency",
-            .axis = {"word", "channel"},
-            .tensor = tensor,
-            .shared_layers = true,
-            .trained_rows = tensor->shape.size[0],
-        };
-    }
+    ag_t *frequency = table(context, false);
+    int64_t words = frequency->shape.size[0];
+    pe_export(tables, .name = "frequency", .axis = {"word", "channel"}, .tensor = frequency,
+              .unit = "radians/token", .shared_layers = true, .trained_rows = words);
+    pe_export(tables, .name = "phase", .axis = {"word", "channel"}, .tensor = table(context, true),
+              .unit = "radians", .shared_layers = true, .trained_rows = words);
+    pe_export(tables, .name = "output_weight", .axis = {"channel", "from_channel"},
+              .tensor = output_weight(context), .shared_layers = true,
+              .trained_rows = context->dim);
+    pe_export(tables, .name = "output_bias", .axis = {"channel"}, .tensor = output_bias(context),
+              .shared_layers = true, .trained_rows = context->dim);
 }
 
 const struct pe_def pe_complex = {

@@ -141,6 +141,11 @@ static ag_t *kernel(const struct pe_context *context)
     return parameter(context, "weight", ag_shape2(taps, context->dim), sqrt(2.0 / (double)taps));
 }
 
+static ag_t *bias(const struct pe_context *context)
+{
+    return parameter(context, "bias", ag_shape1(context->dim), 0);
+}
+
 static ag_t *convolve(const struct pe_context *context, ag_t *x)
 {
     const struct settings *s = context->settings;
@@ -150,8 +155,7 @@ static ag_t *convolve(const struct pe_context *context, ag_t *x)
                               "out the encoding that changes them");
     ag_t *y = ag_taps(graph, x, kernel(context), tap_index(context),
                       s->hidden == BORDER ? context->mask : NULL);
-    ag_t *bias = parameter(context, "bias", ag_shape1(context->dim), 0);
-    return ag_add(graph, x, ag_add(graph, y, bias));
+    return ag_add(graph, x, ag_add(graph, y, bias(context)));
 }
 
 static ag_t *input(const struct pe_context *context, ag_t *x)
@@ -182,22 +186,40 @@ static unsigned claims_with(const void *settings)
            (s->hidden == BORDER ? PE_SHIFT_INVARIANT : 0); // borders move with the row
 }
 
+// [taps, C], or of a grid [taps down, taps across, C].
+static ag_t *shaped_kernel(const struct pe_context *context)
+{
+    const struct settings *s = context->settings;
+    ag_t *taps = kernel(context);
+    return s->dims == 1
+               ? taps
+               : ag_reshape(context->graph, taps, ag_shape3(s->kernel, s->kernel, context->dim));
+}
+
+// A tap's coordinate is the offset of what it reads, key minus query as offsets are elsewhere.
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     const struct settings *s = context->settings;
-    struct pe_table table = {.name = "kernel", .trained_rows = tap_count(context)};
-    if (s->where == EACH) {
-        table.tensor = ag_keep(pe_all_layers(context, kernel));
-        table.axis[0] = "layer";
-        table.axis[1] = "tap";
-        table.axis[2] = "channel";
-    } else {
-        table.tensor = ag_keep(kernel(context));
-        table.axis[0] = "tap";
-        table.axis[1] = "channel";
-        table.shared_layers = true;
+    int64_t first = context->causal ? 1 - s->kernel : -(s->kernel - 1) / 2;
+    bool each = s->where == EACH;
+    struct pe_table table = {.name = "kernel",
+                             .tensor = each ? pe_all_layers(context, shaped_kernel)
+                                            : shaped_kernel(context),
+                             .shared_layers = !each,
+                             .trained_rows = s->kernel};
+    int axes = 0;
+    if (each)
+        table.axis[axes++] = "layer";
+    for (int64_t d = 0; d < s->dims; d++) {
+        table.first[axes] = first;
+        table.axis[axes++] = s->dims == 1 ? "tap" : d == 0 ? "row_tap" : "column_tap";
     }
-    tables->table[tables->count++] = table;
+    table.axis[axes] = "channel";
+    pe_export_table(tables, table);
+    pe_export(tables, .name = "kernel_bias",
+              .axis = {each ? "layer" : "channel", each ? "channel" : NULL},
+              .tensor = each ? pe_all_layers(context, bias) : bias(context), .shared_layers = !each,
+              .trained_rows = context->dim);
 }
 
 const struct pe_def pe_conv = {

@@ -47,7 +47,7 @@ static ag_t *query_input(const struct pe_context *context, ag_t *x)
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     deberta_tables(context, tables);
-    pe_export_positions(tables, absolute(context), context->position_count);
+    pe_export_positions(context, tables, absolute(context), context->position_count);
 }
 
 const struct pe_def pe_deberta_emd = {

@@ -123,27 +123,46 @@ static void attention(const struct pe_context *context, struct pe_attention *a)
     a->key = same_key ? a->op.key : ag_add(graph, a->key, key);
 }
 
+// One stream's paths of all layers, [layer, position, C].
+static ag_t *exported_paths(const struct pe_context *context, const struct pe_tables *tables,
+                            int64_t stream)
+{
+    struct ag_graph *graph = context->graph;
+    int64_t n = pe_row_count(context), layers = context->layers;
+    ag_t *path = ag_slice(graph, solution(context, n), 1, stream, 1);
+    path = pe_exported_rows(context, tables,
+                            ag_reshape(graph, path, ag_shape2(n, layers * context->dim)));
+    path = ag_reshape(graph, path, ag_shape3(path->shape.size[0], layers, context->dim));
+    return ag_transpose(graph, path, 0, 1);
+}
+
+// p' = down [relu(up [p; t] + c); t] + d: the last column of a weight is that of the time t.
+static void export_dynamics(const struct pe_context *context, struct pe_tables *tables)
+{
+    static const char *const maps[2][2] = {{"up_weight", "up_bias"}, {"down_weight", "down_bias"}};
+    for (int i = 0; i < 2; i++) {
+        pe_export(
+            tables, .name = maps[i][0], .axis = {"channel", "from_channel"},
+            .tensor = map_weight(context, i ? "pe.floater.down.weight" : "pe.floater.up.weight"),
+            .shared_layers = true, .trained_rows = context->dim);
+        pe_export(tables, .name = maps[i][1], .axis = {"channel"},
+                  .tensor = map_bias(context, i ? "pe.floater.down.bias" : "pe.floater.up.bias"),
+                  .shared_layers = true, .trained_rows = context->dim);
+    }
+}
+
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     static const char *const names[STREAMS] = {"query_path", "key_path", "value_path"};
     const struct settings *settings = context->settings;
-    struct ag_graph *graph = context->graph;
-    int64_t n = pe_row_count(context), layers = context->layers;
-    ag_t *path = solution(context, n);
-    if (settings->where == INPUT) {
-        pe_export_positions(tables, path, context->position_count);
-        return;
-    }
-    for (int i = 0; i < STREAMS; i++) {
-        ag_t *one =
-            ag_reshape(graph, ag_slice(graph, path, 1, i, 1), ag_shape3(n, layers, context->dim));
-        tables->table[tables->count++] = (struct pe_table){
-            .name = names[i],
-            .axis = {"layer", "position", "channel"},
-            .tensor = ag_keep(ag_transpose(graph, one, 0, 1)),
-            .trained_rows = context->position_count,
-        };
-    }
+    if (settings->where == INPUT)
+        pe_export_positions(context, tables, solution(context, pe_row_count(context)),
+                            context->position_count);
+    for (int i = 0; i < STREAMS && settings->where == QKV; i++)
+        pe_export(tables, .name = names[i], .axis = {"layer", "position", "channel"},
+                  .tensor = exported_paths(context, tables, i),
+                  .trained_rows = context->position_count);
+    export_dynamics(context, tables);
 }
 
 const struct pe_def pe_floater = {

@@ -70,14 +70,9 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     int64_t n = table_rows(context), length = context->position_count;
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "weight",
-        .axis = {"row", "channel"},
-        .tensor = ag_keep(weight(context)),
-        .shared_layers = true,
-        .trained_rows = length < n ? length : n,
-    };
-    pe_export_positions(tables, position_table(context, pe_row_count(context)), length);
+    pe_export(tables, .name = "weight", .axis = {"row", "channel"}, .tensor = weight(context),
+              .shared_layers = true, .trained_rows = length < n ? length : n);
+    pe_export_positions(context, tables, position_table(context, pe_row_count(context)), length);
 }
 
 const struct pe_def pe_hierarchical = {

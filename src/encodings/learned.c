@@ -43,7 +43,7 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    pe_export_positions(tables, table(context), context->position_count);
+    pe_export_positions(context, tables, table(context), context->position_count);
 }
 
 const struct pe_def pe_learned = {

@@ -88,21 +88,14 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
     struct pe_grid trained;
     if (grid_of(context, context->train_length, &trained) < 0)
         return;
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "row_table",
-        .axis = {"row", "channel"},
-        .tensor = ag_keep(row_table(context, &trained)),
-        .shared_layers = true,
-        .trained_rows = trained.height,
-    };
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "column_table",
-        .axis = {"column", "channel"},
-        .tensor = ag_keep(column_table(context, &trained)),
-        .shared_layers = true,
-        .trained_rows = trained.width,
-    };
-    pe_export_positions(tables, position_table(context, context->length), context->train_length);
+    pe_export(tables, .name = "row_table", .axis = {"row", "channel"},
+              .tensor = row_table(context, &trained), .shared_layers = true,
+              .trained_rows = trained.height);
+    pe_export(tables, .name = "column_table", .axis = {"column", "channel"},
+              .tensor = column_table(context, &trained), .shared_layers = true,
+              .trained_rows = trained.width);
+    pe_export_positions(context, tables, position_table(context, context->length),
+                        context->train_length);
 }
 
 const struct pe_def pe_learned2d = {

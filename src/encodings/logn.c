@@ -9,6 +9,7 @@
 // short rows flat. Queries are scaled, for products with keys and with the tables of other
 // encodings; biases, and terms that are read with keys, are not. Nothing is trained, and no
 // position is encoded: it stacks on an encoding that does, as rope+logn.
+#include "common/build.h"
 #include "common/logn.h"
 
 struct settings {
@@ -42,6 +43,14 @@ static void attention(const struct pe_context *context, struct pe_attention *att
     pe_scale_by_logn(context, attention, base_of(context), settings->at_least_one);
 }
 
+static void tables(const struct pe_context *context, struct pe_tables *tables)
+{
+    const struct settings *settings = context->settings;
+    pe_export(tables, .name = "logit_factor", .axis = {"keys"}, .first = {1},
+              .tensor = pe_logn_factors(context, base_of(context), settings->at_least_one),
+              .shared_layers = true, .trained_rows = context->position_count);
+}
+
 // In rows of the training length at most it changes nothing where it never makes logits smaller.
 static unsigned claims_with(const void *of)
 {
@@ -64,4 +73,5 @@ const struct pe_def pe_logn = {
     .claims_with = claims_with,
     .check = check,
     .attention = attention,
+    .tables = tables,
 };

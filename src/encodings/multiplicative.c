@@ -54,13 +54,9 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_factor",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(factor(context, weight(context))),
-        .shared_layers = true,
-        .trained_rows = context->position_count,
-    };
+    pe_export(tables, .name = "position_factor", .axis = {"position", "channel"},
+              .tensor = factor(context, pe_exported_rows(context, tables, weight(context))),
+              .shared_layers = true, .trained_rows = context->position_count);
 }
 
 const struct pe_def pe_multiplicative = {

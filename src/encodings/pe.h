@@ -101,6 +101,7 @@ struct pe_context {
     ag_t **memo;          // [PE_MEMOS]: places for what is built once for all layers; NULL at first
     const void *settings; // the encoding's own struct
     const char *name;     // the encoding's canonical name
+    double scale;         // from products of queries and keys to logits; 0 until layers are built
     ag_t *mask;           // index [B, T]: 0 for padding behind a short row
 };
 
@@ -125,15 +126,21 @@ struct pe_table {
     const char *axis[4];       // "position", "channel"
     ag_t *tensor;              // kept; its shape has as many dimensions as there are axes
     const char *distance_sign; // "key-query" for axes named "offset", else NULL
+    const char *unit;          // of its numbers: "logits", "radians"; NULL: they have none
+    const char *layout;        // of rotations: which channels are a pair, "pair" or "half"
+    int64_t first[4];          // coordinate of each axis's first element; offsets need none
+    double scale; // of one that queries or keys are multiplied by: from there to logits; else 0
     bool shared_layers;
     // What training could reach along the first axis that is no layer or head: positions or rows
     // below this, offsets nearer than this. The rest still has its start.
     int64_t trained_rows;
 };
-#define PE_MAX_TABLES 32
+#define PE_MAX_TABLES 64
 struct pe_tables {
     struct pe_table table[PE_MAX_TABLES];
     int count;
+    // Of positions only those of rows of context->length tokens, in place of all that were trained.
+    bool exact;
 };
 
 struct pe_def {

@@ -27,6 +27,11 @@ static ag_t *recurrent_weight(const struct pe_context *context)
                              ag_shape2(context->dim, context->dim), orthogonal, AG_NO_DECAY);
 }
 
+static ag_t *bias(const struct pe_context *context)
+{
+    return pe_shared(context, "bias", ag_shape1(context->dim), 0, 0);
+}
+
 // p_0 .. p_{count-1} as [count, C].
 static ag_t *trajectory(const struct pe_context *context, int64_t count)
 {
@@ -34,14 +39,13 @@ static ag_t *trajectory(const struct pe_context *context, int64_t count)
     struct ag_graph *graph = context->graph;
     int64_t c = context->dim;
     ag_t *start = pe_shared(context, "start", ag_shape1(c), 0, 0.02);
-    ag_t *bias = pe_shared(context, "bias", ag_shape1(c), 0, 0);
     ag_t *first = ag_reshape(graph, start, ag_shape2(1, c));
     if (count == 1)
         return first;
     int32_t *zero = arena_alloc(&graph->arena, (size_t)(count - 1) * sizeof *zero);
     if (!zero)
         return ag_fail_last(graph);
-    ag_t *steps = ag_gather(graph, ag_reshape(graph, bias, ag_shape2(1, c)),
+    ag_t *steps = ag_gather(graph, ag_reshape(graph, bias(context), ag_shape2(1, c)),
                             ag_constant_index(graph, ag_shape2(1, count - 1), zero));
     ag_t *rest =
         ag_recurrence(graph, steps, recurrent_weight(context), start, settings->cell == TANH);
@@ -56,15 +60,13 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    pe_export_positions(tables, trajectory(context, pe_row_count(context)),
+    pe_export_positions(context, tables, trajectory(context, pe_row_count(context)),
                         context->position_count);
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "weight",
-        .axis = {"channel", "from_channel"},
-        .tensor = ag_keep(recurrent_weight(context)),
-        .shared_layers = true,
-        .trained_rows = context->dim,
-    };
+    pe_export(tables, .name = "weight", .axis = {"channel", "from_channel"},
+              .tensor = recurrent_weight(context), .shared_layers = true,
+              .trained_rows = context->dim);
+    pe_export(tables, .name = "bias", .axis = {"channel"}, .tensor = bias(context),
+              .shared_layers = true, .trained_rows = context->dim);
 }
 
 const struct pe_def pe_recursive = {

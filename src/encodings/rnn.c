@@ -8,7 +8,7 @@
 // orthogonal, so that what was seen early neither vanishes nor explodes in the linear range.
 #include <math.h>
 
-#include "pe.h"
+#include "common/build.h"
 
 enum merge { REPLACE, ADD };
 
@@ -30,6 +30,12 @@ static ag_t *input_weight(const struct pe_context *context)
                              AG_DECAY);
 }
 
+static ag_t *input_bias(const struct pe_context *context)
+{
+    return ag_parameter(context->graph, "pe.rnn.input.bias", ag_shape1(context->dim), 0, 0,
+                        AG_NO_DECAY);
+}
+
 static ag_t *recurrent_weight(const struct pe_context *context)
 {
     struct ag_init orthogonal = {AG_INIT_ORTHOGONAL, 0, 1};
@@ -44,9 +50,7 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
     if (context->position)
         return ag_fail(graph, "rnn counts its own steps and cannot be given positions; leave out "
                               "the encoding that changes them");
-    ag_t *bias =
-        ag_parameter(graph, "pe.rnn.input.bias", ag_shape1(context->dim), 0, 0, AG_NO_DECAY);
-    ag_t *projected = ag_linear(graph, x, input_weight(context), bias);
+    ag_t *projected = ag_linear(graph, x, input_weight(context), input_bias(context));
     ag_t *h = ag_recurrence(graph, projected, recurrent_weight(context), NULL, true);
     return settings->merge == ADD ? ag_add(graph, x, h) : h;
 }
@@ -60,20 +64,13 @@ static unsigned claims_with(const void *settings)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "input_weight",
-        .axis = {"channel", "from_channel"},
-        .tensor = ag_keep(input_weight(context)),
-        .shared_layers = true,
-        .trained_rows = context->dim,
-    };
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "recurrent_weight",
-        .axis = {"channel", "from_channel"},
-        .tensor = ag_keep(recurrent_weight(context)),
-        .shared_layers = true,
-        .trained_rows = context->dim,
-    };
+    pe_export(tables, .name = "input_weight", .axis = {"channel", "from_channel"},
+              .tensor = input_weight(context), .shared_layers = true, .trained_rows = context->dim);
+    pe_export(tables, .name = "recurrent_weight", .axis = {"channel", "from_channel"},
+              .tensor = recurrent_weight(context), .shared_layers = true,
+              .trained_rows = context->dim);
+    pe_export(tables, .name = "input_bias", .axis = {"channel"}, .tensor = input_bias(context),
+              .shared_layers = true, .trained_rows = context->dim);
 }
 
 const struct pe_def pe_rnn = {

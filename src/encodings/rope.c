@@ -11,8 +11,6 @@
 // sum_j A_ij R_{j-i} v_j, which is relative again; either solves the probe. Frequencies can be
 // trained, each head's and layer's, as theta exp(shift): they start as they are and stay positive.
 // Under --attention linear the numerator alone is turned.
-#include <string.h>
-
 #include "../../autograd/base/err.h"
 #include "common/build.h"
 #include "common/rotary.h"
@@ -164,30 +162,46 @@ static ag_t *trained_frequencies(const struct pe_context *context)
         ag_reshape(context->graph, stretch(context), ag_shape2(context->heads, pairs(context))));
 }
 
+static ag_t *trained_cosine(const struct pe_context *context)
+{
+    return ag_cos(context->graph, trained_turns(context));
+}
+
+static ag_t *trained_sine(const struct pe_context *context)
+{
+    return ag_sin(context->graph, trained_turns(context));
+}
+
+static void export_trained(const struct pe_context *context, struct pe_tables *tables,
+                           const char *layout)
+{
+    static const struct {
+        const char *name, *unit;
+        ag_t *(*make)(const struct pe_context *context);
+    } list[] = {{"rotation_angles", "radians", trained_angles},
+                {"rotation_cosine", NULL, trained_cosine},
+                {"rotation_sine", NULL, trained_sine}};
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        pe_export(tables, .name = list[i].name, .axis = {"layer", "position", "head", "pair"},
+                  .tensor = pe_all_layers(context, list[i].make), .unit = list[i].unit,
+                  .layout = layout, .scale = context->scale,
+                  .trained_rows = context->position_count);
+    pe_export(tables, .name = "frequencies", .axis = {"layer", "head", "pair"},
+              .tensor = pe_all_layers(context, trained_frequencies), .unit = "radians/token",
+              .trained_rows = pairs(context));
+}
+
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     const struct settings *settings = context->settings;
-    struct pe_table angles = {.name = "rotation_angles",
-                              .axis = {"position", "pair"},
-                              .shared_layers = true,
-                              .trained_rows = context->position_count};
-    struct pe_table theta = {.name = "frequencies",
-                             .axis = {"pair"},
-                             .shared_layers = true,
-                             .trained_rows = pairs(context)};
+    const char *layout = settings->layout == AG_PAIR ? "pair" : "half";
     if (settings->trainable) {
-        angles.tensor = ag_keep(pe_all_layers(context, trained_angles));
-        theta.tensor = ag_keep(pe_all_layers(context, trained_frequencies));
-        angles.shared_layers = theta.shared_layers = false;
-        memcpy(angles.axis, (const char *[]){"layer", "position", "head", "pair"},
-               sizeof angles.axis);
-        memcpy(theta.axis, (const char *[]){"layer", "head", "pair", NULL}, sizeof theta.axis);
-    } else {
-        angles.tensor = ag_keep(pe_angles(context, pairs(context), angle));
-        theta.tensor = ag_keep(frequencies(context));
+        export_trained(context, tables, layout);
+        return;
     }
-    tables->table[tables->count++] = angles;
-    tables->table[tables->count++] = theta;
+    pe_export_rotation(context, tables, pairs(context), angle, layout);
+    pe_export(tables, .name = "frequencies", .axis = {"pair"}, .tensor = frequencies(context),
+              .unit = "radians/token", .shared_layers = true, .trained_rows = pairs(context));
 }
 
 const struct pe_def pe_rope = {

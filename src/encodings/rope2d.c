@@ -63,13 +63,7 @@ static void attention(const struct pe_context *context, struct pe_attention *att
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "rotation_angles",
-        .axis = {"position", "pair"},
-        .tensor = ag_keep(pe_angles(context, context->head_dim / 2, angle)),
-        .shared_layers = true,
-        .trained_rows = context->train_length,
-    };
+    pe_export_rotation(context, tables, context->head_dim / 2, angle, "pair");
 }
 
 const struct pe_def pe_rope2d = {

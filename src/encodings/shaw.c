@@ -80,32 +80,24 @@ static void attention(const struct pe_context *context, struct pe_attention *att
 
 static ag_t *keys_by_offset(const struct pe_context *context)
 {
-    return ag_gather(context->graph, key_table(context), pe_offset_index(context, row));
+    return pe_offset_rows(context, key_table(context), row);
 }
 
 static ag_t *values_by_offset(const struct pe_context *context)
 {
-    return ag_gather(context->graph, value_table(context), pe_offset_index(context, row));
-}
-
-static void add_table(const struct pe_context *context, struct pe_tables *tables, const char *name,
-                      ag_t *(*make)(const struct pe_context *context))
-{
-    tables->table[tables->count++] = (struct pe_table){
-        .name = name,
-        .axis = {"layer", "offset", "channel"},
-        .tensor = ag_keep(pe_all_layers(context, make)),
-        .distance_sign = "key-query",
-        .trained_rows = context->position_count,
-    };
+    return pe_offset_rows(context, value_table(context), row);
 }
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     const struct settings *settings = context->settings;
-    add_table(context, tables, "relative_key", keys_by_offset);
+    pe_export(tables, .name = "relative_key", .axis = {"layer", "offset", "channel"},
+              .tensor = pe_all_layers(context, keys_by_offset), .distance_sign = "key-query",
+              .scale = context->scale, .trained_rows = context->position_count);
     if (settings->values)
-        add_table(context, tables, "relative_value", values_by_offset);
+        pe_export(tables, .name = "relative_value", .axis = {"layer", "offset", "channel"},
+                  .tensor = pe_all_layers(context, values_by_offset), .distance_sign = "key-query",
+                  .trained_rows = context->position_count);
 }
 
 static int64_t clips_at(const struct pe_context *context)

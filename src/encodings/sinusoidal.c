@@ -60,9 +60,11 @@ static ag_t *arrange(const struct pe_context *context, ag_t *sines, ag_t *cosine
     return ag_reshape(graph, ag_concat(graph, 2, pair, 2), ag_shape2(n, context->dim));
 }
 
-// log w_c = log(standard w_c) + delta_c: a start at zero, and frequencies that stay positive.
-static ag_t *trainable_table(const struct pe_context *context, int64_t n)
+// w_c [C/2]. Trained: log w_c = log(standard w_c) + delta_c, a start at zero, and frequencies that
+// stay positive.
+static ag_t *frequencies(const struct pe_context *context)
 {
+    const struct settings *settings = context->settings;
     struct ag_graph *graph = context->graph;
     int64_t half = context->dim / 2;
     real *start = arena_alloc(&graph->arena, (size_t)half * sizeof *start);
@@ -70,9 +72,17 @@ static ag_t *trainable_table(const struct pe_context *context, int64_t n)
         return ag_fail_last(graph);
     for (int64_t c = 0; c < half; c++)
         start[c] = (real)frequency(context->settings, context->dim, c);
+    ag_t *standard = ag_constant(graph, ag_shape1(half), start);
+    if (!settings->trainable)
+        return standard;
     ag_t *delta = pe_shared(context, "log_frequency_shift", ag_shape1(half), 0, 0);
-    ag_t *rates = ag_mul(graph, ag_constant(graph, ag_shape1(half), start), ag_exp(graph, delta));
-    ag_t *angles = ag_angle(graph, pe_places(context, n), rates);
+    return ag_mul(graph, standard, ag_exp(graph, delta));
+}
+
+static ag_t *trainable_table(const struct pe_context *context, int64_t n)
+{
+    struct ag_graph *graph = context->graph;
+    ag_t *angles = ag_angle(graph, pe_places(context, n), frequencies(context));
     return arrange(context, ag_sin(graph, angles), ag_cos(graph, angles));
 }
 
@@ -112,8 +122,15 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
+    struct pe_context own = *context;
     int64_t count = pe_row_count(context);
-    pe_export_positions(tables, table(context, count), count);
+    if (context->extension == PE_EXTEND_INTERPOLATE) {
+        count = context->length;
+        own.extension = PE_EXTEND_NONE; // the rows are there
+    }
+    pe_export_positions(&own, tables, table(context, count), count);
+    pe_export(tables, .name = "frequencies", .axis = {"pair"}, .tensor = frequencies(context),
+              .unit = "radians/token", .shared_layers = true, .trained_rows = context->dim / 2);
 }
 
 const struct pe_def pe_sinusoidal = {

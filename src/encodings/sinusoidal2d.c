@@ -75,7 +75,7 @@ static ag_t *input(const struct pe_context *context, ag_t *x)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    pe_export_positions(tables, position_table(context, context->length), context->length);
+    pe_export_positions(context, tables, position_table(context, context->length), context->length);
 }
 
 const struct pe_def pe_sinusoidal2d = {

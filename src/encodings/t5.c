@@ -115,23 +115,14 @@ static int64_t trained_buckets(const struct pe_context *context)
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    struct ag_relative relative = {.table = table(context),
-                                   .index = pe_offset_index(context, bucket)};
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "relative_bias",
-        .axis = {"head", "offset"},
-        .tensor = ag_keep(pe_by_offset(context, relative)),
-        .distance_sign = "key-query",
-        .shared_layers = true,
-        .trained_rows = context->position_count,
-    };
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "bucket_bias",
-        .axis = {"bucket", "head"},
-        .tensor = ag_keep(relative.table),
-        .shared_layers = true,
-        .trained_rows = trained_buckets(context),
-    };
+    ag_t *by_bucket = table(context);
+    pe_export(
+        tables, .name = "relative_bias", .axis = {"head", "offset"},
+        .tensor = ag_transpose(context->graph, pe_offset_rows(context, by_bucket, bucket), 0, 1),
+        .distance_sign = "key-query", .unit = "logits", .shared_layers = true,
+        .trained_rows = context->position_count);
+    pe_export(tables, .name = "bucket_bias", .axis = {"bucket", "head"}, .tensor = by_bucket,
+              .unit = "logits", .shared_layers = true, .trained_rows = trained_buckets(context));
 }
 
 const struct pe_def pe_t5 = {

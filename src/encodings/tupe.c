@@ -35,13 +35,16 @@ static int check(const struct pe_context *context)
     return pe_check_table_length(context, settings->max_length);
 }
 
+static ag_t *weight(const struct pe_context *context)
+{
+    return pe_shared(context, "weight", ag_shape2(max_length(context), context->dim), 0, 0.02);
+}
+
 // LayerNorm of the rows of the positions, [T, C], or [B, T, C] of those that are drawn.
 static ag_t *positions(const struct pe_context *context)
 {
     int64_t c = context->dim;
-    ag_t *rows =
-        pe_rows(context, pe_shared(context, "weight", ag_shape2(max_length(context), c), 0, 0.02));
-    return ag_layer_norm(context->graph, rows,
+    return ag_layer_norm(context->graph, pe_rows(context, weight(context)),
                          pe_shared(context, "norm.weight", ag_shape1(c), 1, 0),
                          pe_shared(context, "norm.bias", ag_shape1(c), 0, 0), 1e-5);
 }
@@ -68,16 +71,21 @@ static ag_t *first_mask(const struct pe_context *context, bool column)
     return ag_constant(context->graph, ag_shape2(length, length), mask);
 }
 
+// Logits from the first token to all, and from all others to it, [2, H].
+static ag_t *first(const struct pe_context *context)
+{
+    return pe_shared(context, "first", ag_shape2(2, context->heads), 0, 0.02);
+}
+
 static ag_t *untie_first(const struct pe_context *context, ag_t *bias)
 {
     struct ag_graph *graph = context->graph;
-    ag_t *first = pe_shared(context, "first", ag_shape2(2, context->heads), 0, 0.02);
     ag_t *row = first_mask(context, false), *column = first_mask(context, true);
     ag_t *rest = ag_affine(graph, ag_add(graph, row, column), -1, 1);
     ag_t *part[2];
     for (int k = 0; k < 2; k++) {
-        ag_t *of_head =
-            ag_reshape(graph, ag_slice(graph, first, 0, k, 1), ag_shape3(context->heads, 1, 1));
+        ag_t *of_head = ag_reshape(graph, ag_slice(graph, first(context), 0, k, 1),
+                                   ag_shape3(context->heads, 1, 1));
         part[k] = ag_mul(graph, of_head, k ? column : row);
     }
     return ag_add(graph, ag_mul(graph, bias, rest), ag_add(graph, part[0], part[1]));
@@ -108,16 +116,21 @@ static void attention(const struct pe_context *context, struct pe_attention *att
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
+    const struct settings *settings = context->settings;
     struct pe_context plain = *context;
-    plain.position = NULL; // of positions that are drawn, the first ones
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_bias",
-        .axis = {"head", "query", "key"},
-        .tensor = ag_keep(position_bias(&plain)),
-        .shared_layers = true,
-        .trained_rows = context->position_count < context->length ? context->position_count
-                                                                  : context->length,
-    };
+    if (context->extension == PE_EXTEND_NONE)
+        plain.position = NULL; // of positions that are drawn, the first ones
+    pe_export(tables, .name = "position_bias", .axis = {"head", "query", "key"},
+              .tensor = position_bias(&plain), .unit = "logits", .shared_layers = true,
+              .trained_rows = context->position_count < context->length ? context->position_count
+                                                                        : context->length);
+    pe_export(tables, .name = "weight", .axis = {"position", "channel"},
+              .tensor = pe_exported_rows(context, tables, weight(context)), .shared_layers = true,
+              .trained_rows = context->position_count);
+    if (settings->untie)
+        pe_export(tables, .name = "first_bias", .axis = {"direction", "head"},
+                  .tensor = first(context), .unit = "logits", .shared_layers = true,
+                  .trained_rows = 2);
 }
 
 const struct pe_def pe_tupe = {

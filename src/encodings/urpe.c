@@ -48,15 +48,11 @@ static void attention(const struct pe_context *context, struct pe_attention *att
 
 static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
-    struct ag_relative factor = {.table = table(context), .index = pe_offset_index(context, row)};
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "post_softmax_factor",
-        .axis = {"head", "offset"},
-        .tensor = ag_keep(pe_by_offset(context, factor)),
-        .distance_sign = "key-query",
-        .shared_layers = true,
-        .trained_rows = context->position_count,
-    };
+    pe_export(
+        tables, .name = "post_softmax_factor", .axis = {"head", "offset"},
+        .tensor = ag_transpose(context->graph, pe_offset_rows(context, table(context), row), 0, 1),
+        .distance_sign = "key-query", .shared_layers = true,
+        .trained_rows = context->position_count);
 }
 
 const struct pe_def pe_urpe = {

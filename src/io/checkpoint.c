@@ -13,6 +13,7 @@
 #include "../../autograd/kernels/finite.h"
 #include "../../autograd/kernels/gemm.h"
 #include "../../autograd/kernels/level.h"
+#include "table_arrays.h"
 #include "version.h"
 
 enum { PATH_SIZE = AG_NAME_SIZE + 64 };
@@ -97,58 +98,19 @@ static void write_optimizer(struct h5_writer *writer, const struct trainer *trai
     }
 }
 
-// Coordinates of an axis: distances are centred on 0, everything else counts from 0.
-static void write_scale(struct h5_writer *writer, const char *path, const struct pe_table *table,
-                        const char *axis, int64_t count)
-{
-    int64_t first = table->distance_sign && strstr(axis, "offset") ? -(count / 2) : 0;
-    int64_t *value = malloc((size_t)count * sizeof *value);
-    if (value)
-        for (int64_t i = 0; i < count; i++)
-            value[i] = first + i;
-    h5_write(writer, path, H5FILE_I64, 1, &count, value);
-    free(value);
-}
-
-static void write_table(struct h5_writer *writer, const struct pe_table *table, const real *values,
-                        const char *name, int64_t train_length)
-{
-    char path[PATH_SIZE], scale[PATH_SIZE];
-    const struct ag_shape *shape = &table->tensor->shape;
-    snprintf(path, sizeof path, "/tables/%.60s", name);
-    h5_write_lent(writer, path, CHECKPOINT_REAL, shape->dims, shape->size, values);
-    h5_attr_text(writer, path, "encoding", table->encoding);
-    if (table->distance_sign)
-        h5_attr_text(writer, path, "distance_sign", table->distance_sign);
-    h5_attr_int(writer, path, "shared_layers", table->shared_layers);
-    h5_attr_int(writer, path, "train_length", train_length);
-    h5_attr_int(writer, path, "trained_rows", table->trained_rows);
-    for (int i = 0; i < shape->dims && i < 4 && table->axis[i]; i++) {
-        snprintf(scale, sizeof scale, "/scales/%.60s/%.40s", name, table->axis[i]);
-        write_scale(writer, scale, table, table->axis[i], shape->size[i]);
-        h5_attach_scale(writer, path, i, table->axis[i], scale);
-    }
-}
-
-// A stack may hold two tables of one name; the later one then carries its encoding's name too.
-static void table_name(char name[64], const struct pe_tables *tables, int index)
-{
-    const struct pe_table *table = &tables->table[index];
-    snprintf(name, 64, "%s", table->name);
-    for (int i = 0; i < index; i++)
-        if (strcmp(tables->table[i].name, table->name) == 0)
-            snprintf(name, 64, "%s_%s", table->encoding, table->name);
-}
-
-static void write_tables(struct h5_writer *writer, const struct trainer *trainer)
+static int write_tables(struct h5_writer *writer, const struct trainer *trainer)
 {
     const struct pe_tables *tables = &trainer->tables;
-    char name[64];
-    for (int i = 0; i < tables->count; i++) {
-        table_name(name, tables, i);
-        write_table(writer, &tables->table[i], trainer_table(trainer, i), name,
-                    trainer->config.train_length);
-    }
+    const real *value[PE_MAX_TABLES];
+    struct arena arena;
+    for (int i = 0; i < tables->count; i++)
+        value[i] = trainer_table(trainer, i);
+    arena_init(&arena);
+    struct export_array *array = table_arrays(&arena, tables, value, trainer->config.train_length);
+    for (int i = 0; array && i < tables->count; i++)
+        export_h5_array(writer, "/tables", &array[i]);
+    arena_release(&arena);
+    return array ? 0 : ERR_MEMORY;
 }
 
 static void write_history(struct h5_writer *writer, const struct trainer *trainer,
@@ -213,9 +175,9 @@ struct h5_writer *checkpoint_writer(const char *path, const struct trainer *trai
     write_optimizer(writer, trainer);
     if (trainer->averaged.value)
         checkpoint_write_slab(writer, "/ema", &trainer->params, trainer->averaged.value);
-    write_tables(writer, trainer);
+    int code = write_tables(writer, trainer);
     write_history(writer, trainer, history);
-    if (h5_writer_seal(writer, path) < 0 || check_finite(trainer, history) < 0) {
+    if (code < 0 || h5_writer_seal(writer, path) < 0 || check_finite(trainer, history) < 0) {
         h5_writer_free(writer);
         return NULL;
     }

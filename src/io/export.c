@@ -98,6 +98,11 @@ static int check_array(const struct export_array *array)
     return 0;
 }
 
+int export_publish(const char *path, const char *bytes, size_t size)
+{
+    return strcmp(path, "-") == 0 ? write_stdout(bytes, size) : file_publish(path, bytes, size);
+}
+
 int export_write(const struct export_set *set, const struct export_format *format, const char *path)
 {
     char *bytes = NULL;
@@ -112,7 +117,7 @@ int export_write(const struct export_set *set, const struct export_format *forma
         code = format->encode(set, &bytes, &size);
     if (code < 0)
         return code;
-    code = strcmp(path, "-") == 0 ? write_stdout(bytes, size) : file_publish(path, bytes, size);
+    code = export_publish(path, bytes, size);
     free(bytes);
     return code;
 }

@@ -76,6 +76,8 @@ int export_write(const struct export_set *set, const struct export_format *forma
                  const char *path);
 
 // --- shared by formats
+// The bytes to `path`, atomically; "-" is stdout.
+int export_publish(const char *path, const char *bytes, size_t size);
 // Elements, or -1 when the product does not fit.
 int64_t export_count(const struct export_array *array);
 double export_value(const struct export_array *array, int64_t index);

@@ -1,7 +1,9 @@
 // NumPy's npz: a zip archive of npy files, stored, with one fixed date, so that equal arrays give
 // equal bytes.
 //
-// An axis that does not simply count from 0 brings its coordinates along as NAME.AXIS.
+// An axis that does not simply count from 0 brings its coordinates along as NAME.AXIS. Where axes
+// have names, NAME.axes is their list, and NAME.attributes and attributes are pairs of texts, which
+// dict() takes.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +53,68 @@ static int add_file(struct packing *packing, const char *name, char *bytes, size
     return 0;
 }
 
+// Texts as NumPy has them: all as wide as the widest, a letter four bytes.
+static int add_texts(struct packing *packing, const char *name, int dims, const int64_t *size,
+                     const char *const *text)
+{
+    size_t width = 1, count = (size_t)(size[0] * (dims > 1 ? size[1] : 1)), file_size = 0;
+    char descr[24], *bytes = NULL;
+    for (size_t i = 0; i < count; i++)
+        width = strlen(text[i]) > width ? strlen(text[i]) : width;
+    uint32_t *letter = calloc(count * width + 1, sizeof *letter);
+    if (!letter)
+        return err_set(ERR_MEMORY, "out of memory for the texts of an archive");
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; text[i][k]; k++)
+            letter[i * width + k] = (unsigned char)text[i][k];
+    snprintf(descr, sizeof descr, "<U%zu", width);
+    int code = export_npy_bytes(descr, dims, size, letter, count * width * sizeof *letter, &bytes,
+                                &file_size);
+    free(letter);
+    return code < 0 ? code : add_file(packing, name, bytes, file_size);
+}
+
+static int add_attributes(struct packing *packing, const char *name, int count,
+                          const struct export_attribute *attribute)
+{
+    const int64_t size[2] = {count, 2};
+    size_t room = (size_t)count + 1;
+    char(*number)[EXPORT_NUMBER] = calloc(room, sizeof *number);
+    const char **text = calloc(2 * room, sizeof *text);
+    int code = number && text ? 0 : err_set(ERR_MEMORY, "out of memory for attributes");
+    for (int i = 0; i < count && code == 0; i++) {
+        text[2 * i] = attribute[i].name;
+        text[2 * i + 1] = export_attribute_text(&attribute[i], number[i]);
+    }
+    if (code == 0)
+        code = add_texts(packing, name, 2, size, text);
+    free(text);
+    free(number);
+    return code;
+}
+
+static bool has_named_axes(const struct export_array *array)
+{
+    for (int d = 0; d < array->dims; d++)
+        if (array->axis[d])
+            return true;
+    return false;
+}
+
+// The names of the axes, and what the array's attributes say.
+static int add_words(struct packing *packing, const struct export_array *array)
+{
+    char axis[EXPORT_MAX_DIMS][32], name[192];
+    const char *text[EXPORT_MAX_DIMS];
+    const int64_t size = array->dims;
+    for (int d = 0; d < array->dims; d++)
+        text[d] = export_axis_name(array, d, axis[d]);
+    snprintf(name, sizeof name, "%.120s.axes", array->name);
+    int code = add_texts(packing, name, 1, &size, text);
+    snprintf(name, sizeof name, "%.120s.attributes", array->name);
+    return code < 0 ? code : add_attributes(packing, name, array->attributes, array->attribute);
+}
+
 static int add_coordinates(struct packing *packing, const struct export_array *array, int dim)
 {
     char axis[32], name[192], *bytes = NULL;
@@ -73,6 +137,8 @@ static int add_array(struct packing *packing, const struct export_array *array)
     for (int d = 0; d < array->dims && code == 0; d++)
         if (!export_counts_from_zero(array, d))
             code = add_coordinates(packing, array, d);
+    if (code == 0 && has_named_axes(array))
+        code = add_words(packing, array);
     return code;
 }
 
@@ -104,8 +170,13 @@ static int take_bytes(zip_source_t *source, char **bytes, size_t *size)
 static int pack(struct packing *packing, const struct export_set *set)
 {
     int code = 0;
-    for (int i = 0; i < set->arrays && code == 0; i++)
+    bool named = false;
+    for (int i = 0; i < set->arrays && code == 0; i++) {
+        named = named || has_named_axes(&set->array[i]);
         code = add_array(packing, &set->array[i]);
+    }
+    if (code == 0 && named)
+        code = add_attributes(packing, "attributes", set->attributes, set->attribute);
     if (code == 0 && zip_close(packing->archive) < 0)
         code = zip_failed("close", zip_get_error(packing->archive));
     else if (code == 0)
@@ -119,7 +190,7 @@ static int pack_into(zip_source_t *source, const struct export_set *set)
 {
     zip_error_t error;
     struct packing packing = {.files = 0};
-    packing.bytes = calloc((size_t)set->arrays * (1 + EXPORT_MAX_DIMS), sizeof *packing.bytes);
+    packing.bytes = calloc((size_t)set->arrays * (3 + EXPORT_MAX_DIMS) + 1, sizeof *packing.bytes);
     if (!packing.bytes)
         return err_set(ERR_MEMORY, "out of memory for the files of an archive");
     zip_error_init(&error);

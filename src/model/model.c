@@ -17,6 +17,7 @@ struct builder {
     const struct model_config *config;
     struct pe_context context;
     ag_t *memo[PE_MAX_STACK + 1][PE_MEMOS]; // the last is the model's own
+    double scale;                           // of the attention op, as the hooks left it
     ag_t *drawn, *changed; // positions: given by an encoding; clipped or wrapped by an extension
 };
 
@@ -150,6 +151,7 @@ static const struct pe_context *context_for(struct builder *b, int i)
     context.tokens = b->context.tokens;
     context.mask = b->context.mask;
     context.layer = b->context.layer;
+    context.scale = b->scale;
     context.memo = b->memo[i];
     if (context.extension == PE_EXTEND_NONE && reads_drawn(&b->config->pe, i))
         context.position = b->drawn;
@@ -315,6 +317,7 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
     a.query = a.op.query;
     a.key = a.op.key;
     run_attention_hooks(b, &a);
+    b->scale = a.op.scale;
     if (config->extension == PE_EXTEND_LOGN && b->context.length > config->train_length) {
         b->context.memo = b->memo[PE_MAX_STACK];
         pe_scale_by_logn(&b->context, &a, (double)config->train_length, true);
@@ -466,6 +469,13 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
     capture(model, config, params, batch, length, tables);
     ag_keep(model->logits);
     model->output = ag_keep(model->loss);
+    return captured(model);
+}
+
+int model_graph_outline(struct model_graph *model, const struct model_config *config,
+                        struct ag_params *params, int64_t batch, int64_t length)
+{
+    capture(model, config, params, batch, length, NULL);
     return captured(model);
 }
 

@@ -63,6 +63,9 @@ int model_check_length(const struct model_config *config, int64_t length);
 int model_graph_capture(struct model_graph *model, const struct model_config *config,
                         struct ag_params *params, int64_t batch, int64_t length,
                         struct pe_tables *tables);
+// Captures the model and keeps nothing of it: for those who read a graph and do not replay it.
+int model_graph_outline(struct model_graph *model, const struct model_config *config,
+                        struct ag_params *params, int64_t batch, int64_t length);
 // Captures only what the encodings export, of parameters that are there already. Its forward costs
 // little beside the model's, as no table depends on a batch: `tokens` and the rest stay unwritten.
 // Where there are no tables, there is nothing to plan: output is NULL.

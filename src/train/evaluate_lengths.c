@@ -21,9 +21,9 @@ struct sweep {
     double loss; // summed over targets
 };
 
-static int open_data(struct sweep *sweep, int64_t length)
+int evaluate_open_data(struct trainer *trainer, int64_t length, struct dataset *dataset)
 {
-    struct train_settings *s = &sweep->trainer->settings;
+    struct train_settings *s = &trainer->settings;
     const char *pairs[TRAIN_MAX_PAIRS];
     train_settings_pairs(s->task_opt, s->task_opts, pairs);
     struct dataset_request request = {.task = s->task,
@@ -33,15 +33,16 @@ static int open_data(struct sweep *sweep, int64_t length)
                                       .data_path = s->data[0] ? s->data : NULL,
                                       .pair_count = s->task_opts,
                                       .pairs = pairs};
-    int code = dataset_open(&sweep->dataset, &request);
+    int code = dataset_open(dataset, &request);
     if (code < 0)
         return code;
-    if (sweep->dataset.vocab == sweep->trainer->config.vocab)
+    if (dataset->vocab == trainer->config.vocab)
         return 0;
+    int64_t vocab = dataset->vocab;
+    dataset_close(dataset);
     return err_set(ERR_ARGUMENT,
                    "task %s has %lld kinds of tokens at length %lld, and the model knows %lld",
-                   s->task, (long long)sweep->dataset.vocab, (long long)length,
-                   (long long)sweep->trainer->config.vocab);
+                   s->task, (long long)vocab, (long long)length, (long long)trainer->config.vocab);
 }
 
 static int build_model(struct sweep *sweep, struct length_score *score)
@@ -153,7 +154,7 @@ static int evaluate_one(struct trainer *trainer, const struct length_request *re
     const struct train_settings *s = &trainer->settings;
     struct sweep sweep = {.trainer = trainer, .request = request, .batch = s->batch_size};
     sweep.samples = request->samples ? request->samples : s->batch_size * s->eval_batches;
-    int code = open_data(&sweep, score->length);
+    int code = evaluate_open_data(trainer, score->length, &sweep.dataset);
     if (code == 0)
         snprintf(score->notice, sizeof score->notice, "%s", sweep.dataset.notice);
     if (code == 0)

@@ -35,6 +35,10 @@ struct length_score {
     struct interval accuracy, exact_match; // 95 %: interval_accuracy; interval_wilson over rows
 };
 
+// The task of the trainer's run in rows of `length` tokens. ERR_ARGUMENT where it has none, or its
+// tokens are others than the model's.
+int evaluate_open_data(struct trainer *trainer, int64_t length, struct dataset *dataset);
+
 // Scores the model in `trainer` for each of `scores`, in order. 0 when one or more could be scored;
 // else ERR_ARGUMENT with the first one's reason. ERR_MEMORY where a length does not fit.
 int evaluate_lengths(struct trainer *trainer, const struct length_request *request, int count,

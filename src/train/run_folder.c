@@ -355,9 +355,20 @@ enum run_folder_state run_folder_look(const char *folder)
     return saved ? RUN_FOLDER_SAVED : begun ? RUN_FOLDER_BEGUN : RUN_FOLDER_NONE;
 }
 
-// Bytes of the leading lines that are whole, are JSON and have a step of at most `step`; a code
-// where not all could be looked at.
-static int64_t kept_bytes(FILE *file, const char *path, int64_t step)
+// Whether a line is one of what the checkpoint of `step` knows.
+static bool is_known(const json_t *line, int64_t step, bool evaluated)
+{
+    const json_t *at = json_object_get(line, "step");
+    const char *split = json_string_value(json_object_get(line, "split"));
+    if (!json_is_integer(at))
+        return false;
+    bool training = split && strcmp(split, "train") == 0;
+    return json_integer_value(at) <= (training || evaluated ? step : step - 1);
+}
+
+// Bytes of the leading lines that are whole, are JSON and known; a code where not all could be
+// looked at.
+static int64_t kept_bytes(FILE *file, const char *path, int64_t step, bool evaluated)
 {
     unsigned long failures = json_memory_failures();
     char *line = NULL;
@@ -367,8 +378,7 @@ static int64_t kept_bytes(FILE *file, const char *path, int64_t step)
     while ((length = getline(&line, &capacity, file)) > 0) {
         json_t *object = line[length - 1] == '\n' ? json_loadb(line, (size_t)length, 0, NULL)
                                                   : NULL;
-        const json_t *at = json_object_get(object, "step");
-        bool keep = json_is_integer(at) && json_integer_value(at) <= step;
+        bool keep = is_known(object, step, evaluated);
         json_decref(object);
         if (!keep)
             break;
@@ -382,12 +392,12 @@ static int64_t kept_bytes(FILE *file, const char *path, int64_t step)
     return json_memory_check(failures) < 0 ? err_prefix(ERR_MEMORY, "%s", path) : kept;
 }
 
-static int cut_metrics(int fd, const char *path, int64_t step, int64_t *size)
+static int cut_metrics(int fd, const char *path, int64_t step, bool evaluated, int64_t *size)
 {
     FILE *file = fopen(path, "r");
     if (!file)
         return err_set(ERR_FILE, "cannot read %s: %s", path, strerror(errno));
-    int64_t kept = kept_bytes(file, path, step);
+    int64_t kept = kept_bytes(file, path, step, evaluated);
     fclose(file);
     if (kept < 0)
         return (int)kept;
@@ -399,7 +409,7 @@ static int cut_metrics(int fd, const char *path, int64_t step, int64_t *size)
                                  (long long)step, strerror(errno));
 }
 
-int run_folder_metrics(const char *folder, int64_t step, int64_t *size)
+int run_folder_metrics(const char *folder, int64_t step, bool evaluated, int64_t *size)
 {
     char path[OPTION_TEXT + 32];
     snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
@@ -409,7 +419,7 @@ int run_folder_metrics(const char *folder, int64_t step, int64_t *size)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
     int code = lock_metrics(fd, folder);
     if (code == 0)
-        code = cut_metrics(fd, path, step, size);
+        code = cut_metrics(fd, path, step, evaluated, size);
     if (code == 0)
         return fd;
     close(fd);

@@ -30,7 +30,8 @@ int run_folder_prune(int fd, const char *folder, int64_t step, int64_t count);
 // `step` that should have gone, as run_folder_prune has it.
 int run_folder_tidy(int fd, const char *folder, int64_t step, int64_t count);
 // Opens and locks metrics.jsonl of `folder` for appending, cut back to the lines whose step is at
-// most `step`. `size` gets its length. A descriptor, or ERR_FILE.
-int run_folder_metrics(const char *folder, int64_t step, int64_t *size);
+// most `step`; not `evaluated`: that of an evaluation only below it. `size` gets its length. A
+// descriptor, or ERR_FILE.
+int run_folder_metrics(const char *folder, int64_t step, bool evaluated, int64_t *size);
 
 #endif

@@ -22,14 +22,17 @@ static int64_t size_of(const char *path)
 static void check_metrics(const char *folder, const char *path)
 {
     int64_t size = 0, again = 0, before = size_of(path);
-    int fd = run_folder_metrics(folder, 5, &size);
+    int fd = run_folder_metrics(folder, 5, true, &size);
     fuzz_judge(fd);
     if (fd < 0)
         return;
     close(fd);
     BUG_ON(size > before || size_of(path) != size);
-    fd = run_folder_metrics(folder, 5, &again);
+    fd = run_folder_metrics(folder, 5, true, &again);
     BUG_ON(fd < 0 || again != size);
+    close(fd);
+    fd = run_folder_metrics(folder, 5, false, &again);
+    BUG_ON(fd < 0 || again > size || size_of(path) != again);
     close(fd);
 }
 

@@ -17,7 +17,7 @@ words=$folder/words.dict
     grep -rhoE '^ *\{"[a-z0-9_-]+", +OPTION_' autograd optim datasets src --include=*.c | grep -oE '"[^"]+"'
     grep -rhoE '\.name = "[a-z0-9_-]+"' optim datasets src --include=*.c | grep -oE '"[^"]+"'
     printf '"%s"\n' pe-opt task-opt optimizer-opt pe_opt task_opt optimizer_opt yes no nan inf 1e999 -1 '[' ']' '{' '}' ': ' ', ' '=' '+'
-} | sort -u >"$words"
+} | sort -u >"$words.$$" && mv "$words.$$" "$words" # others may be reading it
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-allocator_may_return_null=1:detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}

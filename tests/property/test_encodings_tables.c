@@ -416,11 +416,12 @@ static void check_deberta(const char *pe, const char *p2c, const char *name, int
         memset(parameter(&m, full, c), 0, (size_t)c * sizeof(real));
     }
     ag_forward(m.graph.plan);
-    const real *rows = table_of(&m, name)->tensor->data;
+    int64_t last = (m.config.heads - 1) * (2 * m.length - 1), d = c / m.config.heads;
+    const real *rows = table_of(&m, name)->tensor->data + last * d; // of the last head
     for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++)
         for (int64_t side = -1; side <= 1; side += 2) { // query minus key
             int64_t distance = side * golden[i][0], bucket = side * golden[i][1];
-            double row = (double)rows[(m.length - 1 - sign * distance) * c];
+            double row = (double)rows[(m.length - 1 - sign * distance) * d];
             if (row != (double)(bucket + 8))
                 fail_msg("%s: distance %lld is in row %g of %s, not %lld",
                          encoding_text(&what).text, (long long)distance, row, name,
@@ -512,12 +513,15 @@ static void check_exports(const struct encoding_model *m, const struct formula *
     int64_t offsets = 2 * f->length - 1;
     const real *key = table_of(m, "relative_key")->tensor->data;
     const real *bias = table_of(m, "relative_bias")->tensor->data;
+    check_close_array(table_of(m, "content_query_bias")->tensor->data, f->u, f->dim, 0, 0);
+    check_close_array(table_of(m, "position_query_bias")->tensor->data, f->v, f->dim, 0, 0);
     for (int64_t o = 0; o < offsets; o++) {
         int64_t n = f->length - 1 - o;
         for (int64_t h = 0; h < f->heads; h++) {
             double sum = 0;
             for (int64_t c = h * f->d; c < (h + 1) * f->d; c++) {
-                check_close(key[o * f->dim + c], position_key(f, n, c), 0, ENCODING_SAME);
+                check_close(key[(h * offsets + o) * f->d + c % f->d], position_key(f, n, c), 0,
+                            ENCODING_SAME);
                 sum += (double)f->v[c] * position_key(f, n, c);
             }
             check_close(bias[h * offsets + o], sum / sqrt((double)f->d), 0, ENCODING_SAME);

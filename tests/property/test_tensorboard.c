@@ -25,10 +25,13 @@ static struct events events;
 struct watch {
     int64_t kill_after; // this step ends the process once step 4 is on disk; 0: never
     int64_t full_after; // from this step on the event file is on a full disk
+    int64_t save_at;    // a save is made in the evaluation of this step, and the process ends after
     int warnings, notices;
     char warning[1024];
 };
 static struct watch watch;
+
+static volatile sig_atomic_t save_flag;
 
 static void observe(void *context, const struct run *from, const struct run_event *event)
 {
@@ -41,6 +44,11 @@ static void observe(void *context, const struct run *from, const struct run_even
         dup2(full, from->tensorboard.fd);
         close(full);
     }
+    if (watch.save_at && from->trainer.step == watch.save_at) {
+        save_flag |= event->type == RUN_STEP;
+        if (event->type == RUN_EVALUATION && from->saved_step == watch.save_at)
+            raise(SIGKILL);
+    }
     watch.notices += event->type == RUN_NOTICE;
     if (event->type == RUN_WARNING) {
         watch.warnings++;
@@ -48,7 +56,7 @@ static void observe(void *context, const struct run *from, const struct run_even
     }
 }
 
-static const struct run_observer observer = {observe, NULL, NULL, NULL};
+static const struct run_observer observer = {observe, NULL, NULL, &save_flag};
 
 static void set(const char *key, const char *value)
 {
@@ -99,7 +107,8 @@ static void finish(void)
 static char *contents(const char *folder, const char *name, size_t *size)
 {
     char *bytes;
-    check_ok(file_read(path_in(folder, name), 1 << 26, &bytes, size));
+    if (file_read(path_in(folder, name), 1 << 26, &bytes, size) < 0)
+        fail_msg("%s", err_last());
     return bytes;
 }
 
@@ -209,12 +218,11 @@ static void nothing_else_changes(void **state)
 }
 
 // Ends the process of a run at once, without a warning.
-static void kill_run(const char *folder, int64_t after, bool go_on)
+static void kill_run(const char *folder, bool go_on)
 {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        watch.kill_after = after;
         int code = go_on ? run_resume(&run, path_in(folder, ""), 0, NULL, &observer)
                          : run_start(&run, &settings, false, &observer);
         _exit(code < 0 || run_train(&run) < 0 ? 1 : 2);
@@ -244,10 +252,13 @@ static void a_kill_and_a_resume(void **state)
     finish();
     prepare("killed");
     set("steps", "400");
-    kill_run("killed", 7, false);
+    watch.kill_after = 7;
+    kill_run("killed", false);
     append_half_a_record("killed");
-    kill_run("killed", 200, true);
+    watch.kill_after = 200;
+    kill_run("killed", true);
     append_half_a_record("killed");
+    watch.kill_after = 0;
     resume("killed", 0, NULL);
     finish();
     expect_same_points("killed", "long", false);
@@ -257,6 +268,33 @@ static void a_kill_and_a_resume(void **state)
     int points = events.points;
     events_read(&events, path_in("long", ""));
     assert_int_equal(points, events.points);
+}
+
+// A checkpoint that was asked for in an evaluation does not know of it. The line and the points of
+// the evaluation are there when the process ends, and it is made anew.
+static void a_kill_after_an_evaluation(void **state)
+{
+    (void)state;
+    static const char head[] = "\"step\": 6, \"split\": \"validation\"";
+    float value;
+    size_t size;
+    prepare("evaluated");
+    watch.save_at = 6;
+    kill_run("evaluated", false);
+    watch.save_at = 0;
+    events_read(&events, path_in("evaluated", ""));
+    assert_int_equal(events_find(&events, "eval/loss", 6, &value), 1);
+    resume("evaluated", 0, NULL);
+    finish();
+    expect_same_points("evaluated", "evaluated", false);
+    assert_int_equal(events_find(&events, "eval/loss", 6, &value), 1);
+    assert_int_equal(events_find(&events, "train/loss", 6, &value), 1);
+    char *lines = contents("evaluated", "metrics.jsonl", &size);
+    int count = 0;
+    for (const char *p = lines; (p = strstr(p, head)); p++)
+        count++;
+    free(lines);
+    assert_int_equal(count, 1);
 }
 
 // An elder checkpoint takes the place of the last one: what came after it is made anew.
@@ -370,9 +408,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kill_and_a_resume), // forks, and so comes before any thread
-        cmocka_unit_test(points_of_a_run),     cmocka_unit_test(nothing_else_changes),
-        cmocka_unit_test(going_back),          cmocka_unit_test(turned_on_late),
-        cmocka_unit_test(overwriting),         cmocka_unit_test(a_full_disk),
+        cmocka_unit_test(a_kill_after_an_evaluation),
+        cmocka_unit_test(points_of_a_run),
+        cmocka_unit_test(nothing_else_changes),
+        cmocka_unit_test(going_back),
+        cmocka_unit_test(turned_on_late),
+        cmocka_unit_test(overwriting),
+        cmocka_unit_test(a_full_disk),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down) != 0;
 }

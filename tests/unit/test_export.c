@@ -195,6 +195,17 @@ static void check_member(zip_t *archive, zip_int64_t index, const char *name, co
     check_npy(bytes, (size_t)status.size, dict, data, data_size);
 }
 
+// Of NumPy's texts: `width` letters each, four bytes a letter.
+static void check_texts(zip_t *archive, zip_int64_t index, const char *name, const char *dict,
+                        size_t width, size_t count, const char *const *text)
+{
+    uint32_t letter[64] = {0};
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; text[i][k]; k++)
+            letter[i * width + k] = (unsigned char)text[i][k];
+    check_member(archive, index, name, dict, letter, count * width * sizeof *letter);
+}
+
 static void npz_holds_every_array_and_its_coordinates(void **state)
 {
     (void)state;
@@ -202,18 +213,29 @@ static void npz_holds_every_array_and_its_coordinates(void **state)
     struct export_array arrays[2] = {make_array(), make_array()};
     arrays[1].name = "plain";
     arrays[1].coordinate[1] = NULL;
-    const struct export_set set = {.arrays = 2, .array = arrays};
+    arrays[1].axis[0] = arrays[1].axis[1] = NULL; // and so no words
+    const struct export_set set = {
+        .arrays = 2, .array = arrays, .attributes = 1, .attribute = &attributes[1]};
     char *bytes = encode(&set, "npz", &size);
     zip_source_t *source = zip_source_buffer_create(bytes, size, 0, NULL);
     zip_t *archive = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, NULL);
     assert_non_null(archive);
-    assert_int_equal(zip_get_num_entries(archive, 0), 3);
+    assert_int_equal(zip_get_num_entries(archive, 0), 6);
     const char *dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
     check_member(archive, 0, "relative_bias.npy", dict, numbers, sizeof numbers);
     check_member(archive, 1, "relative_bias.offset.npy",
                  "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }", offsets,
                  sizeof offsets);
-    check_member(archive, 2, "plain.npy", dict, numbers, sizeof numbers);
+    check_texts(archive, 2, "relative_bias.axes.npy",
+                "{'descr': '<U6', 'fortran_order': False, 'shape': (2,), }", 6, 2,
+                (const char *const[]){"head", "offset"});
+    check_texts(archive, 3, "relative_bias.attributes.npy",
+                "{'descr': '<U12', 'fortran_order': False, 'shape': (2, 2), }", 12, 4,
+                (const char *const[]){"encoding", "shaw", "train_length", "32"});
+    check_member(archive, 4, "plain.npy", dict, numbers, sizeof numbers);
+    check_texts(archive, 5, "attributes.npy",
+                "{'descr': '<U12', 'fortran_order': False, 'shape': (1, 2), }", 12, 2,
+                (const char *const[]){"train_length", "32"});
     zip_discard(archive);
     free(bytes);
 }
@@ -322,7 +344,7 @@ static void header_is_c(void **state)
     char *bytes = encode(&set, "header", &size);
     const char *start = "/* Written by posgrad export.\n"
                         " * scale: 0.5\n"
-                        " * text: a .. b...\n"
+                        " * text: a ./ b...\n"
                         " */\n"
                         "#ifndef POSGRAD_";
     check_same_bytes(bytes, start, strlen(start));
@@ -349,7 +371,7 @@ static void header_is_c(void **state)
         " {1.0f, -0.100000001f, 1.17549435e-38f},\n"
         " {3.40282347e+38f, 0.333333343f, 16777216.0f}\n"
         "};\n"
-        "\n/* 2z..\n"
+        "\n/* 2z./\n"
         " */\n"
         "static const double array_2z__ = 16.0;\n"
         "\n/* w: axis_0 12\n"

@@ -169,15 +169,27 @@ int pe_check_table_length(const struct pe_context *context, int64_t max_length)
     return 0;
 }
 
-void pe_export_positions(struct pe_tables *tables, ag_t *table, int64_t trained_rows)
+void pe_export_table(struct pe_tables *tables, struct pe_table table)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "position_table",
-        .axis = {"position", "channel"},
-        .tensor = ag_keep(table),
-        .shared_layers = true,
-        .trained_rows = trained_rows,
-    };
+    BUG_ON(tables->count == PE_MAX_TABLES);
+    ag_keep(table.tensor);
+    tables->table[tables->count++] = table;
+}
+
+ag_t *pe_exported_rows(const struct pe_context *context, const struct pe_tables *tables,
+                       ag_t *table)
+{
+    bool extended = context->extension != PE_EXTEND_NONE;
+    bool drawn = context->position && !extended;
+    return extended || (tables->exact && !drawn) ? pe_rows(context, table) : table;
+}
+
+void pe_export_positions(const struct pe_context *context, struct pe_tables *tables, ag_t *table,
+                         int64_t trained_rows)
+{
+    pe_export(tables, .name = "position_table", .axis = {"position", "channel"},
+              .tensor = pe_exported_rows(context, tables, table), .shared_layers = true,
+              .trained_rows = trained_rows);
 }
 
 ag_t *pe_all_layers(const struct pe_context *context,

@@ -52,9 +52,18 @@ ag_t *pe_hierarchy(const struct pe_context *context, ag_t *table, double alpha, 
 int64_t pe_table_length(const struct pe_context *context, int64_t max_length);
 int pe_check_table_length(const struct pe_context *context, int64_t max_length);
 
-// Exports `table` [position, channel] as the position_table; training reached its first
+// Adds a table to the exports, by its fields, and keeps its tensor.
+#define pe_export(tables, ...) pe_export_table(tables, (struct pe_table){__VA_ARGS__})
+void pe_export_table(struct pe_tables *tables, struct pe_table table);
+// What exports show of a table [N, C] of positions: all of it, or, past training and where the
+// exports are to be exact, the rows of the graph's tokens [T, C]. Where positions are drawn, all
+// may be.
+ag_t *pe_exported_rows(const struct pe_context *context, const struct pe_tables *tables,
+                       ag_t *table);
+// Exports those of `table` [position, channel] as the position_table; training reached its first
 // `trained_rows`.
-void pe_export_positions(struct pe_tables *tables, ag_t *table, int64_t trained_rows);
+void pe_export_positions(const struct pe_context *context, struct pe_tables *tables, ag_t *table,
+                         int64_t trained_rows);
 
 // What `make` builds for each layer, [...], side by side: [layers, ...]. For exports.
 ag_t *pe_all_layers(const struct pe_context *context,

@@ -128,30 +128,26 @@ void deberta_attention(const struct pe_context *context, struct pe_attention *at
             pe_relative(context, 1, projected(context, "query", "q"), key_row);
 }
 
-// --- exports: a row an offset
+// --- exports: a row an offset, by head
 
 static ag_t *keys_by_offset(const struct pe_context *context)
 {
-    return ag_gather(context->graph, projected(context, "key", "k"),
-                     pe_offset_index(context, delta_ij));
+    return pe_heads_by_offset(context,
+                              pe_offset_rows(context, projected(context, "key", "k"), delta_ij));
 }
 
 static ag_t *queries_by_offset(const struct pe_context *context)
 {
-    return ag_gather(context->graph, projected(context, "query", "q"),
-                     pe_offset_index(context, key_row));
+    return pe_heads_by_offset(context,
+                              pe_offset_rows(context, projected(context, "query", "q"), key_row));
 }
 
 static void add_table(const struct pe_context *context, struct pe_tables *tables, const char *name,
                       ag_t *(*make)(const struct pe_context *context))
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = name,
-        .axis = {"layer", "offset", "channel"},
-        .tensor = ag_keep(pe_all_layers(context, make)),
-        .distance_sign = "key-query",
-        .trained_rows = context->position_count,
-    };
+    pe_export(tables, .name = name, .axis = {"layer", "head", "offset", "channel"},
+              .tensor = pe_all_layers(context, make), .distance_sign = "key-query",
+              .scale = context->scale, .trained_rows = context->position_count);
 }
 
 void deberta_tables(const struct pe_context *context, struct pe_tables *tables)

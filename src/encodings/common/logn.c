@@ -54,6 +54,15 @@ static ag_t *factors(const struct pe_context *context, const struct pe_attention
     return ag_reshape(graph, factor, ag_shape3(factor->shape.size[0], factor->shape.size[1], 1));
 }
 
+// A decoder's queries see 1, 2, 3, ... keys.
+ag_t *pe_logn_factors(const struct pe_context *context, double base, bool at_least_one)
+{
+    struct pe_context decoder = *context;
+    decoder.causal = true;
+    ag_t *factor = factors(&decoder, &(struct pe_attention){0}, base, at_least_one);
+    return ag_reshape(context->graph, factor, ag_shape1(context->length));
+}
+
 void pe_scale_by_logn(const struct pe_context *context, struct pe_attention *attention, double base,
                       bool at_least_one)
 {

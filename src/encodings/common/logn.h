@@ -8,6 +8,9 @@
 // Refuses a base that has no logarithm to divide by.
 int pe_check_logn(const struct pe_context *context, double base);
 
+// ln n / ln base of n = 1..T keys, [T].
+ag_t *pe_logn_factors(const struct pe_context *context, double base, bool at_least_one);
+
 // Multiplies the queries of a layer, and what relative tables are read with, by ln n / ln base of
 // the n keys that each may see; with `at_least_one` by 1 where that is less. The factors are kept
 // in context->memo[0], for all layers.

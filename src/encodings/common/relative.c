@@ -31,16 +31,20 @@ ag_t *pe_offset_index(const struct pe_context *context,
     return ag_constant_index(context->graph, ag_shape1(count), index);
 }
 
+// A row each for the offsets of interpolated places.
+static ag_t *between_offsets(const struct pe_context *context, ag_t *table,
+                             int64_t (*row)(const struct pe_context *context, int64_t offset))
+{
+    int64_t length = context->length;
+    double step = pe_place(context, 1);
+    return pe_between_rows(context, table, 2 * length - 1, -step * (double)(length - 1), step, row);
+}
+
 struct ag_relative pe_relative(const struct pe_context *context, int slot, ag_t *table,
                                int64_t (*row)(const struct pe_context *context, int64_t offset))
 {
-    int64_t length = context->length;
-    if (context->extension == PE_EXTEND_INTERPOLATE) {
-        double step = pe_place(context, 1);
-        return (struct ag_relative){.table = pe_between_rows(context, table, 2 * length - 1,
-                                                             -step * (double)(length - 1), step,
-                                                             row)};
-    }
+    if (context->extension == PE_EXTEND_INTERPOLATE)
+        return (struct ag_relative){.table = between_offsets(context, table, row)};
     if (!context->memo[slot]) {
         ag_t *index = pe_offset_index(context, row);
         if (pe_has_positions(context))
@@ -104,9 +108,18 @@ void pe_add_bias(const struct pe_context *context, struct pe_attention *attentio
     }
 }
 
-ag_t *pe_by_offset(const struct pe_context *context, struct ag_relative relative)
+ag_t *pe_offset_rows(const struct pe_context *context, ag_t *table,
+                     int64_t (*row)(const struct pe_context *context, int64_t offset))
 {
-    return ag_transpose(context->graph, rows_of(context->graph, relative), 0, 1);
+    if (context->extension == PE_EXTEND_INTERPOLATE)
+        return between_offsets(context, table, row);
+    return ag_gather(context->graph, table, pe_offset_index(context, row));
+}
+
+ag_t *pe_heads_by_offset(const struct pe_context *context, ag_t *rows)
+{
+    struct ag_shape shape = ag_shape3(rows->shape.size[0], context->heads, context->head_dim);
+    return ag_transpose(context->graph, ag_reshape(context->graph, rows, shape), 0, 1);
 }
 
 ag_t *pe_sinusoids(const struct pe_context *context, int64_t rows, double first, double step,

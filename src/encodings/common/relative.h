@@ -30,8 +30,12 @@ int64_t pe_clip(int64_t offset, int64_t limit);
 void pe_add_bias(const struct pe_context *context, struct pe_attention *attention,
                  struct ag_relative bias);
 
-// A table [rows, H] by offset as an export: [head, offset].
-ag_t *pe_by_offset(const struct pe_context *context, struct ag_relative relative);
+// For exports: a row of `table` [rows, C] an offset, [2T - 1, C], of offsets past training as the
+// extension says.
+ag_t *pe_offset_rows(const struct pe_context *context, ag_t *table,
+                     int64_t (*row)(const struct pe_context *context, int64_t offset));
+// Rows of offsets whose channels are those of all heads, [2T - 1, H D], by head: [H, 2T - 1, D].
+ag_t *pe_heads_by_offset(const struct pe_context *context, ag_t *rows);
 
 // Sines and cosines of first + step k, k = 0..rows-1, as a constant [rows, width]; frequencies are
 // base^(-2c/width). Angles in double. Interleaved sin, cos, or all sines and then all cosines.

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "../../../autograd/base/err.h"
+#include "build.h"
 
 static double itself(double x)
 {
@@ -76,6 +77,20 @@ ag_t *pe_angles(const struct pe_context *context, int64_t pairs,
                 double (*angle)(const struct pe_context *context, int64_t position, int64_t pair))
 {
     return table_of(context, pairs, angle, itself);
+}
+
+void pe_export_rotation(const struct pe_context *context, struct pe_tables *tables, int64_t pairs,
+                        double (*angle)(const struct pe_context *context, int64_t position,
+                                        int64_t pair),
+                        const char *layout)
+{
+    static const char *const names[] = {"rotation_angles", "rotation_cosine", "rotation_sine"};
+    double (*const function[])(double) = {itself, cos, sin};
+    for (int i = 0; i < 3; i++)
+        pe_export(tables, .name = names[i], .axis = {"position", "pair"},
+                  .tensor = table_of(context, pairs, angle, function[i]),
+                  .unit = i ? NULL : "radians", .layout = layout, .scale = context->scale,
+                  .shared_layers = true, .trained_rows = context->position_count);
 }
 
 void pe_turn(const struct pe_context *context, struct pe_attention *attention, ag_t *cosine,

@@ -21,6 +21,14 @@ void pe_rotation(const struct pe_context *context, int64_t pairs,
 // table.
 ag_t *pe_by_place(const struct pe_context *context, ag_t *table);
 
+// Exports angles in radians, a row for each place or position, [T, pairs], and what the model makes
+// of them: rotation_angles, rotation_cosine and rotation_sine. `layout` says which channels are a
+// pair.
+void pe_export_rotation(const struct pe_context *context, struct pe_tables *tables, int64_t pairs,
+                        double (*angle)(const struct pe_context *context, int64_t position,
+                                        int64_t pair),
+                        const char *layout);
+
 // The angles themselves, a row for each place or position: [T, pairs].
 ag_t *pe_angles(const struct pe_context *context, int64_t pairs,
                 double (*angle)(const struct pe_context *context, int64_t position, int64_t pair));

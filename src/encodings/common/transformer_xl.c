@@ -9,6 +9,7 @@
 // leaves garbage above the diagonal.
 #include <stdio.h>
 #include <math.h>
+#include <string.h>
 
 #include "../../../autograd/base/err.h"
 #include "build.h"
@@ -50,6 +51,16 @@ static int64_t row(const struct pe_context *context, int64_t offset)
     return pe_clip(offset, reach(context)) + reach(context);
 }
 
+// W of the layer.
+static ag_t *position_weight(const struct pe_context *context)
+{
+    char name[AG_NAME_SIZE];
+    snprintf(name, sizeof name, "layers.%lld.pe.%s.position.weight", (long long)context->layer,
+             context->name);
+    return ag_parameter(context->graph, name, ag_shape2(context->dim, context->dim), 0, 0.02,
+                        AG_DECAY);
+}
+
 // W r of the layer, rows by key minus query: [2 reach + 1, C].
 static ag_t *position_keys(const struct pe_context *context)
 {
@@ -57,20 +68,21 @@ static ag_t *position_keys(const struct pe_context *context)
     double step = pe_place(context, 1);
     ag_t *sinusoids = pe_sinusoids(context, 2 * far + 1, step * (double)far, -step, c, 10000,
                                    false); // n = i - j
-    char name[AG_NAME_SIZE];
-    snprintf(name, sizeof name, "layers.%lld.pe.%s.position.weight", (long long)context->layer,
-             context->name);
-    ag_t *weight = ag_parameter(context->graph, name, ag_shape2(c, c), 0, 0.02, AG_DECAY);
-    return ag_linear(context->graph, sinusoids, weight, NULL);
+    return ag_linear(context->graph, sinusoids, position_weight(context), NULL);
 }
 
-// u or v as [C].
-static ag_t *query_bias(const struct pe_context *context, const char *suffix, bool shared)
+// u or v, [H, D].
+static ag_t *by_head(const struct pe_context *context, const char *suffix, bool shared)
 {
     struct ag_shape shape = ag_shape2(context->heads, context->head_dim);
-    ag_t *bias = shared ? pe_shared(context, suffix, shape, 0, 0.02)
-                        : pe_of_layer(context, suffix, shape, 0, 0.02);
-    return ag_reshape(context->graph, bias, ag_shape1(context->dim));
+    return shared ? pe_shared(context, suffix, shape, 0, 0.02)
+                  : pe_of_layer(context, suffix, shape, 0, 0.02);
+}
+
+// The same as [C].
+static ag_t *query_bias(const struct pe_context *context, const char *suffix, bool shared)
+{
+    return ag_reshape(context->graph, by_head(context, suffix, shared), ag_shape1(context->dim));
 }
 
 // As pe_relative's; of interpolated places each offset has a row of its own.
@@ -98,21 +110,25 @@ void transformer_xl_attention(const struct pe_context *context, struct pe_attent
 
 // --- exports
 
-// [offset, channel], a row for each offset of the length.
-static ag_t *keys_by_offset(const struct pe_context *context)
+// [2T - 1, C], a row for each offset of the length.
+static ag_t *rows_by_offset(const struct pe_context *context)
 {
     return ag_gather(context->graph, position_keys(context), pe_offset_index(context, row));
+}
+
+static ag_t *keys_by_offset(const struct pe_context *context)
+{
+    return pe_heads_by_offset(context, rows_by_offset(context));
 }
 
 // What the logits get from the offset alone, scale <v, W r>: [head, offset].
 static ag_t *content_free(const struct pe_context *context, bool shared)
 {
     struct ag_graph *graph = context->graph;
-    int64_t rows = 2 * pe_offset_count(context) - 1, d = context->head_dim;
-    ag_t *products = ag_mul(graph, keys_by_offset(context), query_bias(context, "v", shared));
-    products = ag_reshape(graph, products, ag_shape3(rows, context->heads, d));
-    ag_t *sums = ag_reshape(graph, ag_sum(graph, products, 2), ag_shape2(rows, context->heads));
-    return ag_transpose(graph, ag_affine(graph, sums, 1 / sqrt((double)d), 0), 0, 1);
+    ag_t *products = ag_mul(graph, rows_by_offset(context), query_bias(context, "v", shared));
+    ag_t *sums = ag_sum(graph, pe_heads_by_offset(context, products), 2);
+    sums = ag_reshape(graph, sums, ag_shape2(context->heads, products->shape.size[0]));
+    return ag_affine(graph, sums, context->scale, 0);
 }
 
 static ag_t *content_free_shared(const struct pe_context *context)
@@ -125,21 +141,43 @@ static ag_t *content_free_of_layer(const struct pe_context *context)
     return content_free(context, false);
 }
 
+static ag_t *u_of_layer(const struct pe_context *context)
+{
+    return by_head(context, "u", false);
+}
+
+static ag_t *v_of_layer(const struct pe_context *context)
+{
+    return by_head(context, "v", false);
+}
+
+// u or v: what is added to queries before they meet keys, or positions.
+static void export_query_bias(const struct pe_context *context, struct pe_tables *tables,
+                              const char *suffix, bool shared)
+{
+    bool is_u = strcmp(suffix, "u") == 0;
+    const char *name = is_u ? "content_query_bias" : "position_query_bias";
+    if (shared)
+        pe_export(tables, .name = name, .axis = {"head", "channel"},
+                  .tensor = by_head(context, suffix, true), .scale = context->scale,
+                  .shared_layers = true, .trained_rows = context->head_dim);
+    else
+        pe_export(tables, .name = name, .axis = {"layer", "head", "channel"},
+                  .tensor = pe_all_layers(context, is_u ? u_of_layer : v_of_layer),
+                  .scale = context->scale, .trained_rows = context->head_dim);
+}
+
 void transformer_xl_tables(const struct pe_context *context, struct pe_tables *tables, bool shared)
 {
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "relative_key",
-        .axis = {"layer", "offset", "channel"},
-        .tensor = ag_keep(pe_all_layers(context, keys_by_offset)),
-        .distance_sign = "key-query",
-        .trained_rows = context->position_count,
-    };
-    tables->table[tables->count++] = (struct pe_table){
-        .name = "relative_bias",
-        .axis = {"layer", "head", "offset"},
-        .tensor =
-            ag_keep(pe_all_layers(context, shared ? content_free_shared : content_free_of_layer)),
-        .distance_sign = "key-query",
-        .trained_rows = context->position_count,
-    };
+    pe_export(tables, .name = "relative_key", .axis = {"layer", "head", "offset", "channel"},
+              .tensor = pe_all_layers(context, keys_by_offset), .distance_sign = "key-query",
+              .scale = context->scale, .trained_rows = context->position_count);
+    pe_export(
+        tables, .name = "relative_bias", .axis = {"layer", "head", "offset"},
+        .tensor = pe_all_layers(context, shared ? content_free_shared : content_free_of_layer),
+        .distance_sign = "key-query", .unit = "logits", .trained_rows = context->position_count);
+    export_query_bias(context, tables, "u", shared);
+    export_query_bias(context, tables, "v", shared);
+    pe_export(tables, .name = "position_weight", .axis = {"layer", "channel", "from_channel"},
+              .tensor = pe_all_layers(context, position_weight), .trained_rows = context->dim);
 }
