@@ -526,10 +526,9 @@ static struct onnx_value *rnn(const struct call *c)
 
 // --- a run
 
-typedef struct onnx_value *operator(const struct call *c);
 static const struct {
     const char *type;
-    operator* run;
+    struct onnx_value *(*run)(const struct call *c);
     int least, most; // inputs
 } operators[] = {
     {"Abs", unary, 1, 1},
