@@ -129,13 +129,16 @@ int train_arguments_finish(struct train_arguments *arguments)
 }
 
 static const char init_help[] =
-    "--init-from FILE[:NAME][=PARAM] starts parameters from an array of npy, npz, safetensors, "
-    "HDF5, or a "
-    "run. FILE ends at the first ':' or '=' before which a file or folder is there. Without NAME "
-    "its one array is taken, or, of several, the whole model, name by name. A NAME with *, ? or [ "
-    "is a pattern: 'RUN:pe.*' starts each of these by its name. An array starts PARAM, else the "
-    "parameter of its name, else the encoding's main table. --init-resize changes the length of "
-    "tables of positions, and of nothing else. A resumed run needs no FILE.\n\n";
+    "--init-from FILE[:NAME][=PARAM] starts parameters from arrays of a file, or of a run's "
+    "folder. "
+    "FILE ends at the first ':' or '=' before which a file or folder is there. Without NAME its "
+    "one "
+    "array is taken or, of several, the whole model, name by name. A NAME with *, ? or [ is a "
+    "pattern: 'RUN:pe.*' starts each of these by its name. One array starts PARAM, else the "
+    "parameter of its own name, else the encoding's main table. --init-resize changes the length "
+    "of "
+    "tables of positions, and of nothing else. A resumed run needs no FILE. 'posgrad inspect FILE' "
+    "shows what is in one.\n\n";
 
 #define PUT_LIST(file, title, list, count)                                                         \
     do {                                                                                           \

@@ -53,11 +53,12 @@ static const char *identifier(struct names *names, const char *name, const char 
 
 // --- text
 
-// What a comment may hold: nothing that ends it, opens another, or means more to a preprocessor.
+// What a comment may hold: no star that would end it or open another, and nothing that means more
+// to a preprocessor.
 static void put_comment(FILE *file, const char *text)
 {
     for (; *text; text++)
-        fputc(isprint((unsigned char)*text) && !strchr("*/\\?", *text) ? *text : '.', file);
+        fputc(isprint((unsigned char)*text) && !strchr("*\\?", *text) ? *text : '.', file);
 }
 
 static void put_attributes(FILE *file, int count, const struct export_attribute *attribute)

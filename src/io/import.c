@@ -28,6 +28,8 @@ static const size_t size_limit = (size_t)1 << 36;
 
 // --- arrays
 
+enum { NAMES_ROOM = 4 << 20 };
+
 struct import_array *import_add(struct import_file *file, const char *name, size_t length)
 {
     if (length == 0 || length > IMPORT_NAME_MAX || memchr(name, '\0', length)) {
@@ -35,8 +37,11 @@ struct import_array *import_add(struct import_file *file, const char *name, size
                 IMPORT_NAME_MAX);
         return NULL;
     }
-    if (file->arrays == IMPORT_MAX_ARRAYS) {
-        err_set(ERR_FORMAT, "it holds more than %d arrays", IMPORT_MAX_ARRAYS);
+    // A path in a tree of groups repeats the names of those, so that paths may be longer than a
+    // file.
+    if (file->arrays == IMPORT_MAX_ARRAYS || file->names.used > file->size + NAMES_ROOM) {
+        err_set(ERR_FORMAT, "it holds more than %d arrays, or names longer than itself",
+                IMPORT_MAX_ARRAYS);
         return NULL;
     }
     if (file->arrays == file->room) {
@@ -172,16 +177,13 @@ void import_names(const struct import_file *file, char *text, size_t size)
     }
 }
 
-// A name that is typed without what stands before it, "wpe.weight", is near to one that ends in it.
+// A part of a name is near to it: "wpe", "wpe.weight" to "transformer.wpe.weight".
 static const char *nearest(const struct import_file *file, const char *name)
 {
-    size_t typed = strlen(name);
     const char *near = NULL;
-    for (int i = 0; i < file->arrays && typed; i++) {
-        size_t length = strlen(file->array[i].name);
-        if (length > typed && strcmp(file->array[i].name + length - typed, name) == 0)
+    for (int i = 0; i < file->arrays && *name; i++)
+        if (strstr(file->array[i].name, name))
             return file->array[i].name;
-    }
     const char **names = calloc((size_t)file->arrays, sizeof *names);
     for (int i = 0; names && i < file->arrays; i++)
         names[i] = file->array[i].name;

@@ -11,6 +11,7 @@
 #include "../../src/io/checkpoint.h"
 #include "../../src/io/export.h"
 #include "../support/check.h"
+#include "../support/settings.h"
 
 enum { DIM = 8, LENGTH = 12, STEPS = 20 };
 
@@ -38,21 +39,15 @@ static int remove_folder(void **state)
 
 static void set(const char *key, const char *value)
 {
-    if (train_settings_assign(&settings, key, value) != 0)
-        fail_msg("--%s %s: %s", key, value, err_last());
+    settings_set(&settings, key, value);
 }
 
 static void begin(const char *pe)
 {
-    static const char *const values[][2] = {
-        {"layers", "2"},       {"heads", "2"},   {"dim", "8"},     {"ff-dim", "12"},
-        {"batch-size", "4"},   {"steps", "20"},  {"warmup", "2"},  {"dropout", "0.25"},
-        {"lr", "0.01"},        {"threads", "1"}, {"length", "12"}, {"task", "copy"},
-        {"weight-decay", "1"}, {"seed", "5"},
-    };
-    train_settings_init(&settings);
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        set(values[i][0], values[i][1]);
+    settings_of(&settings,
+                "--layers 2 --heads 2 --dim 8 --ff-dim 12 --batch-size 4 --steps 20 --warmup 2 "
+                "--dropout 0.25 --lr 0.01 --threads 1 --length 12 --task copy --weight-decay 1 "
+                "--seed 5");
     set("pe", pe);
 }
 

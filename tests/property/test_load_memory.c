@@ -2,17 +2,20 @@
 //
 // The allocation functions of the whole process are replaced by ones that count bytes. Files are a
 // checkpoint of a run, the worst that the index takes (as many objects and attributes as it allows,
-// each as small as it can be), and checkpoints whose settings ask for a larger model.
+// each as small as it can be), checkpoints whose settings ask for a larger model, and the worst of
+// the formats of import: as many arrays as there may be, and one that unpacks to much more.
 #include <errno.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
 #include "../../src/io/checkpoint.h"
+#include "../../src/io/import.h"
 #include "../../src/io/seal.h"
 #include "../support/check.h"
 #include "../support/settings.h"
@@ -324,6 +327,94 @@ static void test_more_than_the_index_takes(void **state)
     }
 }
 
+// --- formats of import
+
+static struct import_file import;
+
+// Opens the file of these bytes, and loads each array of it; `refusal` is in the line where it is
+// refused (NULL: it is not).
+static void import_within(const void *bytes, size_t size, const char *refusal, const char *what)
+{
+    check_ok(file_publish(path, bytes, size));
+    long before = start_counting();
+    int code = import_open(&import, path);
+    if ((code < 0) != (refusal != NULL) || (refusal && !strstr(err_last(), refusal)))
+        fail_msg("%s: %d, %s", what, code, err_last());
+    for (int i = 0; i < import.arrays; i++)
+        import_load(&import, &import.array[i]);
+    import_close(&import);
+    within(before, size, what);
+    assert_int_equal(atomic_load(&now), before);
+}
+
+static void test_as_many_tensors_as_there_may_be(void **state)
+{
+    (void)state;
+    need_counts();
+    enum { TENSOR = 56 };
+    for (int more = 0; more < 2; more++) {
+        size_t count = IMPORT_MAX_ARRAYS + (size_t)more, size = 8 + count * TENSOR + 1;
+        char *file = malloc(size + 1);
+        assert_non_null(file);
+        put((unsigned char *)file, size - 8, 8);
+        for (size_t i = 0; i < count; i++) {
+            char name[5] = {0}, *at = file + 8 + i * TENSOR;
+            put_name((unsigned char *)name, (uint32_t)i);
+            int length = snprintf(at, TENSOR + 1,
+                                  "%c\"%s\":{\"dtype\":\"F32\",\"shape\":[0],\"data_"
+                                  "offsets\":[0,0]}",
+                                  i ? ',' : '{', name);
+            assert_in_range(length, 1, TENSOR);
+            memset(at + length, ' ', (size_t)(TENSOR - length));
+        }
+        file[size - 1] = '}';
+        import_within(file, size, more ? "more than 65536 arrays" : NULL, "tensors");
+        free(file);
+    }
+}
+
+// A directory of zip of so many files, all of which lie in the same place and are an empty array.
+static void test_as_many_files_as_a_zip_may_have(void **state)
+{
+    (void)state;
+    need_counts();
+    tzset(); // keeps what libzip asks for first
+    static const char npy[] =
+        "\x93NUMPY\1\0\x38\0{'descr': '<f4', 'fortran_order': False, 'shape': "
+        "(0,)}\n";
+    enum { NAME = 8, NPY = sizeof npy - 1, LOCAL = 30 + NAME + NPY, ENTRY = 46 + NAME, END = 22 };
+    size_t count = 65535, size = LOCAL + count * ENTRY + END;
+    unsigned char *file = calloc(1, size + 1), *at = file;
+    assert_non_null(file);
+    at = put(put(at, 0x04034b50, 4), 10, 2);
+    at = put(put(put(put(at + 12, NPY, 4), NPY, 4), NAME, 2), 0, 2);
+    memcpy(at, "aaaa.npy", NAME);
+    memcpy(at + NAME, npy, NPY);
+    at += NAME + NPY;
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned char *entry = at;
+        put(put(put(entry, 0x02014b50, 4), 10, 2), 10, 2);
+        put(put(put(entry + 20, NPY, 4), NPY, 4), NAME, 2);
+        memcpy(put_name(entry + 46, i), ".npy", 4);
+        at += ENTRY;
+    }
+    at = put(put(at, 0x06054b50, 4), 0, 4);
+    at = put(put(put(put(put(at, count, 2), count, 2), count * ENTRY, 4), LOCAL, 4), 0, 2);
+    assert_true(at == file + size);
+    import_within(file, size, NULL, "files of a zip");
+    free(file);
+}
+
+static void test_the_worst_index_imported(void **state)
+{
+    (void)state;
+    need_counts();
+    size_t size;
+    char *file = make_worst(ITEMS - 1, ITEMS, &size);
+    import_within(file, size, "no arrays", "as many objects as there may be, imported");
+    free(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +422,9 @@ int main(void)
         cmocka_unit_test(test_settings_of_a_larger_model),
         cmocka_unit_test(test_the_worst_index),
         cmocka_unit_test(test_more_than_the_index_takes),
+        cmocka_unit_test(test_as_many_tensors_as_there_may_be),
+        cmocka_unit_test(test_as_many_files_as_a_zip_may_have),
+        cmocka_unit_test(test_the_worst_index_imported),
     };
     return cmocka_run_group_tests_name("memory at loading", tests, set_up, tear_down) != 0;
 }

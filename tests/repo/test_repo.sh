@@ -125,6 +125,7 @@ in_step datasets/tasks/list.h task "datasets/tasks/%.c" "list count"
 in_step src/cli/list.h command "src/cli/command_%.c" "count"
 in_step src/recipes/list.h recipe "src/recipes/%.c" "list count"
 in_step src/io/export_list.h export "src/io/export_%.c" "formats format_count"
+in_step src/io/import_list.h import "src/io/import_%.c" "formats format_count"
 
 # A file of a folder of one file a row has its row.
 {

@@ -344,7 +344,7 @@ static void header_is_c(void **state)
     char *bytes = encode(&set, "header", &size);
     const char *start = "/* Written by posgrad export.\n"
                         " * scale: 0.5\n"
-                        " * text: a .. b...\n"
+                        " * text: a ./ b...\n"
                         " */\n"
                         "#ifndef POSGRAD_";
     check_same_bytes(bytes, start, strlen(start));
@@ -371,7 +371,7 @@ static void header_is_c(void **state)
         " {1.0f, -0.100000001f, 1.17549435e-38f},\n"
         " {3.40282347e+38f, 0.333333343f, 16777216.0f}\n"
         "};\n"
-        "\n/* 2z..\n"
+        "\n/* 2z./\n"
         " */\n"
         "static const double array_2z__ = 16.0;\n"
         "\n/* w: axis_0 12\n"

@@ -49,6 +49,8 @@ static void defaults_are_those_of_the_design(void **state)
     assert_false(settings.tie);
 }
 
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void set(const char *key, const char *value)
 {
     settings_set(&settings, key, value);
@@ -71,6 +73,11 @@ static void json_gives_back_every_field(void **state)
     set("task-opt", "bos=1");
     set("task-opt", "mixed=1");
     set("pe-opt", "text=a=b");
+    set("init-from", "a file.npz:wpe:0=pe.learned.weight");
+    set("init_sha256", DIGEST);
+    set("init-resize", "hierarchical");
+    set("freeze", "pe.*,head.weight");
+    set("freeze", "ln_f.*");
     char *text = train_settings_to_json(&settings);
     assert_non_null(text);
     assert_non_null(strstr(text, "\"batch_size\": 7"));
@@ -117,6 +124,10 @@ static void mistakes_name_the_key(void **state)
         {"{\"task_opt\": \"a=1\"}", "task-opt"},
         {"{\"task_opt\": [1]}", "task-opt"},
         {"{\"task_opt\": [\"a\"]}", "KEY=VALUE"},
+        {"{\"freeze\": \"pe.*\"}", "'freeze' must be a list of texts"},
+        {"{\"init_from\": [1]}", "'init-from' must be a list of texts"},
+        {"{\"init_from\": [\"\"]}", "init-from"},
+        {"{\"init_sha256\": [\"12\"]}", "SHA-256"},
         {"[]", "object"},
         {"{", "line 1"},
         {"{\"dim\": 8, \"dim\": 9}", "duplicate"},
@@ -134,13 +145,24 @@ static void values_are_parsed_strictly(void **state)
 {
     (void)state;
     static const char *const bad[][2] = {
-        {"steps", "12abc"}, {"steps", ""},
-        {"steps", "-1"},    {"steps", "99999999999999999999"},
-        {"lr", "nan"},      {"lr", "1e999"},
-        {"lr", "-1"},       {"arch", "decodr"},
-        {"dropout", "1"},   {"threads", "257"},
-        {"tie", "perhaps"}, {"pe-opt", "x"},
-        {"pe-opt", "=x"},   {"nothing", "1"},
+        {"steps", "12abc"},
+        {"steps", ""},
+        {"steps", "-1"},
+        {"steps", "99999999999999999999"},
+        {"lr", "nan"},
+        {"lr", "1e999"},
+        {"lr", "-1"},
+        {"arch", "decodr"},
+        {"dropout", "1"},
+        {"threads", "257"},
+        {"tie", "perhaps"},
+        {"pe-opt", "x"},
+        {"pe-opt", "=x"},
+        {"nothing", "1"},
+        {"freeze", ""},
+        {"init-from", ""},
+        {"init-sha256", DIGEST "0"},
+        {"init-resize", "stretch"},
     };
     train_settings_init(&settings);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -168,6 +190,20 @@ static void pairs_have_an_end(void **state)
     longer[OPTION_TEXT / 4 - 1] = '\0';
     set("task-opt", longer);
     assert_string_equal(settings.task_opt[0], longer);
+}
+
+// A path may be longer than a pair.
+static void paths_have_another_end(void **state)
+{
+    (void)state;
+    char longer[OPTION_TEXT + 1];
+    memset(longer, 'x', sizeof longer);
+    longer[OPTION_TEXT] = '\0';
+    train_settings_init(&settings);
+    expect_error(train_settings_assign(&settings, "init-from", longer), ERR_ARGUMENT, "1023");
+    longer[OPTION_TEXT - 1] = '\0';
+    set("init-from", longer);
+    assert_string_equal(settings.init_from[0], longer);
 }
 
 static void names_are_checked(void **state)
@@ -243,6 +279,16 @@ static void what_does_not_fit_together(void **state)
     assert_int_equal(train_settings_check(&settings), 0);
     set("eval-every", "0");
     expect_error(train_settings_check(&settings), ERR_ARGUMENT, "--patience");
+    set("eval-every", "1");
+    set("init-skip", "2");
+    expect_error(train_settings_check(&settings), ERR_ARGUMENT, "--init-skip is for the file");
+    set("init-resize", "truncate");
+    expect_error(train_settings_check(&settings), ERR_ARGUMENT, "--init-resize is for the file");
+    set("init-from", "a.npy");
+    set("init-sha256", DIGEST);
+    assert_int_equal(train_settings_check(&settings), 0);
+    set("init-sha256", DIGEST);
+    expect_error(train_settings_check(&settings), ERR_ARGUMENT, "more often than --init-from");
     expect_error(train_settings_assign(&settings, "ema", "1"), ERR_ARGUMENT,
                  "ema 1 is out of range; it must be from 0 to 0.9999999");
     expect_error(train_settings_assign(&settings, "label-smoothing", "1"), ERR_ARGUMENT,
@@ -260,6 +306,7 @@ int main(void)
         cmocka_unit_test(mistakes_name_the_key),
         cmocka_unit_test(values_are_parsed_strictly),
         cmocka_unit_test(pairs_have_an_end),
+        cmocka_unit_test(paths_have_another_end),
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(names_are_kept_as_the_lists_spell_them),
         cmocka_unit_test(folder_is_named_after_the_run),

@@ -52,7 +52,8 @@ static const char *masked(struct onnx_writer *w, const struct ag_tensor *node, c
     return onnx_binary(w, "Mul", x, onnx_unsqueeze(w, mask, 1, (const int64_t[]){2}));
 }
 
-// Row 0 of what is gathered from is zero, and the others move up: tap -1 reads that.
+// What is gathered from has a row of zeros before and behind: tap -1 reads the first, and what
+// leads past the end, as it does where the rows are shorter than they may be, the last.
 const char *onnx_op_taps(struct onnx_writer *w, const struct ag_tensor *node)
 {
     const char *x = onnx_of(w, node, 0), *index = onnx_of(w, node, 2);
@@ -60,8 +61,11 @@ const char *onnx_op_taps(struct onnx_writer *w, const struct ag_tensor *node)
         x = masked(w, node, x);
     const char *first = onnx_slice(w, x, 1, onnx_fixed(0), onnx_fixed(1), 1);
     const char *zero = onnx_binary(w, "Mul", first, onnx_number(w, 0));
-    const char *rows = onnx_concat(w, 2, (const char *const[]){zero, x}, 1);
+    const char *rows = onnx_concat(w, 3, (const char *const[]){zero, x, zero}, 1);
+    struct onnx_amount last = onnx_size(w, node, 1);
+    last.fixed++;
     index = onnx_binary(w, "Add", index, onnx_int(w, 1));
+    index = onnx_binary(w, "Min", index, onnx_amounts(w, 1, &last));
     const char *taps = onnx_gather(w, rows, index, 1); // [B, T, K, C]
     return onnx_sum(w, onnx_binary(w, "Mul", taps, onnx_of(w, node, 1)), 2, false);
 }

@@ -46,9 +46,10 @@ struct onnx_sizes {
     struct onnx_tensor *tensor;  // [graph->tensors]
     struct ag_tensor **computed; // in order
     int count;
+    bool reads_past; // what is compared is an index, and places past the rows read zero
     bool settled;    // sizes were seen to grow with the length, or not: no more is learned
     bool any_length; // the graph is one for lengths up to `length`, else for it alone
-    char reason[2 * AG_NAME_SIZE]; // why not: the node that is another
+    char reason[3 * AG_NAME_SIZE]; // why not
 };
 
 // Sorts the tensors of `graph` (borrowed) that `output` needs, and computes those that are known;
