@@ -178,4 +178,21 @@ if [ -c /dev/full ]; then
 fi
 refused "into a folder" 1 'is a folder' "$POSGRAD" export learned -o learned --format csv
 refused "into a name that ends in a slash" 1 'folder' "$POSGRAD" export learned -o new/ --format csv
+
+# A folder.
+run "$POSGRAD" export learned -o points --format projector
+if [ "$status" -eq 0 ] && [ ! -s err ] && [ "$(wc -l <points/tensors.tsv)" -eq 8 ] &&
+    [ "$(wc -l <points/metadata.tsv)" -eq 8 ] && [ "$(head -n 1 points/tensors.tsv | wc -w)" -eq 8 ] &&
+    grep -q 'tensor_name: "position_table"' points/projector_config.pbtxt; then
+    ok "a folder for the projector"
+else
+    fail "a folder for the projector" "exit $status, $(ls points)"
+fi
+refused "over it" 1 'points is there already.*--overwrite' "$POSGRAD" export learned -o points --format projector
+run "$POSGRAD" export learned -o points --format projector --overwrite
+if [ "$status" -eq 0 ] && [ ! -e points.tmp ]; then ok "over it, with --overwrite"; else fail "over it" "exit $status"; fi
+refused "over a run" 1 'no export has made' "$POSGRAD" export learned -o learned --format projector --overwrite
+refused "a folder to stdout" 2 'stdout' "$POSGRAD" export learned -o - --format projector
+refused "one axis" 1 'no rows' "$POSGRAD" export learned -o other --format projector --what model --table ln_f.bias
+[ ! -e other ] && ok "which leaves none"
 finish
