@@ -46,7 +46,7 @@ static int write_model(const struct export_model *model, const char *path)
 
 const struct export_format export_onnx = {
     .name = "onnx",
-    .title = "ONNX, opset 17: the model, from tokens and mask to logits",
+    .title = "ONNX model, opset 17, float32: tokens and mask to logits (onnxruntime)",
     .extension = ".onnx",
     .write_model = write_model,
 };
