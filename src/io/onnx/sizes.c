@@ -267,7 +267,7 @@ static bool compare(struct onnx_sizes *one, const struct onnx_sizes *other)
     }
     if (!a && !b)
         return true;
-    snprintf(one->reason, sizeof one->reason, "%s is another at other lengths",
+    snprintf(one->reason, sizeof one->reason, "%s is another at other sizes",
              a ? a->name : b->name);
     return false;
 }
