@@ -55,7 +55,7 @@ static int write_model(const struct export_model *model, const char *path)
 
 const struct export_format export_onnx = {
     .name = "onnx",
-    .title = "ONNX (onnxruntime), opset 17: the whole model, tokens and mask to logits",
+    .title = "ONNX, opset 17: the model, from tokens and mask to logits",
     .extension = ".onnx",
     .write_model = write_model,
 };

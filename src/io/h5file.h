@@ -99,6 +99,8 @@ struct file_part {
     size_t size;
 };
 int file_publish_parts(const char *path, const struct file_part *part, size_t count);
+// Syncs the folder that holds `path`, so that a rename to it outlives a power cut.
+int file_sync_folder(const char *path);
 // The whole file in a malloc'ed block, a NUL after it; at most `limit` bytes.
 int file_read(const char *path, size_t limit, char **bytes, size_t *size);
 

@@ -157,6 +157,16 @@ static int sync_folder(const char *path, char *folder)
     return 0;
 }
 
+int file_sync_folder(const char *path)
+{
+    char *folder = malloc(strlen(path) + 2);
+    if (!folder)
+        return err_set(ERR_MEMORY, "out of memory for the name of %s", path);
+    int code = sync_folder(path, folder);
+    free(folder);
+    return code;
+}
+
 static int publish_regular(const char *path, struct parts parts)
 {
     size_t length = strlen(path);
