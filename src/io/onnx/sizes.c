@@ -342,10 +342,7 @@ int onnx_sizes_of_model(struct onnx_sizes *sizes, struct model_graph *model,
     sizes->length = length;
     code = compare_at(sizes, config, OTHER_BATCH, length);
     if (code == 0)
-        code = err_set(ERR_ARGUMENT,
-                       "%s depends on how many rows a batch has, which ONNX is not "
-                       "told; leave it out",
-                       sizes->reason);
+        code = err_set(ERR_ARGUMENT, "no ONNX graph is right for any batch: %s", sizes->reason);
     else if (code == 1)
         code = compare_lengths(sizes, config);
     if (code < 0) {
