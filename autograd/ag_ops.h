@@ -127,6 +127,13 @@ enum ag_layout {
 // P], [B, T, 1, P] or [B, T, H, P]; they need not be of one angle.
 ag_t *ag_rotate(struct ag_graph *graph, ag_t *x, ag_t *cosine, ag_t *sine, int64_t heads,
                 enum ag_layout layout, bool inverse);
+// What `y` was made of, where ag_rotate made it; else false.
+struct ag_rotation {
+    ag_t *x, *cosine, *sine;
+    enum ag_layout layout;
+    bool inverse;
+};
+bool ag_rotation_of(const ag_t *y, struct ag_rotation *rotation);
 
 // How logits become weights. n is the number of keys of the sequence that are not hidden.
 enum ag_normaliser {

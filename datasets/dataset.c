@@ -264,3 +264,16 @@ void dataset_score(struct dataset_score *score, int64_t batch_size, int64_t leng
         score->scored2 += scored * scored;
     }
 }
+
+void dataset_token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct task_def *task = dataset->task;
+    if (task->token_name && task->token_name(dataset, token, name))
+        return;
+    if (!dataset->bytes)
+        snprintf(name, DATASET_NAME, "%lld", (long long)token);
+    else if (token > ' ' && token < 0x7f)
+        snprintf(name, DATASET_NAME, "%c", (int)token);
+    else
+        snprintf(name, DATASET_NAME, "<0x%02llx>", (long long)token);
+}

@@ -16,6 +16,7 @@
 #include "../autograd/base/rng.h"
 
 #define DATASET_IGNORE (-1) // a target that is not scored
+enum { DATASET_NAME = 32 }; // bytes of a token's name
 
 enum dataset_split { DATASET_TRAIN, DATASET_VALIDATION, DATASET_TEST, DATASET_SPLITS };
 extern const char *const dataset_split_name[DATASET_SPLITS]; // "train", "validation", "test"
@@ -51,6 +52,9 @@ struct task_def {
     // ignored. Allocates nothing, cannot fail.
     void (*sample)(const struct dataset *dataset, enum dataset_split split, struct rng *rng,
                    struct dataset_row *row);
+    // Writes what people call a token, "[SEP]": without spaces, no number, each name once. False
+    // for one that is a number or a symbol of no other name. NULL: all are.
+    bool (*token_name)(const struct dataset *dataset, int64_t token, char name[DATASET_NAME]);
 };
 
 extern const struct task_def *const task_list[];
@@ -76,6 +80,7 @@ struct dataset {
     int64_t grid_height, grid_width; // rows are a grid, row by row; 0 where they are none
     uint64_t fingerprint;            // of the bytes of the file; 0 for a task that reads none
     char notice[1024];        // what the opening left out, one line for the user; empty for nothing
+    bool bytes;               // tokens below 256 are the bytes of a text
     bool bits_per_byte;       // the loss is also reported in bits a byte (text)
     bool needs_causal;        // answers are among the tokens to the right: for decoders only
     bool needs_bidirectional; // answers take tokens to the right: for encoders only
@@ -101,6 +106,10 @@ void dataset_close(struct dataset *dataset);
 // step, or the number of an evaluation batch. Same arguments, same bytes.
 void dataset_batch(const struct dataset *dataset, enum dataset_split split, uint64_t step,
                    int64_t batch_size, int32_t *tokens, int32_t *targets, int32_t *mask);
+
+// The name of a token of the vocabulary: what the task calls it, or its number; of a byte that is
+// no printable ASCII "<0x0a>".
+void dataset_token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME]);
 
 // For task_def.sample: how many symbols this row has, uniform in [min, max]; in training, max grows
 // linearly from min over the steps of the curriculum.

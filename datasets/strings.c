@@ -2,6 +2,8 @@
 #include "strings.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "../autograd/base/err.h"
 
@@ -195,4 +197,16 @@ void string_sample_duplicate(const struct dataset *dataset, enum dataset_split s
     int64_t n = string_draw(dataset, split, rng, row);
     for (int64_t i = 0; i < n; i++)
         row->targets[n + 1 + i] = row->targets[2 * n + 1 + i] = row->tokens[i];
+}
+
+bool string_token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct string_settings *s = dataset->settings;
+    const char *signs = s->rule->signs ? s->rule->signs : "";
+    int64_t sign = token - (s->symbols - (int64_t)strlen(signs));
+    if (token >= s->symbols)
+        snprintf(name, DATASET_NAME, "%s", token == s->symbols ? "[SEP]" : "[BLANK]");
+    else if (sign >= 0)
+        snprintf(name, DATASET_NAME, "%c", signs[sign]);
+    return token >= s->symbols || sign >= 0;
 }

@@ -17,6 +17,7 @@ struct string_rule {
     int64_t shortest, step; // n can be shortest, shortest + step, ...
     // Tokens before SEP, and blank slots behind it; NULL: n.
     int64_t (*text)(int64_t n), (*answer)(int64_t n);
+    const char *signs; // names of the last symbols, a character each: "+-"; NULL: all are numbers
 };
 
 int64_t string_one(int64_t n); // an answer of one symbol
@@ -45,6 +46,9 @@ extern const struct option_def string_length_options[]; // the lengths alone
 // Settles the lengths. Where n cannot be every length, what was asked is lowered to the nearest
 // that it can be. vocab is the symbols, then SEP, then BLANK; the task sets chance and row_bits.
 int string_open(struct dataset *dataset, const struct string_rule *rule);
+
+// For task_def.token_name: the signs, "[SEP]", "[BLANK]".
+bool string_token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME]);
 
 // Draws n and lays out the row but for the string: the task writes that into row->tokens[0..text),
 // and the answer into row->targets[text + 1..text + 1 + answer). Returns n.

@@ -213,3 +213,13 @@ ag_t *ag_rotate(struct ag_graph *graph, ag_t *x, ag_t *cosine, ag_t *sine, int64
     return ag_node(graph, &ag_op_rotate, x->shape, 3, (ag_t *const[]){x, cosine, sine}, &p,
                    sizeof p);
 }
+
+bool ag_rotation_of(const ag_t *y, struct ag_rotation *rotation)
+{
+    if (y->op != &ag_op_rotate)
+        return false;
+    const struct param *p = y->param;
+    *rotation = (struct ag_rotation){y->input[X], y->input[COS], y->input[SIN],
+                                     p->half ? AG_HALF : AG_PAIR, p->inverse};
+    return true;
+}

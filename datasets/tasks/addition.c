@@ -48,7 +48,7 @@ static struct string_guess guess(const void *context, int64_t n)
 static int open(struct dataset *dataset)
 {
     static const struct string_rule rule = {
-        .symbols = SYMBOLS, .shortest = 1, .step = 1, .text = text, .answer = answer};
+        .symbols = SYMBOLS, .shortest = 1, .step = 1, .text = text, .answer = answer, .signs = "+"};
     int code = string_open(dataset, &rule);
     if (code < 0)
         return code;
@@ -86,4 +86,5 @@ const struct task_def task_addition = {
     .settings_size = sizeof(struct settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

@@ -77,4 +77,5 @@ const struct task_def task_binary_addition = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

@@ -14,4 +14,5 @@ const struct task_def task_bucket_sort = {
     .settings_size = sizeof(struct string_settings),
     .open = string_open_sort,
     .sample = string_sample_sort,
+    .token_name = string_token_name,
 };

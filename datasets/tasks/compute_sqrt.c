@@ -110,4 +110,5 @@ const struct task_def task_compute_sqrt = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

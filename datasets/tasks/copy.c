@@ -20,4 +20,5 @@ const struct task_def task_copy = {
     .settings_size = sizeof(struct string_settings),
     .open = string_open_uniform,
     .sample = sample,
+    .token_name = string_token_name,
 };

@@ -10,6 +10,7 @@
 // answer; so are ours, up to `classes` - 1. Answers tell nothing of each other and none is a token
 // of the row, so that encoders get the same task; the paper's models are decoders. bos=1 puts a
 // start token first.
+#include <stdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -171,6 +172,19 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
         count_all(dataset, row, &at, rng, n);
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    int64_t item = token - numbers(dataset);
+    if (item < 0)
+        return false;
+    if (s->bos && token == dataset->vocab - 1)
+        snprintf(name, DATASET_NAME, "[BOS]");
+    else
+        snprintf(name, DATASET_NAME, "item%lld", (long long)item);
+    return true;
+}
+
 const struct task_def task_counting = {
     .name = "counting",
     .title = "tokens; each names how many there have been",
@@ -181,4 +195,5 @@ const struct task_def task_counting = {
     .settings_size = sizeof(struct settings),
     .open = open_counting,
     .sample = sample,
+    .token_name = token_name,
 };

@@ -56,4 +56,5 @@ const struct task_def task_cycle_navigation = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

@@ -11,4 +11,5 @@ const struct task_def task_duplicate = {
     .settings_size = sizeof(struct string_settings),
     .open = string_open_duplicate,
     .sample = string_sample_duplicate,
+    .token_name = string_token_name,
 };

@@ -7,6 +7,7 @@
 // language is not, and no token to its right gives it away, so encoders and decoders get the same
 // task. Where a bracket may open as well as close, it opens with probability 1/2; all are closed at
 // the end.
+#include <stdio.h>
 #include <math.h>
 
 #include "../row.h"
@@ -57,6 +58,17 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     }
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    static const char *const names[] = {"close"};
+    int64_t at = token - s->types;
+    if (at < 0 || at >= 1)
+        return false;
+    snprintf(name, DATASET_NAME, "%s", names[at]);
+    return true;
+}
+
 const struct task_def task_dyck = {
     .name = "dyck",
     .title = "nested brackets; each closing one names its type",
@@ -67,4 +79,5 @@ const struct task_def task_dyck = {
     .settings_size = sizeof(struct settings),
     .open = open_dyck,
     .sample = sample,
+    .token_name = token_name,
 };

@@ -39,4 +39,5 @@ const struct task_def task_even_pairs = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

@@ -9,6 +9,7 @@
 // score=first leaves the constant half out.
 //
 // The answers stand further right in the row, so that a decoder cannot see them: for encoders only.
+#include <stdio.h>
 #include <math.h>
 
 #include "../row.h"
@@ -56,6 +57,17 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
         row->targets[i] = (int32_t)s->symbols;
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    static const char *const names[] = {"[END]"};
+    int64_t at = token - s->symbols;
+    if (at < 0 || at >= 1)
+        return false;
+    snprintf(name, DATASET_NAME, "%s", names[at]);
+    return true;
+}
+
 const struct task_def task_even_tokens = {
     .name = "even-tokens",
     .title = "every second token of a random row, then one constant symbol",
@@ -66,4 +78,5 @@ const struct task_def task_even_tokens = {
     .settings_size = sizeof(struct settings),
     .open = open_even_tokens,
     .sample = sample,
+    .token_name = token_name,
 };

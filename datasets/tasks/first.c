@@ -4,6 +4,7 @@
 //     s_1 ... s_n  SEP  BLANK
 //
 // The one target is s_1, on the blank slot.
+#include <stdio.h>
 #include <math.h>
 
 #include "../row.h"
@@ -43,6 +44,17 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     row_ask(row, &at, s->symbols + 1, row->tokens[0]);
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    static const char *const names[] = {"[SEP]", "[BLANK]"};
+    int64_t at = token - s->symbols;
+    if (at < 0 || at >= 2)
+        return false;
+    snprintf(name, DATASET_NAME, "%s", names[at]);
+    return true;
+}
+
 const struct task_def task_first = {
     .name = "first",
     .title = "a random string; at its end, its first symbol",
@@ -54,4 +66,5 @@ const struct task_def task_first = {
     .settings_size = sizeof(struct settings),
     .open = open_first,
     .sample = sample,
+    .token_name = token_name,
 };

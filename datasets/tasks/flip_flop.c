@@ -8,6 +8,7 @@
 // answer behind each READ; ours have a blank slot there, with the target on it, so that an encoder
 // has no answer to look up and a decoder none to copy: the gap is always that to the last WRITE.
 // The paper trains at 0.8 and tests with 0.98 (long gaps) and 0.1 (short ones).
+#include <stdio.h>
 #include "../row.h"
 
 enum { WRITE = 2, READ, IGNORE, BLANK, VOCAB };
@@ -63,6 +64,17 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     }
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    (void)dataset;
+    static const char *const names[] = {"write", "read", "ignore", "[BLANK]"};
+    int64_t at = token - WRITE;
+    if (at < 0 || at >= 4)
+        return false;
+    snprintf(name, DATASET_NAME, "%s", names[at]);
+    return true;
+}
+
 const struct task_def task_flip_flop = {
     .name = "flip-flop",
     .title = "write, ignore and read instructions; each read gives the bit that was written last",
@@ -74,4 +86,5 @@ const struct task_def task_flip_flop = {
     .settings_size = sizeof(struct settings),
     .open = open_flip_flop,
     .sample = sample,
+    .token_name = token_name,
 };

@@ -7,6 +7,7 @@
 // that are not x. The shift is one token, not 0, and stays inside the string: first the place of x
 // is drawn, then one of the shifts that it allows. The paper's strings have 20 to 40 characters; it
 // separates the four parts by commas, which say nothing here.
+#include <stdio.h>
 #include <math.h>
 
 #include "../row.h"
@@ -67,6 +68,19 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     row_ask(row, &at, separator + 1, row->tokens[place + shift]);
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    int64_t shift = token - s->symbols - s->max_shift;
+    if (token < s->symbols)
+        return false;
+    if (shift > s->max_shift)
+        snprintf(name, DATASET_NAME, "%s", shift == s->max_shift + 1 ? "[SEP]" : "[BLANK]");
+    else
+        snprintf(name, DATASET_NAME, "%+lld", (long long)shift);
+    return true;
+}
+
 const struct task_def task_indirect_indexing = {
     .name = "indirect-indexing",
     .title = "a string, one of its characters and a shift; the character that far from it",
@@ -77,4 +91,5 @@ const struct task_def task_indirect_indexing = {
     .settings_size = sizeof(struct settings),
     .open = open_indirect_indexing,
     .sample = sample,
+    .token_name = token_name,
 };

@@ -8,6 +8,7 @@
 // that are no q. What stands behind a q in the queries is a SEP and never its answer: encoders and
 // decoders get the same task. The paper repeats a random string and scores its second copy, where
 // an encoder would look up the next token.
+#include <stdio.h>
 #include <math.h>
 
 #include "../../autograd/base/err.h"
@@ -84,6 +85,17 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     }
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    static const char *const names[] = {"[SEP]"};
+    int64_t at = token - s->symbols;
+    if (at < 0 || at >= 1)
+        return false;
+    snprintf(name, DATASET_NAME, "%s", names[at]);
+    return true;
+}
+
 const struct task_def task_induction = {
     .name = "induction",
     .title = "a random string, then symbols of it; each names what came after it",
@@ -93,4 +105,5 @@ const struct task_def task_induction = {
     .settings_size = sizeof(struct settings),
     .open = open_induction,
     .sample = sample,
+    .token_name = token_name,
 };

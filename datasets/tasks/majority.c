@@ -5,6 +5,7 @@
 //
 // The answer is unique: where symbols tie for the first place, one of them, drawn at random, takes
 // the place of another symbol somewhere in the string. All symbols stay equally likely.
+#include <stdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -85,6 +86,17 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     row_ask(row, &at, s->symbols + 1, winner);
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    static const char *const names[] = {"[SEP]", "[BLANK]"};
+    int64_t at = token - s->symbols;
+    if (at < 0 || at >= 2)
+        return false;
+    snprintf(name, DATASET_NAME, "%s", names[at]);
+    return true;
+}
+
 const struct task_def task_majority = {
     .name = "majority",
     .title = "a random string; at its end, its most frequent symbol",
@@ -95,4 +107,5 @@ const struct task_def task_majority = {
     .settings_size = sizeof(struct settings),
     .open = open_majority,
     .sample = sample,
+    .token_name = token_name,
 };

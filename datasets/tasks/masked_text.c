@@ -5,6 +5,7 @@
 // alone are scored. MASK is the token 256. By `keep` and `random` some places show their own byte
 // or any other in place of MASK, as in BERT (there 0.1 each): an encoder that is used elsewhere
 // never meets MASK. Here none is, so both are 0 unless asked for.
+#include <stdio.h>
 #include <math.h>
 
 #include "../../autograd/base/err.h"
@@ -38,6 +39,7 @@ static int open_masked_text(struct dataset *dataset)
     if (code < 0)
         return code;
     dataset->vocab = MASK + 1;
+    dataset->bytes = true;
     dataset->needs_bidirectional = true;
     return 0;
 }
@@ -69,6 +71,17 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     }
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    (void)dataset;
+    static const char *const names[] = {"[MASK]"};
+    int64_t at = token - MASK;
+    if (at < 0 || at >= 1)
+        return false;
+    snprintf(name, DATASET_NAME, "%s", names[at]);
+    return true;
+}
+
 const struct task_def task_masked_text = {
     .name = "masked-text",
     .title = "bytes of any files; those that are masked are restored",
@@ -81,4 +94,5 @@ const struct task_def task_masked_text = {
     .open = open_masked_text,
     .close = text_files_close,
     .sample = sample,
+    .token_name = token_name,
 };

@@ -11,7 +11,7 @@ enum { HIDDEN = 2, FILLER = 3, SYMBOLS };
 static int open(struct dataset *dataset)
 {
     static const struct string_rule rule = {
-        .symbols = SYMBOLS, .shortest = 2, .step = 1, .answer = string_one};
+        .symbols = SYMBOLS, .shortest = 2, .step = 1, .answer = string_one, .signs = "?_"};
     int code = string_open(dataset, &rule);
     if (code < 0)
         return code;
@@ -46,4 +46,5 @@ const struct task_def task_missing_duplicate = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

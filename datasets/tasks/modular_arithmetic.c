@@ -34,8 +34,11 @@ static struct string_guess guess(const void *context, int64_t n)
 
 static int open(struct dataset *dataset)
 {
-    static const struct string_rule rule = {
-        .symbols = EXPRESSION_SYMBOLS, .shortest = 1, .step = 1, .answer = string_one};
+    static const struct string_rule rule = {.symbols = EXPRESSION_SYMBOLS,
+                                            .shortest = 1,
+                                            .step = 1,
+                                            .answer = string_one,
+                                            .signs = "+-()*"};
     int code = string_open(dataset, &rule);
     if (code < 0)
         return code;
@@ -67,4 +70,5 @@ const struct task_def task_modular_arithmetic = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

@@ -53,7 +53,7 @@ static struct string_guess guess(const void *context, int64_t n)
 static int open(struct dataset *dataset)
 {
     static const struct string_rule rule = {
-        .symbols = SYMBOLS, .shortest = 1, .step = 2, .answer = string_one};
+        .symbols = SYMBOLS, .shortest = 1, .step = 2, .answer = string_one, .signs = "+-*"};
     int code = string_open(dataset, &rule);
     if (code < 0)
         return code;
@@ -90,4 +90,5 @@ const struct task_def task_modular_arithmetic_simple = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

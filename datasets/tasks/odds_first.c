@@ -23,4 +23,5 @@ const struct task_def task_odds_first = {
     .settings_size = sizeof(struct string_settings),
     .open = string_open_uniform,
     .sample = sample,
+    .token_name = string_token_name,
 };

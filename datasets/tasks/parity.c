@@ -34,4 +34,5 @@ const struct task_def task_parity = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

@@ -3,6 +3,7 @@
 // The input has nothing but the positions in it, so whatever accuracy there is above chance comes
 // from the encoding (and, in a decoder, from the causal mask). The answer "i-th" (1-based) is
 // stored as class i - 1.
+#include <stdio.h>
 #include "../../autograd/base/err.h"
 #include "../dataset.h"
 
@@ -68,6 +69,15 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
     }
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    if (!s->bos || token != dataset->vocab - 1)
+        return false;
+    snprintf(name, DATASET_NAME, "[BOS]");
+    return true;
+}
+
 const struct task_def task_probe = {
     .name = "probe",
     .title = "copies of one token; each names its own position",
@@ -77,4 +87,5 @@ const struct task_def task_probe = {
     .settings_size = sizeof(struct settings),
     .open = open_probe,
     .sample = sample,
+    .token_name = token_name,
 };

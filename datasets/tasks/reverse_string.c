@@ -11,4 +11,5 @@ const struct task_def task_reverse_string = {
     .settings_size = sizeof(struct string_settings),
     .open = string_open_uniform,
     .sample = string_sample_reverse,
+    .token_name = string_token_name,
 };

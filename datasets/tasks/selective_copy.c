@@ -5,6 +5,7 @@
 // The slot i must find the i-th token that is no blank: a position that is counted, not measured.
 // Blanks stand anywhere, all arrangements equally likely. The paper trains with 128 tokens and 128
 // blanks and tests with 64 blanks (dense) and 256 (sparse).
+#include <stdio.h>
 #include <math.h>
 
 #include "../row.h"
@@ -67,6 +68,17 @@ static void sample(const struct dataset *dataset, enum dataset_split split, stru
             row_ask(row, &at, slot, row->tokens[i]);
 }
 
+static bool token_name(const struct dataset *dataset, int64_t token, char name[DATASET_NAME])
+{
+    const struct settings *s = dataset->settings;
+    static const char *const names[] = {"_", "[SEP]", "[BLANK]"};
+    int64_t at = token - s->symbols;
+    if (at < 0 || at >= 3)
+        return false;
+    snprintf(name, DATASET_NAME, "%s", names[at]);
+    return true;
+}
+
 const struct task_def task_selective_copy = {
     .name = "selective-copy",
     .title = "a string with blanks in it, then the string without them",
@@ -78,4 +90,5 @@ const struct task_def task_selective_copy = {
     .settings_size = sizeof(struct settings),
     .open = open_selective_copy,
     .sample = sample,
+    .token_name = token_name,
 };

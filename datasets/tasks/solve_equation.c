@@ -11,7 +11,7 @@ enum { X = EXPRESSION_TIMES, EQUALS, SYMBOLS };
 static int open(struct dataset *dataset)
 {
     static const struct string_rule rule = {
-        .symbols = SYMBOLS, .shortest = 3, .step = 1, .answer = string_one};
+        .symbols = SYMBOLS, .shortest = 3, .step = 1, .answer = string_one, .signs = "+-()x="};
     int code = string_open(dataset, &rule);
     if (code < 0)
         return code;
@@ -50,4 +50,5 @@ const struct task_def task_solve_equation = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

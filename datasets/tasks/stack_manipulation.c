@@ -93,4 +93,5 @@ const struct task_def task_stack_manipulation = {
     .settings_size = sizeof(struct string_settings),
     .open = open,
     .sample = sample,
+    .token_name = string_token_name,
 };

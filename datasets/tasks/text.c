@@ -7,6 +7,7 @@ static int open_text(struct dataset *dataset)
     if (code < 0)
         return code;
     dataset->vocab = 256;
+    dataset->bytes = true;
     dataset->bits_per_byte = true;
     dataset->needs_causal = true;
     return 0;

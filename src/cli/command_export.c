@@ -211,7 +211,7 @@ static int export_model(const struct arguments *arguments, const struct export_f
     }
     free(trainer);
     if (code == 0 && *verdict)
-        fprintf(stderr, "%s: %s\n", arguments->output, verdict);
+        fprintf(stderr, "posgrad: %s: %s\n", arguments->output, verdict);
     return code;
 }
 

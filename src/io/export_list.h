@@ -2,6 +2,7 @@
 FORMAT(csv)
 FORMAT(h5)
 FORMAT(header)
+FORMAT(hf)
 FORMAT(json)
 FORMAT(npy)
 FORMAT(npz)

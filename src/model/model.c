@@ -3,11 +3,13 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../autograd/base/err.h"
 #include "../encodings/common/logn.h"
 #include "../encodings/common/theorem.h"
+#include "model_anatomy.h"
 
 #define INIT_STD 0.02
 #define LAYER_NORM_EPSILON 1e-5
@@ -19,6 +21,7 @@ struct builder {
     ag_t *memo[PE_MAX_STACK + 1][PE_MEMOS]; // the last is the model's own
     double scale;                           // of the attention op, as the hooks left it
     ag_t *drawn, *changed; // positions: given by an encoding; clipped or wrapped by an extension
+    struct model_anatomy *anatomy; // what encodings do is noted here; NULL: nowhere
 };
 
 // The encoding of the stack that gives positions, or -1.
@@ -251,7 +254,9 @@ static void run_attention_hooks(struct builder *b, struct pe_attention *a)
         if (!pe->def[i]->attention)
             continue;
         tables_of(a, before);
+        const struct pe_attention was = *a;
         pe->def[i]->attention(context_for(b, i), a);
+        model_anatomy_attention(b->anatomy, name, b->context.layer, &was, a);
         tables_of(a, after);
         for (int k = 0; k < TABLES; k++) {
             if (before[k] && after[k] != before[k])
@@ -328,9 +333,12 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
     if (a.op.key_relative.table && !a.op.relative_key && a.op.key != a.key)
         a.op.relative_key = a.key;
     ag_t *output = attend(b, &a);
-    for (int i = 0; i < pe->count; i++)
+    for (int i = 0; i < pe->count; i++) {
+        const ag_t *was = output;
         if (pe->def[i]->attention_output)
             output = pe->def[i]->attention_output(context_for(b, i), output);
+        model_anatomy_stream(b->anatomy, pe->def[i]->name, was, output);
+    }
     return back_to_stream(b, "attn.o", output, stream);
 }
 
@@ -352,8 +360,13 @@ static ag_t *through(struct builder *b, size_t hook, ag_t *x)
             ag_scope(b->graph, "pe.%s", def->name);
         else
             ag_scope(b->graph, "layers.%lld.pe.%s", (long long)b->context.layer, def->name);
+        ag_t *was = x;
         if (*slot)
             x = (*slot)(context_for(b, i), x);
+        if (hook == offsetof(struct pe_def, input))
+            model_anatomy_input(b->anatomy, def->name, was, x);
+        else
+            model_anatomy_stream(b->anatomy, def->name, was, x);
     }
     return x;
 }
@@ -381,6 +394,9 @@ static void draw_positions(struct builder *b)
         return;
     const struct pe_context *context = context_for(b, sampler);
     ag_scope(b->graph, "pe.%s", pe->def[sampler]->name);
+    if (b->anatomy && (pe_stack_claims(pe, sampler) & PE_SHIFT_INVARIANT))
+        return; // outside of training a row begins at 0
+    model_anatomy_other(b->anatomy, pe->def[sampler]->name, "draws positions for each row anew");
     if (context->length <= context->position_count || b->config->extension == PE_EXTEND_NONE)
         b->drawn = ag_keep(pe->def[sampler]->positions(context));
 }
@@ -428,10 +444,10 @@ static void build_tables(struct builder *b, struct pe_tables *tables)
     }
 }
 
-// The model, and what the encodings export where it is asked for.
+// The model, and what the encodings export, or what they are seen to do, where it is asked for.
 static void capture(struct model_graph *model, const struct model_config *config,
                     struct ag_params *params, int64_t batch, int64_t length,
-                    struct pe_tables *tables)
+                    struct pe_tables *tables, struct model_anatomy *anatomy)
 {
     memset(model, 0, sizeof *model);
     ag_graph_init(&model->graph, params);
@@ -441,7 +457,8 @@ static void capture(struct model_graph *model, const struct model_config *config
     model->length = length;
     struct builder b = {.graph = &model->graph,
                         .config = config,
-                        .context = model_context(config, 0, batch, length)};
+                        .context = model_context(config, 0, batch, length),
+                        .anatomy = anatomy};
     model->tokens = ag_input_index(&model->graph, "tokens", ag_shape2(batch, length));
     model->targets = ag_input_index(&model->graph, "targets", ag_shape2(batch, length));
     model->mask = ag_input_index(&model->graph, "mask", ag_shape2(batch, length));
@@ -466,7 +483,7 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
                         struct ag_params *params, int64_t batch, int64_t length,
                         struct pe_tables *tables)
 {
-    capture(model, config, params, batch, length, tables);
+    capture(model, config, params, batch, length, tables, NULL);
     ag_keep(model->logits);
     model->output = ag_keep(model->loss);
     return captured(model);
@@ -475,7 +492,7 @@ int model_graph_capture(struct model_graph *model, const struct model_config *co
 int model_graph_outline(struct model_graph *model, const struct model_config *config,
                         struct ag_params *params, int64_t batch, int64_t length)
 {
-    capture(model, config, params, batch, length, NULL);
+    capture(model, config, params, batch, length, NULL, NULL);
     return captured(model);
 }
 
@@ -486,9 +503,29 @@ int model_tables_capture(struct model_graph *model, const struct model_config *c
 {
     struct model_config whole = *config;
     whole.parts = 0;
-    capture(model, &whole, params, 1, length, tables);
+    capture(model, &whole, params, 1, length, tables, NULL);
     model->output = tables->count ? tables->table[0].tensor : NULL;
     return captured(model);
+}
+
+int model_anatomy_capture(struct model_graph *model, const struct model_config *config,
+                          struct ag_params *params, int64_t length, struct model_anatomy *anatomy)
+{
+    struct model_config whole = *config;
+    whole.parts = 0;
+    *anatomy = (struct model_anatomy){.graph = &model->graph};
+    anatomy->layer = calloc((size_t)config->layers, sizeof *anatomy->layer);
+    if (!anatomy->layer)
+        return err_set(ERR_MEMORY, "out of memory for what encodings do");
+    capture(model, &whole, params, 1, length, NULL, anatomy);
+    const struct model_anatomy_layer *first = anatomy->layer;
+    model->output = anatomy->positions ? ag_keep(anatomy->positions)
+                    : first->cosine    ? first->cosine
+                                       : first->keys.table;
+    int code = captured(model);
+    if (code < 0)
+        model_anatomy_release(anatomy);
+    return code;
 }
 
 int model_graph_plan(struct model_graph *model, bool backward)

@@ -19,7 +19,7 @@ said() {
     fi
 }
 
-said "a table ends" '^m.onnx: opset 17, any batch, rows of up to 8 tokens$' "$POSGRAD" export learned -o m.onnx
+said "a table ends" '^posgrad: m.onnx: opset 17, any batch, rows of up to 8 tokens$' "$POSGRAD" export learned -o m.onnx
 said "nothing ends" 'rows of any length$' "$POSGRAD" export none -o none.onnx
 said "shorter rows" 'rows of up to 5 tokens$' "$POSGRAD" export learned -o short.onnx --length 5
 said "longer rows" 'rows of any length$' "$POSGRAD" export none -o long.onnx --length 50

@@ -60,6 +60,7 @@ static const struct sample {
      .command = "export old --overwrite -o new/t.json --what model",
      .before = "written"},
     {.name = "export-csv", .command = "export old --overwrite -o new/t.csv", .before = "written"},
+    {.name = "export-onnx", .command = "export old --overwrite -o new/t.onnx", .before = "written"},
     {.name = "export-projector",
      .command = "export old --overwrite --format projector -o new/t",
      .before = "shown"},
@@ -690,8 +691,8 @@ static int set_up(void **state)
     prepare("train " SMALL " --seed 1 --quiet --out-dir best", 0);
     assert_int_equal(mkdir("written", 0777) | mkdir("shown", 0777), 0);
     prepare("export best --format projector -o shown/t", 0);
-    static const char *const names[] = {"rows.csv", "t.npz", "t.npy",
-                                        "t.json",   "t.csv", "trace.h5"};
+    static const char *const names[] = {"rows.csv", "t.npz",  "t.npy",   "t.json",
+                                        "t.csv",    "t.onnx", "trace.h5"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[64];
         snprintf(path, sizeof path, "written/%s", names[i]);

@@ -124,6 +124,7 @@ in_step optim/schedules/list.h schedule "optim/schedules/%.c" "list count"
 in_step datasets/tasks/list.h task "datasets/tasks/%.c" "list count"
 in_step src/cli/list.h command "src/cli/command_%.c" "count"
 in_step src/recipes/list.h recipe "src/recipes/%.c" "list count"
+in_step src/io/hf/list.h hf "src/io/hf/%.c" "list count"
 in_step src/io/export_list.h export "src/io/export_%.c" "formats format_count"
 in_step src/io/import_list.h import "src/io/import_%.c" "formats format_count"
 

@@ -30,7 +30,8 @@ static int64_t longest(const struct onnx_sizes *sizes, const struct ag_tensor *s
     return sampler ? (int64_t)ag_setting_of(sampler, "range") : 0;
 }
 
-static void judge(const struct onnx_sizes *sizes, char verdict[ONNX_VERDICT])
+// Also as metadata, for programs.
+static void judge(struct onnx_writer *w, const struct onnx_sizes *sizes, char verdict[ONNX_VERDICT])
 {
     const struct ag_tensor *sampler = sampler_of(sizes);
     long long most = (long long)longest(sizes, sampler);
@@ -40,6 +41,7 @@ static void judge(const struct onnx_sizes *sizes, char verdict[ONNX_VERDICT])
                  sizes->length == 1 ? "" : "s", *sizes->reason ? ": " : "", sizes->reason);
     else if (most)
         snprintf(rows, sizeof rows, "up to %lld tokens", most);
+    onnx_property(w, "rows", rows);
     if (sampler && (enum ag_sampling)ag_setting_of(sampler, "kind") == AG_RANDOM_POSITIONS)
         snprintf(positions, sizeof positions, "; positions, in order and below %lld, are an input",
                  (long long)ag_setting_of(sampler, "range"));
@@ -70,8 +72,10 @@ int onnx_model(const struct model_config *config, struct ag_params *params, int6
     if (code == 0) {
         write_inputs(&w, &model);
         onnx_translate_all(&w);
-        code = onnx_writer_end(&w, model.logits, "logits", property, properties, out);
-        judge(&sizes, verdict);
+        for (int i = 0; i < properties; i++)
+            onnx_property(&w, property[i].key, property[i].value);
+        judge(&w, &sizes, verdict);
+        code = onnx_writer_end(&w, model.logits, "logits", out);
         onnx_writer_release(&w);
     }
     onnx_sizes_release(&sizes);

@@ -1,0 +1,110 @@
+// GPT-NeoX (Black et al. 2022, arXiv 2204.06745): a decoder that turns the first channels of each
+// head, in halves. The residual branches come one after the other, which it calls not parallel.
+//
+// The three projections of attention are one matrix, head by head: its queries, its keys, its
+// values. Transformers 4 and 5 keep base and fraction under different names; both are written.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hf.h"
+
+// The part of a head's channels that turns, whose product with head_dim is cut to a whole number:
+// written so that it is the right one.
+static double fraction(const struct hf_model *model)
+{
+    char text[32];
+    int64_t head_dim = model->config->dim / model->config->heads;
+    int64_t turned = 2 * hf_rotation_pairs(model);
+    snprintf(text, sizeof text, "%.15g", (double)turned / (double)head_dim);
+    double exact = strtod(text, NULL);
+    bool is_right = (int64_t)((double)head_dim * exact) == turned;
+    return is_right ? exact : ((double)turned + 0.25) / (double)head_dim;
+}
+
+static void configure(const struct hf_model *model, json_t *config)
+{
+    const struct model_config *ours = model->config;
+    json_object_set_new(config, "hidden_size", json_integer(ours->dim));
+    json_object_set_new(config, "num_hidden_layers", json_integer(ours->layers));
+    json_object_set_new(config, "num_attention_heads", json_integer(ours->heads));
+    json_object_set_new(config, "intermediate_size", json_integer(ours->ff_dim));
+    json_object_set_new(config, "max_position_embeddings", json_integer(model->length));
+    json_object_set_new(config, "hidden_act", json_string("gelu"));
+    static const char *const dropouts[] = {"attention_dropout", "hidden_dropout",
+                                           "classifier_dropout"};
+    for (int i = 0; i < 3; i++)
+        json_object_set_new(config, dropouts[i], json_real(0));
+    json_object_set_new(config, "use_parallel_residual", json_false());
+    json_object_set_new(config, "attention_bias", json_true());
+    json_object_set_new(config, "rotary_pct", json_real(fraction(model)));
+    json_object_set_new(config, "rotary_emb_base", json_real(model->base));
+    json_object_set_new(config, "rope_parameters",
+                        json_pack("{s:s, s:f, s:f}", "rope_type", "default", "rope_theta",
+                                  model->base, "partial_rotary_factor", fraction(model)));
+    json_object_set_new(config, "tie_word_embeddings", json_boolean(ours->tie));
+}
+
+// Row i of one part of a head's rows: head after head, and in it queries, keys, values.
+static void fuse_part(const struct hf_model *model, int64_t layer, int part, float *weight,
+                      float *bias)
+{
+    char name[AG_NAME_SIZE];
+    int64_t dim = model->config->dim, head_dim = dim / model->config->heads;
+    snprintf(name, sizeof name, "layers.%lld.attn.%c.weight", (long long)layer, "qkv"[part]);
+    const real *from = hf_parameter(model, name);
+    snprintf(name, sizeof name, "layers.%lld.attn.%c.bias", (long long)layer, "qkv"[part]);
+    const real *from_bias = hf_parameter(model, name);
+    for (int64_t i = 0; i < dim; i++) {
+        int64_t ours = part < 2 ? hf_turned_row(model, i) : i;
+        int64_t theirs = (3 * (i / head_dim) + part) * head_dim + i % head_dim;
+        bias[theirs] = (float)from_bias[ours];
+        for (int64_t j = 0; j < dim; j++)
+            weight[theirs * dim + j] = (float)from[ours * dim + j];
+    }
+}
+
+static void fuse(const struct hf_model *model, struct hf_tensors *out, int64_t layer)
+{
+    char name[AG_NAME_SIZE];
+    int64_t dim = model->config->dim;
+    snprintf(name, sizeof name, "gpt_neox.layers.%lld.attention.query_key_value.weight",
+             (long long)layer);
+    float *weight = hf_add(out, name, 3 * dim, dim);
+    snprintf(name, sizeof name, "gpt_neox.layers.%lld.attention.query_key_value.bias",
+             (long long)layer);
+    float *bias = hf_add(out, name, 3 * dim, 0);
+    for (int part = 0; weight && bias && part < 3; part++)
+        fuse_part(model, layer, part, weight, bias);
+}
+
+static void tensors(const struct hf_model *model, struct hf_tensors *out)
+{
+    static const struct hf_name names[] = {
+        {"input_layernorm", "ln1", false, false},
+        {"attention.dense", "attn.o", false, false},
+        {"post_attention_layernorm", "ln2", false, false},
+        {"mlp.dense_h_to_4h", "mlp.up", false, false},
+        {"mlp.dense_4h_to_h", "mlp.down", false, false},
+    };
+    hf_copy(model, out, "gpt_neox.embed_in.weight", "tok_emb.weight");
+    hf_copy_layers(model, out, "gpt_neox.layers.", sizeof names / sizeof names[0], names);
+    for (int64_t layer = 0; layer < model->config->layers; layer++)
+        fuse(model, out, layer);
+    hf_copy_pair(model, out, "gpt_neox.final_layer_norm", "ln_f");
+    if (!model->config->tie)
+        hf_copy(model, out, "embed_out.weight", "head.weight");
+}
+
+const struct hf_container hf_gpt_neox = {
+    .model_type = "gpt_neox",
+    .architecture = "GPTNeoXForCausalLM",
+    .model_class = "AutoModelForCausalLM",
+    .versions = ">=4.40,<6",
+    .causal = true,
+    .any_length = true,
+    .has = HF_ROTATION,
+    .norm_epsilon = "layer_norm_eps",
+    .check = hf_rotation_check,
+    .configure = configure,
+    .tensors = tensors,
+};

@@ -1,0 +1,5 @@
+// All containers, in order of name: a file each, a row each.
+CONTAINER(esm)
+CONTAINER(gpt2)
+CONTAINER(gpt_neox)
+CONTAINER(megatron_bert)
