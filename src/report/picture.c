@@ -132,7 +132,7 @@ static void panel_title(const struct layout *layout, int64_t panel, char text[TE
 
 static struct scale scale_of(const struct export_array *table, int64_t count)
 {
-    struct scale scale = {.low = INFINITY};
+    struct scale scale = {.low = (double)INFINITY};
     for (int64_t i = 0; i < count; i++) {
         double value = export_value(table, i), magnitude = fabs(value);
         if (!isfinite(value)) {
@@ -328,7 +328,7 @@ static void lay_out(struct layout *layout, bool whole)
 static void print_head(const struct layout *layout, int64_t count, FILE *file)
 {
     char name[NAME];
-    double least = INFINITY, most = -INFINITY;
+    double least = (double)INFINITY, most = -least;
     for (int64_t i = 0; i < count; i++) {
         double value = export_value(layout->table, i) + 0.0; // -0 is 0
         least = fmin(least, value);                          // NaN is left out
