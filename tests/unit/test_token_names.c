@@ -68,7 +68,7 @@ static void names_are_these(void **state)
         {"indirect-indexing", "symbols=3 max_shift=2", "2 -2 -1 +0 +1 +2 [SEP] [BLANK]", 2},
         {"dyck", "types=2", "0 1 close", 0},
         {"even-tokens", "symbols=2", "0 1 [END]", 0},
-        {"induction", "symbols=9", "8 [SEP]", 8},
+        {"induction", "symbols=16", "15 [SEP]", 15},
         {"masked-text", "", "~ <0x7f>", 126},
         {"masked-text", "", "<0xff> [MASK]", 255},
         {"text", "", "<0x1f> <0x20> ! \"", 31},
