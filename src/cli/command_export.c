@@ -138,6 +138,9 @@ static int check_whole(struct arguments *arguments, const struct export_format *
     if (!format->write_model && !tables && arguments->length)
         return err_set(ERR_ARGUMENT,
                        "--length is for tables, and parameters are the same at every length");
+    if (strcmp(arguments->output, "-") == 0 && !format->extension)
+        return err_set(ERR_ARGUMENT, "format %s is a folder, which stdout is not; give -o FOLDER",
+                       format->name);
     if (!format->write_model)
         return 0;
     if (strcmp(arguments->what, "tables") == 0)
@@ -146,9 +149,6 @@ static int check_whole(struct arguments *arguments, const struct export_format *
     if (arguments->table)
         return err_set(ERR_ARGUMENT,
                        "format %s holds a whole model, and --table picks a part of it",
-                       format->name);
-    if (strcmp(arguments->output, "-") == 0 && !format->extension)
-        return err_set(ERR_ARGUMENT, "format %s is a folder, which stdout is not; give -o FOLDER",
                        format->name);
     return 0;
 }
@@ -211,7 +211,7 @@ static int export_model(const struct arguments *arguments, const struct export_f
     }
     free(trainer);
     if (code == 0 && *verdict)
-        fprintf(stderr, "%s: %s\n", arguments->output, verdict);
+        fprintf(stderr, "posgrad: %s: %s\n", arguments->output, verdict);
     return code;
 }
 
@@ -248,7 +248,10 @@ static int export_arrays(const struct arguments *arguments, const struct export_
         else if (format->one_array && source.set.arrays > 1)
             code = pick_one(&source.set, format);
         else
-            code = export_write(&source.set, format, arguments->output);
+            code = format->encode_folder
+                       ? export_write_folder(&source.set, format, arguments->output,
+                                             arguments->overwrite)
+                       : export_write(&source.set, format, arguments->output);
         export_source_release(&source);
     }
     h5_reader_close(reader);

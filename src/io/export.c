@@ -11,6 +11,7 @@
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
 #include "h5file.h"
+#include "publish_folder.h"
 
 #define FORMAT(name) extern const struct export_format export_##name;
 #include "export_list.h"
@@ -103,16 +104,35 @@ int export_publish(const char *path, const char *bytes, size_t size)
     return strcmp(path, "-") == 0 ? write_stdout(bytes, size) : file_publish(path, bytes, size);
 }
 
-int export_write(const struct export_set *set, const struct export_format *format, const char *path)
+static int check_set(const struct export_set *set, const struct export_format *format)
 {
-    char *bytes = NULL;
-    size_t size = 0;
     if (format->one_array && set->arrays != 1)
         return err_set(ERR_ARGUMENT, "a file of format %s holds one array, not %d", format->name,
                        set->arrays);
     int code = 0;
     for (int i = 0; i < set->arrays && code == 0; i++)
         code = check_array(&set->array[i]);
+    return code;
+}
+
+int export_write_folder(const struct export_set *set, const struct export_format *format,
+                        const char *path, bool overwrite)
+{
+    struct folder_file file[EXPORT_FOLDER_FILES] = {{0}};
+    int count = check_set(set, format);
+    if (count == 0)
+        count = format->encode_folder(set, file);
+    int code = count < 0 ? count : folder_publish(path, file, count, overwrite);
+    for (int i = 0; i < EXPORT_FOLDER_FILES; i++)
+        free((void *)file[i].bytes);
+    return code;
+}
+
+int export_write(const struct export_set *set, const struct export_format *format, const char *path)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    int code = check_set(set, format);
     if (code == 0)
         code = format->encode(set, &bytes, &size);
     if (code < 0)

@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 struct h5_writer;
+struct folder_file;
 
-enum { EXPORT_MAX_DIMS = 8 };
+enum { EXPORT_MAX_DIMS = 8, EXPORT_FOLDER_FILES = 8 };
 
 struct export_attribute {
     const char *name;
@@ -58,7 +59,11 @@ struct export_format {
     bool one_array;        // a file holds exactly one
     // Of arrays: the file's bytes, malloc'ed.
     int (*encode)(const struct export_set *set, char **bytes, size_t *size);
-    // Of models, in place of it: writes `path`, or refuses with the part that the format does not
+    // Of arrays, of a format that is a folder: its files in place of one, at most
+    // EXPORT_FOLDER_FILES, their bytes malloc'ed, that first by which such a folder is known. How
+    // many, or a code; of those that were made the caller frees the bytes all the same.
+    int (*encode_folder)(const struct export_set *set, struct folder_file *file);
+    // Of models, in place of both: writes `path`, or refuses with the part that the format does not
     // have and the nearest thing that it does.
     int (*write_model)(const struct export_model *model, const char *path);
 };
@@ -74,6 +79,9 @@ const struct export_format *export_format_of(const char *path);
 // one array and the set another number; ERR_NUMBER where a number is not finite, with its place.
 int export_write(const struct export_set *set, const struct export_format *format,
                  const char *path);
+// The same of a format that is a folder, which `overwrite` lets replace one that it made.
+int export_write_folder(const struct export_set *set, const struct export_format *format,
+                        const char *path, bool overwrite);
 
 // --- shared by formats
 // The bytes to `path`, atomically; "-" is stdout.

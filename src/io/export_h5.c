@@ -85,7 +85,7 @@ static int encode(const struct export_set *set, char **bytes, size_t *size)
 
 const struct export_format export_h5 = {
     .name = "h5",
-    .title = "HDF5 (h5py.File, posgrad inspect) of any number of tables, axes as scales",
+    .title = "HDF5 (h5py.File) of any number of tables, axes as scales",
     .extension = ".h5",
     .encode = encode,
 };

@@ -101,7 +101,7 @@ static int encode(const struct export_set *set, char **bytes, size_t *size)
 
 const struct export_format export_json = {
     .name = "json",
-    .title = "text: nested lists with axes and attributes, any number of tables",
+    .title = "text: nested lists with axes and attributes, many tables",
     .extension = ".json",
     .encode = encode,
 };

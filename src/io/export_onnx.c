@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "../../autograd/base/err.h"
-#include "../train/train.h"
+#include "checkpoint.h"
 #include "export.h"
 #include "onnx/model.h"
 
@@ -18,26 +18,35 @@ static int64_t longest(const struct export_model *model)
     return model->length ? model->length : trainer->settings.length;
 }
 
-static int write_model(const struct export_model *model, const char *path)
+// What the file says of the run: the main things one by one, and all settings as JSON.
+static int encode(const struct export_model *model, struct bytes *bytes)
 {
     const struct trainer *trainer = model->trainer;
     const struct train_settings *s = &trainer->settings;
-    char step[NUMBER], seed[NUMBER], length[NUMBER];
+    char step[NUMBER], length[NUMBER], *config = checkpoint_config(s);
+    if (!config)
+        return err_code();
     snprintf(step, sizeof step, "%lld", (long long)trainer->step);
-    snprintf(seed, sizeof seed, "%lld", (long long)s->seed);
     snprintf(length, sizeof length, "%lld", (long long)s->length);
     const struct onnx_property property[] = {
         {"encoding", s->pe},
         {"task", s->task},
         {"arch", trainer->config.causal ? "decoder" : "encoder"},
-        {"step", step},
         {"train_length", length},
-        {"seed", seed}};
+        {"step", step},
+        {"config", config}};
+    int code = onnx_model(&trainer->config, &model->trainer->params, longest(model), property,
+                          sizeof property / sizeof property[0], bytes, model->verdict);
+    free(config);
+    return code;
+}
+
+static int write_model(const struct export_model *model, const char *path)
+{
     struct bytes bytes = {0};
-    int code = model_check_length(&trainer->config, longest(model));
+    int code = model_check_length(&model->trainer->config, longest(model));
     if (code == 0)
-        code = onnx_model(&trainer->config, &model->trainer->params, longest(model), property,
-                          sizeof property / sizeof property[0], &bytes, model->verdict);
+        code = encode(model, &bytes);
     if (code == 0)
         code = export_publish(path, (const char *)bytes.at, bytes.size);
     free(bytes.at);
@@ -46,7 +55,7 @@ static int write_model(const struct export_model *model, const char *path)
 
 const struct export_format export_onnx = {
     .name = "onnx",
-    .title = "ONNX model, opset 17, float32: tokens and mask to logits (onnxruntime)",
+    .title = "ONNX, opset 17: the model, from tokens and mask to logits",
     .extension = ".onnx",
     .write_model = write_model,
 };

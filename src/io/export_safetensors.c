@@ -252,7 +252,7 @@ int export_safetensors_bytes(const struct export_set *set, char **bytes, size_t 
 
 const struct export_format export_safetensors = {
     .name = "safetensors",
-    .title = "safetensors (safetensors.torch.load_file) of any number of tables",
+    .title = "safetensors.torch.load_file, of any number of tables",
     .extension = ".safetensors",
     .encode = export_safetensors_bytes,
 };

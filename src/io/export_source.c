@@ -9,7 +9,6 @@
 
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
-#include "../train/evaluate_lengths.h"
 #include "table_arrays.h"
 
 enum { MAX_ARRAYS = 4096, PATH_SIZE = 1024, MAX_ATTRIBUTES = 24 };
@@ -207,21 +206,6 @@ static int read_all(struct reading *reading, const char *name)
 
 // --- computed
 
-// Of a task whose rows are grids, that of rows of this length.
-static int take_grid(struct trainer *trainer, int64_t length, struct model_config *config)
-{
-    struct dataset dataset;
-    if (!config->grid_height || length == config->train_length)
-        return 0;
-    int code = evaluate_open_data(trainer, length, &dataset);
-    if (code < 0)
-        return code;
-    config->grid_height = dataset.grid_height;
-    config->grid_width = dataset.grid_width;
-    dataset_close(&dataset);
-    return 0;
-}
-
 static struct export_attribute attribute_text(const char *name, const char *text)
 {
     return (struct export_attribute){.name = name, .text = text};
@@ -282,9 +266,7 @@ static int compute(struct reading *reading, struct trainer *trainer, const struc
     struct model_graph graph;
     struct pe_tables tables = {.exact = true};
     config.extension = at->extension;
-    int code = take_grid(trainer, at->length, &config);
-    if (code == 0)
-        code = model_check_length(&config, at->length);
+    int code = model_check_length(&config, at->length);
     if (code == 0)
         code = model_tables_capture(&graph, &config, trainer_judged(trainer), at->length, &tables);
     if (code < 0)

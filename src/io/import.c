@@ -177,16 +177,13 @@ void import_names(const struct import_file *file, char *text, size_t size)
     }
 }
 
-// A name that is typed without what stands before it, "wpe.weight", is near to one that ends in it.
+// A part of a name is near to it: "wpe", "wpe.weight" to "transformer.wpe.weight".
 static const char *nearest(const struct import_file *file, const char *name)
 {
-    size_t typed = strlen(name);
     const char *near = NULL;
-    for (int i = 0; i < file->arrays && typed; i++) {
-        size_t length = strlen(file->array[i].name);
-        if (length > typed && strcmp(file->array[i].name + length - typed, name) == 0)
+    for (int i = 0; i < file->arrays && *name; i++)
+        if (strstr(file->array[i].name, name))
             return file->array[i].name;
-    }
     const char **names = calloc((size_t)file->arrays, sizeof *names);
     for (int i = 0; names && i < file->arrays; i++)
         names[i] = file->array[i].name;

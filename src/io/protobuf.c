@@ -67,14 +67,6 @@ void protobuf_text(struct bytes *out, int field, const char *text)
     protobuf_bytes(out, field, text, strlen(text));
 }
 
-void protobuf_ints(struct bytes *out, int field, const int64_t *value, size_t count)
-{
-    size_t opened = protobuf_open(out, field);
-    for (size_t i = 0; i < count; i++)
-        put_varint(out, (uint64_t)value[i]);
-    protobuf_close(out, opened);
-}
-
 void protobuf_doubles(struct bytes *out, int field, const double *value, size_t count)
 {
     size_t opened = protobuf_open(out, field);

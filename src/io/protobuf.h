@@ -19,7 +19,6 @@ void protobuf_double(struct bytes *out, int field, double value);
 void protobuf_text(struct bytes *out, int field, const char *text);
 void protobuf_bytes(struct bytes *out, int field, const void *from, size_t size);
 // Repeated numbers in one field (packed).
-void protobuf_ints(struct bytes *out, int field, const int64_t *value, size_t count);
 void protobuf_doubles(struct bytes *out, int field, const double *value, size_t count);
 
 // What is written between the two is the message in `field`: what protobuf_open returns is for its

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/retry.h"
 #include "h5file.h"
 
 struct folder {
@@ -124,15 +125,18 @@ static int make_temporary(const struct folder *folder)
     const char *path = folder->temporary;
     if (mkdir(path, 0777) < 0 && errno != EEXIST)
         return err_set(ERR_FILE, "cannot make the folder %s: %s", path, strerror(errno));
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd;
+    RETRY(fd, open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open the folder %s: %s", path, strerror(errno));
     int code = 0;
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        code = err_set(ERR_FILE,
-                       "%s is being written by another process; wait for it, or give "
-                       "another name",
-                       folder->path);
+        code = errno == EWOULDBLOCK
+                   ? err_set(ERR_FILE,
+                             "%s is being written by another process; wait for it, or give "
+                             "another name",
+                             folder->path)
+                   : err_set(ERR_FILE, "cannot lock the folder %s: %s", path, strerror(errno));
     if (code == 0)
         code = check_ours(folder, path);
     if (code < 0) {

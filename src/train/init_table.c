@@ -58,8 +58,12 @@ int init_fit(const struct init_pair *pair)
     const struct import_array *array = pair->array;
     if (!pair->positions)
         return init_same_shape(array, pair->row) ? 0 : shapes_differ(pair, "");
-    if (array->dims != 2 || array->size[1] != pair->row->shape.size[1])
-        return shapes_differ(pair, "; only the number of rows can be changed, by --init-resize");
+    if (array->dims != 2)
+        return shapes_differ(pair, "; a table of positions has two dimensions");
+    if (array->size[1] != pair->row->shape.size[1]) // --dim
+        return shapes_differ(pair,
+                             "; only the number of rows can be resized: give --dim as the file "
+                             "has it");
     if (rows_left(pair) < 1)
         return err_set(ERR_ARGUMENT, "--init-skip %lld leaves nothing of the %lld rows of '%.200s'",
                        (long long)pair->skip, (long long)array->size[0], array->name);

@@ -62,6 +62,15 @@ good "inspect an export" 'position_table .*\[8, 8\]  position, channel' "$POSGRA
 run "$POSGRAD" export table.h5 -o again.csv
 if cmp -s again.csv table.csv; then ok "an export of an export"; else fail "an export of an export" "$(head -n 1 err)"; fi
 refused "an export is no checkpoint" 1 'is no posgrad checkpoint' "$POSGRAD" eval table.h5
+# Number by number: what awk reads of the CSV is what stands in the header.
+awk -F, 'NR > 1 && NF == 3 && $1 == int((NR - 2) / 8) && $2 == (NR - 2) % 8 { print $3 + 0 }' table.csv >by_csv
+awk '/^static/ { on = 1 } on { gsub(/^static.*=|[{};]/, " "); gsub(/f/, ""); gsub(/,/, "\n"); print }' table.h |
+    awk 'NF && !/^#|\/\*|\*\// && $1 + 0 == $1 { for (i = 1; i <= NF; i++) print $i + 0 }' >by_header
+if [ "$(wc -l <by_csv)" -eq 64 ] && cmp -s by_csv by_header; then
+    ok "awk reads the same from csv and header"
+else
+    fail "awk reads the same from csv and header" "$(wc -l <by_csv) and $(wc -l <by_header) numbers"
+fi
 good "json has the encoding" '"encoding":"learned"' cat table.json
 run "$POSGRAD" export learned -o model.npz --what model
 if [ "$status" -eq 0 ] && grep -q -a 'layers.0.attn.q.weight.npy' model.npz; then
@@ -78,6 +87,27 @@ if cmp -s table.out before; then ok "--format wins over the name"; else fail "--
 refused "over what is there" 1 'table.npy is there already.*--overwrite' "$POSGRAD" export learned -o table.npy
 run "$POSGRAD" export learned -o table.npy --overwrite
 if [ "$status" -eq 0 ] && cmp -s table.npy before; then ok "--overwrite"; else fail "--overwrite" "exit $status"; fi
+
+# Tables of rows of another length.
+small_run rope rope
+good "--length: a row a token" '^15,1,' "$POSGRAD" export rope -o - --format csv --table rotation_sine --length 16
+refused "--length past a table" 1 'learned ends at 8 positions, and length 9 was asked for.*--extend' \
+    "$POSGRAD" export learned -o far.npy --length 9
+good "--extend" '^8,0,' "$POSGRAD" export learned -o - --format csv --length 9 --extend clip
+"$POSGRAD" export learned -o - --format csv --length 9 --extend clip |
+    awk -F, '$1 >= 7 { v[$1 "," $2] = $3 } END { for (c = 0; c < 8; c++) if (v["7," c] != v["8," c] || v["7," c] == "") exit 1 }' &&
+    ok "clipped, the last row is there twice"
+run "$POSGRAD" export learned -o same.npy --length 8
+if [ "$status" -eq 0 ] && cmp -s same.npy table.npy; then ok "at the training's length all is the same"; else fail "--length 8" "exit $status"; fi
+good "the length is in the file" '"length":16,"reach":"extrapolated"' "$POSGRAD" export rope -o - --format json --length 16
+refused "--extend without --length" 2 'give --length' "$POSGRAD" export learned -o x.npy --extend clip
+refused "--extend of no way" 2 "did you mean 'clip'" "$POSGRAD" export learned -o x.npy --length 9 --extend clap
+refused "--extend without a meaning" 1 'no meaning for rope' "$POSGRAD" export rope -o x.npz --length 9 --extend wrap
+refused "--length of parameters" 2 'same at every length' "$POSGRAD" export learned -o x.npz --what model --length 9
+refused "--length 0" 2 'length' "$POSGRAD" export learned -o x.npz --length 0
+refused "--length of a file without a model" 1 'no posgrad checkpoint' "$POSGRAD" export table.h5 -o x.npz --length 8
+refused "--length: no such table" 1 'there are: rotation_angles' "$POSGRAD" export rope -o x.npy --length 9 --table nothing
+refused "none has no tables at a length" 1 'has no tables' "$POSGRAD" export none -o x.npy --length 9
 
 refused "none has no tables" 1 'has no tables' "$POSGRAD" export none -o none.npy
 refused "no RUN" 2 'RUN is missing' "$POSGRAD" export -o x.npy
@@ -141,7 +171,28 @@ if [ -L link.csv ] && cmp -s linked.csv table.csv; then ok "through a link, whic
 if [ -c /dev/full ]; then
     ln -s /dev/full full.csv # so that a mistake here replaces the link, not the device
     refused "into a full device" 1 'full.csv: No space' "$POSGRAD" export learned -o full.csv
+    for format in h5 header json npy npz safetensors; do
+        refused "$format into a full device" 1 'full.csv: No space' \
+            "$POSGRAD" export learned -o full.csv --format "$format"
+    done
 fi
 refused "into a folder" 1 'is a folder' "$POSGRAD" export learned -o learned --format csv
 refused "into a name that ends in a slash" 1 'folder' "$POSGRAD" export learned -o new/ --format csv
+
+# A folder.
+run "$POSGRAD" export learned -o points --format projector
+if [ "$status" -eq 0 ] && [ ! -s err ] && [ "$(wc -l <points/tensors.tsv)" -eq 8 ] &&
+    [ "$(wc -l <points/metadata.tsv)" -eq 8 ] && [ "$(head -n 1 points/tensors.tsv | wc -w)" -eq 8 ] &&
+    grep -q 'tensor_name: "position_table"' points/projector_config.pbtxt; then
+    ok "a folder for the projector"
+else
+    fail "a folder for the projector" "exit $status, $(ls points)"
+fi
+refused "over it" 1 'points is there already.*--overwrite' "$POSGRAD" export learned -o points --format projector
+run "$POSGRAD" export learned -o points --format projector --overwrite
+if [ "$status" -eq 0 ] && [ ! -e points.tmp ]; then ok "over it, with --overwrite"; else fail "over it" "exit $status"; fi
+refused "over a run" 1 'no export has made' "$POSGRAD" export learned -o learned --format projector --overwrite
+refused "a folder to stdout" 2 'stdout' "$POSGRAD" export learned -o - --format projector
+refused "one axis" 1 'no rows' "$POSGRAD" export learned -o other --format projector --what model --table ln_f.bias
+[ ! -e other ] && ok "which leaves none"
 finish

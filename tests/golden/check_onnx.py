@@ -95,7 +95,7 @@ def compare(posgrad, folder, run_folder, drawn):
                         "--overwrite"], check=True, capture_output=True)
         part = tokens[:, :length], mask[:, :length]
         worst = max(worst, np.abs(logits(run, *part) - logits(session(other), *part)).max())
-    return worst, exported.stderr.strip().split(": ", 1)[1]
+    return worst, exported.stderr.strip().split(": ", 2)[2]
 
 
 def main():

@@ -240,6 +240,32 @@ static json_t *exported(void)
     return root;
 }
 
+// What --length makes at the training's length is what the checkpoint has: each table, or, where
+// that has more positions, its beginning.
+static bool recomputes(const struct encoding_case *what, struct trainer *trainer)
+{
+    const struct export_length at = {.length = trainer->config.train_length};
+    struct export_source stored, made;
+    struct h5_reader *reader = h5_reader_open(checkpoint_path);
+    assert_non_null(reader);
+    check_ok(export_source_read(&stored, reader, "/tables", NULL));
+    check_ok(export_source_compute(&made, reader, trainer, &at, NULL));
+    bool good = stored.set.arrays == made.set.arrays;
+    for (int i = 0; i < stored.set.arrays; i++)
+        for (int k = 0; k < made.set.arrays; k++) {
+            const struct export_array *a = &stored.set.array[i], *b = &made.set.array[k];
+            if (strcmp(a->name, b->name) != 0)
+                continue;
+            bool first = export_count(b) <= export_count(a) && a->attributes == b->attributes;
+            good = good && first &&
+                   memcmp(a->data, b->data, (size_t)export_count(b) * sizeof(real)) == 0;
+        }
+    export_source_release(&made);
+    export_source_release(&stored);
+    h5_reader_close(reader);
+    return good || wrong(what, "tables of the training's length are others than in the file");
+}
+
 static bool exports(const struct encoding_case *what)
 {
     struct trainer trainer;
@@ -260,6 +286,7 @@ static bool exports(const struct encoding_case *what)
     for (int i = 0; good && i < trainer.tables.count; i++)
         good = is_in_json(what, root, &trainer.tables.table[i]);
     json_decref(root);
+    good = good && recomputes(what, &trainer);
     trainer_release(&trainer);
     return good;
 }

@@ -213,7 +213,7 @@ static void what_does_not_fit_is_refused(void **state)
         {13, 8, "truncate", "2", "nothing to truncate"},
         {13, 8, "hierarchical", "0", "not fewer"},
         {3, 8, "hierarchical", "0", "square"},
-        {12, 7, "truncate", "0", "only the number of rows"},
+        {12, 7, "truncate", "0", "give --dim"},
         {12, 8, "none", "12", "leaves nothing"},
         {12, 8, "none", "1048576", "leaves nothing"},
     };

@@ -203,7 +203,7 @@ static void check_op(const struct ag_op *op, int variant, uint64_t seed)
     check_ok(onnx_writer_init(&w, &sizes));
     assert_true(open_inputs(&w, &graph) > 0);
     onnx_translate_all(&w);
-    check_ok(onnx_writer_end(&w, y, "y", NULL, 0, &bytes));
+    check_ok(onnx_writer_end(&w, y, "y", &bytes));
     onnx_file_open(&file, bytes.at, bytes.size);
     give_inputs(&file, &graph);
     const struct onnx_value *theirs = onnx_run_output(&file);
@@ -261,6 +261,7 @@ static void a_file_says_what_it_is(void **state)
     assert_string_equal(e.file.output->name, "logits");
     assert_int_equal(e.file.output->size[2], ENCODING_VOCAB);
     assert_string_equal(e.verdict, "opset 17, any batch, rows of up to 12 tokens");
+    assert_string_equal(onnx_file_property(&e.file, "rows"), "up to 12 tokens");
     assert_null(onnx_file_property(&e.file, "step"));
     check_ok(onnx_model(&e.m.config, &e.m.params, LONGEST, property, 2, &again, e.verdict));
     onnx_file_close(&e.file);

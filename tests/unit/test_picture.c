@@ -189,7 +189,7 @@ static void too_large_for_the_terminal(void **state)
     static float values[3 * 40 * 60];
     for (int64_t i = 0; i < 3 * 40 * 60; i++)
         values[i] = i % 2 ? 1 : -1;
-    values[4] = -8; // row 0, column 4
+    values[60 + 5] = -8; // row 1, column 5
     struct export_array table = {.name = "wide",
                                  .dims = 3,
                                  .size = {3, 40, 60},

@@ -54,9 +54,7 @@ static void repeated_numbers_are_packed(void **state)
 {
     (void)state;
     struct bytes out = {0};
-    protobuf_ints(&out, 4, (const int64_t[]){3, 270, 86942}, 3); // as in the description
-    CHECK_BYTES(&out, "\x22\x06\x03\x8e\x02\x9e\xa7\x05");
-    protobuf_ints(&out, 4, NULL, 0);
+    protobuf_doubles(&out, 4, NULL, 0);
     CHECK_BYTES(&out, "\x22\x00");
     protobuf_doubles(&out, 1, (const double[]){1, -2}, 2);
     CHECK_BYTES(&out, "\x0a\x10\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\0\xc0");

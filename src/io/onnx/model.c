@@ -7,45 +7,46 @@
 #include "../../../autograd/ops/op.h"
 #include "translate.h"
 
-// Whether anything that is stored, or any place of it, is by length: else rows may be longer than
-// those that were captured.
-static bool has_end(const struct onnx_sizes *sizes)
+// The node that draws positions, or NULL.
+static const struct ag_tensor *sampler_of(const struct onnx_sizes *sizes)
+{
+    for (int i = 0; i < sizes->count; i++) {
+        const struct ag_tensor *t = sizes->computed[i];
+        if (t->op && strcmp(t->op->name, "sample_positions") == 0)
+            return t;
+    }
+    return NULL;
+}
+
+// The longest rows that what is stored is enough for; 0: any.
+static int64_t longest(const struct onnx_sizes *sizes, const struct ag_tensor *sampler)
 {
     for (struct ag_tensor *t = sizes->graph->first; t; t = t->next) {
         const struct onnx_tensor *of = &sizes->tensor[t->id];
         for (int d = 0; of->known && d < t->shape.dims; d++)
             if (!onnx_is_fixed(of->size[d]))
-                return true;
+                return sizes->length;
     }
-    return false;
+    return sampler ? (int64_t)ag_setting_of(sampler, "range") : 0;
 }
 
-// What positions that are drawn stay below, where the file takes them as an input; else 0.
-static int64_t positions_below(const struct onnx_sizes *sizes)
+// Also as metadata, for programs.
+static void judge(struct onnx_writer *w, const struct onnx_sizes *sizes, char verdict[ONNX_VERDICT])
 {
-    for (int i = 0; i < sizes->count; i++) {
-        const struct ag_tensor *t = sizes->computed[i];
-        if (t->op && strcmp(t->op->name, "sample_positions") == 0 &&
-            (enum ag_sampling)ag_setting_of(t, "kind") == AG_RANDOM_POSITIONS)
-            return (int64_t)ag_setting_of(t, "range");
-    }
-    return 0;
-}
-
-static void judge(const struct onnx_sizes *sizes, char verdict[ONNX_VERDICT])
-{
-    int used = snprintf(verdict, ONNX_VERDICT, "opset %d, any batch, ", ONNX_OPSET);
-    size_t left = ONNX_VERDICT - (size_t)(unsigned)used;
-    long long length = (long long)sizes->length, below = (long long)positions_below(sizes);
+    const struct ag_tensor *sampler = sampler_of(sizes);
+    long long most = (long long)longest(sizes, sampler);
+    char rows[192] = "any length", positions[64] = "";
     if (!sizes->any_length)
-        snprintf(verdict + used, left, "rows of %lld tokens only: %.150s", length, sizes->reason);
-    else if (below)
-        snprintf(verdict + used, left,
-                 "rows of any length, positions (in order, below %lld) are an input", below);
-    else if (has_end(sizes))
-        snprintf(verdict + used, left, "rows of up to %lld tokens", length);
-    else
-        snprintf(verdict + used, left, "rows of any length");
+        snprintf(rows, sizeof rows, "%lld token%s only%s%.150s", (long long)sizes->length,
+                 sizes->length == 1 ? "" : "s", *sizes->reason ? ": " : "", sizes->reason);
+    else if (most)
+        snprintf(rows, sizeof rows, "up to %lld tokens", most);
+    onnx_property(w, "rows", rows);
+    if (sampler && (enum ag_sampling)ag_setting_of(sampler, "kind") == AG_RANDOM_POSITIONS)
+        snprintf(positions, sizeof positions, "; positions, in order and below %lld, are an input",
+                 (long long)ag_setting_of(sampler, "range"));
+    snprintf(verdict, ONNX_VERDICT, "opset %d, any batch, rows of %.180s%s", ONNX_OPSET, rows,
+             positions);
 }
 
 static void write_inputs(struct onnx_writer *w, const struct model_graph *model)
@@ -71,8 +72,10 @@ int onnx_model(const struct model_config *config, struct ag_params *params, int6
     if (code == 0) {
         write_inputs(&w, &model);
         onnx_translate_all(&w);
-        code = onnx_writer_end(&w, model.logits, "logits", property, properties, out);
-        judge(&sizes, verdict);
+        for (int i = 0; i < properties; i++)
+            onnx_property(&w, property[i].key, property[i].value);
+        judge(&w, &sizes, verdict);
+        code = onnx_writer_end(&w, model.logits, "logits", out);
         onnx_writer_release(&w);
     }
     onnx_sizes_release(&sizes);

@@ -1,4 +1,6 @@
 // Ops along the sequence: recurrences, taps, rotations, positions.
+#include <stdio.h>
+
 #include "../../../autograd/ops/op.h"
 #include "translate.h"
 
@@ -134,9 +136,12 @@ const char *onnx_op_rotate(struct onnx_writer *w, const struct ag_tensor *node)
 const char *onnx_op_sample_positions(struct onnx_writer *w, const struct ag_tensor *node)
 {
     const struct onnx_amount size[] = {onnx_size(w, node, 0), onnx_size(w, node, 1)};
-    if ((enum ag_sampling)ag_setting_of(node, "kind") == AG_RANDOM_POSITIONS)
-        return onnx_input(w, node, "positions",
-                          "positions of the tokens, in order: drawn anew for each row");
+    if ((enum ag_sampling)ag_setting_of(node, "kind") == AG_RANDOM_POSITIONS) {
+        char text[96];
+        snprintf(text, sizeof text, "positions of the tokens, below %lld and in order, any of them",
+                 (long long)ag_setting_of(node, "range"));
+        return onnx_input(w, node, "positions", text);
+    }
     return onnx_binary(w, "Expand", onnx_range(w, size[1]), onnx_amounts(w, 2, size));
 }
 

@@ -53,6 +53,7 @@ void onnx_writer_release(struct onnx_writer *w)
     free(w->nodes.at);
     free(w->initializers.at);
     free(w->inputs.at);
+    free(w->metadata.at);
     arena_release(&w->arena);
     memset(w, 0, sizeof *w);
 }
@@ -547,6 +548,14 @@ const char *onnx_range(struct onnx_writer *w, struct onnx_amount count)
 
 // --- the model
 
+void onnx_property(struct onnx_writer *w, const char *key, const char *value)
+{
+    size_t opened = protobuf_open(&w->metadata, MODEL_METADATA);
+    protobuf_text(&w->metadata, PROPERTY_KEY, key);
+    protobuf_text(&w->metadata, PROPERTY_VALUE, value);
+    protobuf_close(&w->metadata, opened);
+}
+
 static void put_graph(struct onnx_writer *w, const struct ag_tensor *output, const char *name,
                       struct bytes *out)
 {
@@ -567,7 +576,7 @@ static void put_graph(struct onnx_writer *w, const struct ag_tensor *output, con
 }
 
 int onnx_writer_end(struct onnx_writer *w, const struct ag_tensor *output, const char *name,
-                    const struct onnx_property *property, int properties, struct bytes *out)
+                    struct bytes *out)
 {
     if (w->error)
         return err_set(w->error, "%s", w->message);
@@ -578,13 +587,8 @@ int onnx_writer_end(struct onnx_writer *w, const struct ag_tensor *output, const
     size_t opset = protobuf_open(out, MODEL_OPSET);
     protobuf_int(out, OPSET_VERSION, ONNX_OPSET);
     protobuf_close(out, opset);
-    for (int i = 0; i < properties; i++) {
-        size_t opened = protobuf_open(out, MODEL_METADATA);
-        protobuf_text(out, PROPERTY_KEY, property[i].key);
-        protobuf_text(out, PROPERTY_VALUE, property[i].value);
-        protobuf_close(out, opened);
-    }
-    if (w->error || out->failed)
+    bytes_put(out, w->metadata.at, w->metadata.size);
+    if (w->error || out->failed || w->metadata.failed)
         return err_set(ERR_MEMORY, "out of memory for an ONNX graph");
     if (out->size > MOST_BYTES)
         return err_set(ERR_ARGUMENT,

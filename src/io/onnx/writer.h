@@ -17,15 +17,12 @@
 enum { ONNX_OPSET = 17, ONNX_IR_VERSION = 8 };
 enum onnx_type { ONNX_FLOAT = 1, ONNX_INT64 = 7, ONNX_BOOL = 9, ONNX_DOUBLE = 11 };
 
-struct onnx_property {
-    const char *key, *value;
-};
-
 struct onnx_written;
 struct onnx_writer {
     const struct onnx_sizes *sizes;
     struct arena arena;
     struct bytes nodes, initializers, inputs; // fields of GraphProto
+    struct bytes metadata;                    // and of ModelProto
     const char **value, **whole;              // [tensors]: names; whole: of known ones, unsliced
     const struct ag_tensor *at;               // whose nodes are being written
     const char *rows;                         // an input [B, T]: where both are read from
@@ -37,9 +34,11 @@ struct onnx_writer {
 
 int onnx_writer_init(struct onnx_writer *w, const struct onnx_sizes *sizes);
 void onnx_writer_release(struct onnx_writer *w);
+// A line of the model's metadata.
+void onnx_property(struct onnx_writer *w, const char *key, const char *value);
 // The whole model, with `output` as what it computes; appends to `out`. The first error.
 int onnx_writer_end(struct onnx_writer *w, const struct ag_tensor *output, const char *name,
-                    const struct onnx_property *property, int properties, struct bytes *out);
+                    struct bytes *out);
 // Records that something cannot be said; returns "".
 __attribute__((format(printf, 2, 3))) const char *onnx_refuse(struct onnx_writer *w,
                                                               const char *format, ...);
