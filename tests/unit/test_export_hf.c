@@ -1,0 +1,248 @@
+// Whole models for transformers: every encoding is either exported or refused, with a line that
+// names what differs and what works instead; configurations have what the encoding was given.
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../autograd/base/err.h"
+#include "../../src/io/export.h"
+#include "../../src/io/h5file.h"
+#include "../support/check.h"
+#include "../support/settings.h"
+
+#define SMALL                                                                                      \
+    "--task probe --layers 2 --heads 2 --dim 16 --ff-dim 12 --length 16 --batch-size 2 "           \
+    "--threads 1 "
+
+static char scratch[64] = "/tmp/posgrad-export-XXXXXX";
+static char folder[80], verdict[EXPORT_VERDICT];
+static struct trainer trainer;
+static struct train_settings settings;
+
+static void clean(void)
+{
+    static const char *const files[] = {"posgrad_reference.json", "config.json",
+                                        "model.safetensors", "tokenizer.json",
+                                        "tokenizer_config.json"};
+    char path[128];
+    for (size_t f = 0; f < sizeof files / sizeof files[0]; f++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[f]);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
+// 1 where the settings have no meaning, 0, or the error of the export.
+static int export_words(const char *words, int64_t length)
+{
+    char all[512];
+    snprintf(all, sizeof all, SMALL "%s", words);
+    settings_of(&settings, all);
+    if (trainer_init(&trainer, &settings) < 0)
+        return 1;
+    *verdict = '\0';
+    const struct export_model model = {.trainer = &trainer, .length = length, .verdict = verdict};
+    int code = export_format_find("hf")->write_model(&model, folder);
+    trainer_release(&trainer);
+    return code;
+}
+
+// What each is exported as, alone or in its smallest stack; all others are refused.
+static const struct {
+    const char *name, *decoder, *encoder;
+} exported[] = {
+    {"none", "GPT2LMHeadModel", "MegatronBertForTokenClassification"},
+    {"learned", "GPT2LMHeadModel", "MegatronBertForTokenClassification"},
+    {"sinusoidal", "GPT2LMHeadModel", "MegatronBertForTokenClassification"},
+    {"hierarchical", "GPT2LMHeadModel", "MegatronBertForTokenClassification"},
+    {"recursive", "GPT2LMHeadModel", "MegatronBertForTokenClassification"},
+    {"learned2d", "GPT2LMHeadModel", "MegatronBertForTokenClassification"},
+    {"sinusoidal2d", "GPT2LMHeadModel", "MegatronBertForTokenClassification"},
+    {"shift-positions", "GPT2LMHeadModel", "MegatronBertForTokenClassification"},
+    {"rope", "GPTNeoXForCausalLM", "EsmForTokenClassification"},
+};
+
+static const char *expected(const char *name, bool causal)
+{
+    for (size_t i = 0; i < sizeof exported / sizeof exported[0]; i++)
+        if (strcmp(exported[i].name, name) == 0)
+            return causal ? exported[i].decoder : exported[i].encoder;
+    return NULL;
+}
+
+static void check_encoding(const struct pe_def *def, bool causal)
+{
+    char stack[128], words[256];
+    pe_smallest_stack(def, stack);
+    snprintf(words, sizeof words, "--pe %s --arch %s", stack, causal ? "decoder" : "encoder");
+    int code = export_words(words, 0);
+    const char *as = expected(def->name, causal);
+    if (code == 1)
+        return;
+    if (as) {
+        if (code < 0 || !strstr(verdict, as) || strncmp(verdict, "exact", 5) != 0)
+            fail_msg("%s: %s", words, code < 0 ? err_last() : verdict);
+        clean();
+        return;
+    }
+    if (code != ERR_ARGUMENT || !strstr(err_last(), def->name) || !strstr(err_last(), "onnx"))
+        fail_msg("%s is not refused by name: %s", words, code < 0 ? err_last() : verdict);
+    assert_int_equal(access(folder, F_OK), -1);
+}
+
+static void every_encoding_is_exported_or_refused(void **state)
+{
+    (void)state;
+    for (int i = 0; i < pe_count; i++)
+        for (int causal = 0; causal < 2; causal++)
+            check_encoding(pe_list[i], causal);
+}
+
+static void what_differs_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words, *line;
+    } cases[] = {
+        {"--arch decoder --pe t5", "t5 adds a bias to the logits"},
+        {"--arch decoder --pe alibi", "alibi adds a bias to the logits"},
+        {"--pe multiplicative", "multiplicative does more to the input than to add a table"},
+        {"--pe complex", "complex does more to the input"},
+        {"--pe conv", "conv does more to the input"},
+        {"--pe conv --pe-opt where=each", "conv changes what passes through the layers"},
+        {"--pe rnn --pe-opt merge=add", "rnn does more to the input"},
+        {"--pe learned+urpe", "urpe multiplies the weights of attention"},
+        {"--pe rope+logn", "logn changes queries and keys"},
+        {"--pe random-positions+learned", "random-positions draws positions"},
+        {"--pe rope --pe-opt values=v", "rope changes the values"},
+        {"--pe rope --pe-opt fraction=0.5", "rope turns 4 of a head's 8 channels"},
+        {"--pe floater", "floater changes the values"},
+        {"--pe shaw", "shaw changes the values"},
+        {"--arch decoder --pe shaw --pe-opt values=no", "in encoders alone"},
+        {"--pe learned+shaw --pe-opt values=no", "no model of transformers does both"},
+        {"--arch decoder --pe learned+rope", "learned adds a table of positions and rope turns"},
+        {"--arch decoder --pe rope --attention softmax1", "--attention is not softmax"},
+        {"--arch decoder --pe none --attention linear", "--attention is not softmax"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_error(export_words(cases[i].words, 0), ERR_ARGUMENT, cases[i].line);
+    check_error(export_words("--pe learned", 17), ERR_ARGUMENT, "learned ends at 16");
+    check_error(export_words("--pe rope", 1), ERR_ARGUMENT, "--length 2");
+}
+
+// Frequencies of each layer and head are one list as long as they are what they start as.
+static void trained_frequencies_are_refused_once_they_differ(void **state)
+{
+    (void)state;
+    static const char words[] = SMALL "--arch decoder --pe rope --pe-opt trainable=yes";
+    for (int moved = 0; moved < 2; moved++) {
+        settings_of(&settings, words);
+        check_ok(trainer_init(&trainer, &settings));
+        int row = ag_params_find(&trainer.params, "layers.1.pe.rope.log_frequency_shift");
+        assert_true(row >= 0);
+        trainer.params.value[trainer.params.row[row].offset + 2] = (real)(moved * 1e-3);
+        const struct export_model model = {.trainer = &trainer, .verdict = verdict};
+        int code = export_format_find("hf")->write_model(&model, folder);
+        if (moved)
+            check_error(code, ERR_ARGUMENT, "frequencies of its own");
+        else
+            check_ok(code);
+        clean();
+        trainer_release(&trainer);
+    }
+}
+
+static json_t *config(const char *words, int64_t length)
+{
+    char path[128], *bytes;
+    size_t size;
+    check_ok(export_words(words, length));
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    check_ok(file_read(path, 1 << 20, &bytes, &size));
+    clean();
+    json_t *root = json_loadb(bytes, size, 0, NULL);
+    free(bytes);
+    assert_non_null(root);
+    return root;
+}
+
+static void check_real(const char *words, int64_t length, const char *key, double value)
+{
+    json_t *root = config(words, length);
+    json_t *found = json_object_get(root, key);
+    if (!json_is_number(found))
+        fail_msg("%s: there is no number %s", words, key);
+    check_close(json_number_value(found), value, 1e-15, 0);
+    json_decref(root);
+}
+
+static void configurations_have_what_was_asked_for(void **state)
+{
+    (void)state;
+    check_real("--arch decoder --pe rope", 0, "rotary_emb_base", 10000);
+    check_real("--arch decoder --pe rope --pe-opt base=1234.5", 0, "rotary_emb_base", 1234.5);
+    check_real("--pe rope --pe-opt base=5e5", 0, "rope_theta", 500000);
+    check_real("--arch decoder --pe rope --pe-opt fraction=0.75", 0, "rotary_pct", 0.75);
+    // 10 of 14 channels: a fraction that is cut to 9 unless it is written with care.
+    check_real("--arch decoder --pe rope --pe-opt fraction=0.72 --dim 28", 0, "rotary_pct",
+               10.25 / 14);
+    check_real("--arch decoder --pe none", 40, "n_positions", 40);
+    check_real("--pe sinusoidal", 33, "max_position_embeddings", 33);
+    check_real("--pe learned --pe-opt max_length=24", 0, "max_position_embeddings", 24);
+    assert_non_null(strstr(verdict, "exact up to length 24"));
+    check_real("--pe learned2d", 0, "max_position_embeddings", 16);
+    assert_non_null(strstr(verdict, "exact at length 16"));
+}
+
+static void the_same_model_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"posgrad_reference.json", "config.json",
+                                        "model.safetensors", "tokenizer.json",
+                                        "tokenizer_config.json"};
+    char *bytes[2][5], path[128];
+    size_t size[2][5];
+    for (int i = 0; i < 2; i++) {
+        check_ok(export_words("--pe rope --dropout 0.5", 0));
+        for (int f = 0; f < 5; f++) {
+            snprintf(path, sizeof path, "%s/%s", folder, files[f]);
+            check_ok(file_read(path, 1 << 22, &bytes[i][f], &size[i][f]));
+        }
+        clean();
+    }
+    for (int f = 0; f < 5; f++) {
+        assert_int_equal(size[0][f], size[1][f]);
+        check_same_bytes(bytes[0][f], bytes[1][f], size[0][f]);
+        free(bytes[0][f]);
+        free(bytes[1][f]);
+    }
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    if (!mkdtemp(scratch))
+        return -1;
+    snprintf(folder, sizeof folder, "%s/model", scratch);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    return rmdir(scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_encoding_is_exported_or_refused),
+        cmocka_unit_test(what_differs_is_named),
+        cmocka_unit_test(trained_frequencies_are_refused_once_they_differ),
+        cmocka_unit_test(configurations_have_what_was_asked_for),
+        cmocka_unit_test(the_same_model_gives_the_same_bytes),
+    };
+    return cmocka_run_group_tests_name(__FILE__, tests, begin, end) != 0;
+}
