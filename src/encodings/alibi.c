@@ -112,8 +112,8 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
 {
     pe_export(tables, .name = "relative_bias", .axis = {"head", "offset"},
               .tensor = ag_transpose(context->graph, table(context), 0, 1),
-              .distance_sign = "key-query", .unit = "logits", .shared_layers = true,
-              .trained_rows = context->position_count);
+              .distance_sign = "key-query", .unit = "logits", .scale = context->scale,
+              .shared_layers = true, .trained_rows = context->position_count);
     pe_export(tables, .name = "slopes", .axis = {"head"}, .tensor = slopes(context),
               .unit = "logits/token", .shared_layers = true, .trained_rows = context->heads);
 }

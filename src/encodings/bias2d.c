@@ -96,7 +96,7 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
     pe_export(tables, .name = "relative_bias",
               .axis = {"layer", "head", "row_offset", "column_offset"},
               .tensor = pe_all_layers(context, by_differences), .distance_sign = "key-query",
-              .unit = "logits", .trained_rows = grid.height);
+              .unit = "logits", .scale = context->scale, .trained_rows = grid.height);
 }
 
 const struct pe_def pe_bias2d = {

@@ -129,7 +129,7 @@ struct pe_table {
     const char *unit;          // of its numbers: "logits", "radians"; NULL: they have none
     const char *layout;        // of rotations: which channels are a pair, "pair" or "half"
     int64_t first[4];          // coordinate of each axis's first element; offsets need none
-    double scale; // of one that queries or keys are multiplied by: from there to logits; else 0
+    double scale; // of one that is a part of logits: from products of queries and keys to them
     bool shared_layers;
     // What training could reach along the first axis that is no layer or head: positions or rows
     // below this, offsets nearer than this. The rest still has its start.

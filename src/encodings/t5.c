@@ -119,8 +119,8 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
     pe_export(
         tables, .name = "relative_bias", .axis = {"head", "offset"},
         .tensor = ag_transpose(context->graph, pe_offset_rows(context, by_bucket, bucket), 0, 1),
-        .distance_sign = "key-query", .unit = "logits", .shared_layers = true,
-        .trained_rows = context->position_count);
+        .distance_sign = "key-query", .unit = "logits", .scale = context->scale,
+        .shared_layers = true, .trained_rows = context->position_count);
     pe_export(tables, .name = "bucket_bias", .axis = {"bucket", "head"}, .tensor = by_bucket,
               .unit = "logits", .shared_layers = true, .trained_rows = trained_buckets(context));
 }

@@ -121,7 +121,8 @@ static void tables(const struct pe_context *context, struct pe_tables *tables)
     if (context->extension == PE_EXTEND_NONE)
         plain.position = NULL; // of positions that are drawn, the first ones
     pe_export(tables, .name = "position_bias", .axis = {"head", "query", "key"},
-              .tensor = position_bias(&plain), .unit = "logits", .shared_layers = true,
+              .tensor = position_bias(&plain), .unit = "logits", .scale = context->scale,
+              .shared_layers = true,
               .trained_rows = context->position_count < context->length ? context->position_count
                                                                         : context->length);
     pe_export(tables, .name = "weight", .axis = {"position", "channel"},

@@ -1,6 +1,8 @@
 // A block of bytes that grows by doubling.
 #include "bytes.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +33,28 @@ void bytes_put(struct bytes *bytes, const void *from, size_t size)
     }
     memcpy(bytes->at + bytes->size, from, size);
     bytes->size += size;
+}
+
+// Most texts fit at once; a longer one is written again, to where it belongs.
+void bytes_print(struct bytes *bytes, const char *format, ...)
+{
+    char text[256];
+    va_list list, again;
+    va_start(list, format);
+    va_copy(again, list);
+    int length = vsnprintf(text, sizeof text, format, list);
+    size_t size = length > 0 ? (size_t)length : 0;
+    if (length < 0 || !grow(bytes, size + 1)) {
+        bytes->failed = true;
+    } else {
+        if (size < sizeof text)
+            memcpy(bytes->at + bytes->size, text, size);
+        else
+            vsnprintf((char *)bytes->at + bytes->size, size + 1, format, again);
+        bytes->size += size;
+    }
+    va_end(again);
+    va_end(list);
 }
 
 void bytes_put_little(struct bytes *bytes, uint64_t value, int size)

@@ -14,6 +14,9 @@ struct bytes {
     bool failed;
 };
 void bytes_put(struct bytes *bytes, const void *from, size_t size);
+// As printf; without the NUL.
+__attribute__((format(printf, 2, 3))) void bytes_print(struct bytes *bytes, const char *format,
+                                                       ...);
 void bytes_put_little(struct bytes *bytes, uint64_t value, int size); // little-endian
 
 #endif

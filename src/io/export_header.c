@@ -11,6 +11,7 @@
 
 #include "../../autograd/base/arena.h"
 #include "../../autograd/base/err.h"
+#include "bytes.h"
 #include "export.h"
 
 enum { COLUMNS = 96, NUMBER = 40 };
@@ -55,32 +56,32 @@ static const char *identifier(struct names *names, const char *name, const char 
 
 // What a comment may hold: no star that would end it or open another, and nothing that means more
 // to a preprocessor.
-static void put_comment(FILE *file, const char *text)
+static void put_comment(struct bytes *out, const char *text)
 {
     for (; *text; text++)
-        fputc(isprint((unsigned char)*text) && !strchr("*\\?", *text) ? *text : '.', file);
+        bytes_put(out, isprint((unsigned char)*text) && !strchr("*\\?", *text) ? text : ".", 1);
 }
 
-static void put_attributes(FILE *file, int count, const struct export_attribute *attribute)
+static void put_attributes(struct bytes *out, int count, const struct export_attribute *attribute)
 {
     char number[EXPORT_NUMBER];
     for (int i = 0; i < count; i++) {
-        fputs(" * ", file);
-        put_comment(file, attribute[i].name);
-        fputs(": ", file);
-        put_comment(file, export_attribute_text(&attribute[i], number));
-        fputc('\n', file);
+        bytes_print(out, " * ");
+        put_comment(out, attribute[i].name);
+        bytes_print(out, ": ");
+        put_comment(out, export_attribute_text(&attribute[i], number));
+        bytes_print(out, "\n");
     }
 }
 
 // "/* layer 2, offset 63 from -31" and so on.
-static void put_axes(FILE *file, const struct export_array *array)
+static void put_axes(struct bytes *out, const struct export_array *array)
 {
     char name[32];
     for (int d = 0; d < array->dims; d++) {
-        fputs(d ? ", " : " ", file);
-        put_comment(file, export_axis_name(array, d, name));
-        fprintf(file, " %lld", (long long)array->size[d]);
+        bytes_print(out, "%s", d ? ", " : " ");
+        put_comment(out, export_axis_name(array, d, name));
+        bytes_print(out, " %lld", (long long)array->size[d]);
     }
 }
 
@@ -96,7 +97,7 @@ static void literal(const struct export_array *array, int64_t index, char text[N
 // --- arrays
 
 struct filler {
-    FILE *file;
+    struct bytes *out;
     const struct export_array *array;
     int64_t next; // element
 };
@@ -105,18 +106,19 @@ struct filler {
 static void put_row(struct filler *filler, int64_t count, int indent)
 {
     char text[NUMBER];
-    int used = fprintf(filler->file, "%*s{", indent, "");
+    int used = indent + 1;
+    bytes_print(filler->out, "%*s{", indent, "");
     for (int64_t i = 0; i < count; i++) {
         literal(filler->array, filler->next++, text);
         int size = (int)strlen(text) + 2;
-        if (i > 0 && used + size > COLUMNS)
-            used = fprintf(filler->file, ",\n%*s", indent + 1, "") - 2;
-        else if (i > 0)
-            fputs(", ", filler->file);
-        fputs(text, filler->file);
-        used += size;
+        bool full = i > 0 && used + size > COLUMNS;
+        if (full)
+            bytes_print(filler->out, ",\n%*s%s", indent + 1, "", text);
+        else
+            bytes_print(filler->out, "%s%s", i > 0 ? ", " : "", text);
+        used = (full ? indent + 1 : used) + size;
     }
-    fputc('}', filler->file);
+    bytes_print(filler->out, "}");
 }
 
 static void put_level(struct filler *filler, int dim, int indent)
@@ -126,58 +128,59 @@ static void put_level(struct filler *filler, int dim, int indent)
         put_row(filler, count, indent);
         return;
     }
-    fprintf(filler->file, "%*s{\n", indent, "");
+    bytes_print(filler->out, "%*s{\n", indent, "");
     for (int64_t i = 0; i < count; i++) {
         put_level(filler, dim + 1, indent + 1);
-        fputs(i + 1 < count ? ",\n" : "\n", filler->file);
+        bytes_print(filler->out, "%s", i + 1 < count ? ",\n" : "\n");
     }
-    fprintf(filler->file, "%*s}", indent, "");
+    bytes_print(filler->out, "%*s}", indent, "");
 }
 
-static void put_numbers(FILE *file, const struct export_array *array, const char *name)
+static void put_numbers(struct bytes *out, const struct export_array *array, const char *name)
 {
-    struct filler filler = {.file = file, .array = array};
+    struct filler filler = {.out = out, .array = array};
     char text[NUMBER];
-    fprintf(file, "static const %s %s", array->is_double ? "double" : "float", name);
+    bytes_print(out, "static const %s %s", array->is_double ? "double" : "float", name);
     for (int d = 0; d < array->dims; d++)
-        fprintf(file, "[%lld]", (long long)array->size[d]);
-    fputs(" =", file);
+        bytes_print(out, "[%lld]", (long long)array->size[d]);
+    bytes_print(out, " =");
     if (array->dims) {
-        fputc('\n', file);
+        bytes_print(out, "\n");
         put_level(&filler, 0, 0);
     } else {
         literal(array, 0, text);
-        fprintf(file, " %s", text);
+        bytes_print(out, " %s", text);
     }
-    fputs(";\n", file);
+    bytes_print(out, ";\n");
 }
 
-static void put_coordinates(FILE *file, const struct export_array *array, int dim, const char *name)
+static void put_coordinates(struct bytes *out, const struct export_array *array, int dim,
+                            const char *name)
 {
     int64_t count = array->size[dim];
-    fprintf(file, "static const long long %s[%lld] = {", name, (long long)count);
+    bytes_print(out, "static const long long %s[%lld] = {", name, (long long)count);
     for (int64_t i = 0; i < count; i++)
-        fprintf(file, "%s%lld",
-                !i       ? ""
-                : i % 16 ? ", "
-                         : ",\n ",
-                (long long)export_coordinate(array, dim, i));
-    fputs("};\n", file);
+        bytes_print(out, "%s%lld",
+                    !i       ? ""
+                    : i % 16 ? ", "
+                             : ",\n ",
+                    (long long)export_coordinate(array, dim, i));
+    bytes_print(out, "};\n");
 }
 
-static int put_array(FILE *file, struct names *names, const struct export_array *array)
+static int put_array(struct bytes *out, struct names *names, const struct export_array *array)
 {
     const char *name = identifier(names, array->name, NULL);
     if (!name)
         return ERR_MEMORY;
-    fputs("\n/* ", file);
-    put_comment(file, array->name);
-    fputs(array->dims ? ":" : "", file);
-    put_axes(file, array);
-    fputc('\n', file);
-    put_attributes(file, array->attributes, array->attribute);
-    fputs(" */\n", file);
-    put_numbers(file, array, name);
+    bytes_print(out, "\n/* ");
+    put_comment(out, array->name);
+    bytes_print(out, "%s", array->dims ? ":" : "");
+    put_axes(out, array);
+    bytes_print(out, "\n");
+    put_attributes(out, array->attributes, array->attribute);
+    bytes_print(out, " */\n");
+    put_numbers(out, array, name);
     for (int d = 0; d < array->dims; d++) {
         char text[32];
         if (export_counts_from_zero(array, d))
@@ -185,7 +188,7 @@ static int put_array(FILE *file, struct names *names, const struct export_array 
         const char *axis = identifier(names, array->name, export_axis_name(array, d, text));
         if (!axis)
             return ERR_MEMORY;
-        put_coordinates(file, array, d, axis);
+        put_coordinates(out, array, d, axis);
     }
     return 0;
 }
@@ -209,50 +212,46 @@ static int check(const struct export_set *set)
     return 0;
 }
 
-// What lies between the guard's lines, malloc'ed.
-static int make_body(struct names *names, const struct export_set *set, char **body, size_t *size)
-{
-    FILE *file = open_memstream(body, size);
-    int code = file ? 0 : err_set(ERR_MEMORY, "out of memory for the header");
-    for (int i = 0; i < set->arrays && code == 0; i++)
-        code = put_array(file, names, &set->array[i]);
-    bool bad = file && ferror(file);
-    if (file && (fclose(file) != 0 || bad) && code == 0)
-        code = err_set(ERR_MEMORY, "out of memory for the header");
-    return code;
-}
-
 // FNV-1a (Fowler, Noll, Vo), 64 bits.
-static unsigned long long digest(const char *text)
+static unsigned long long digest(const struct bytes *text)
 {
     uint64_t hash = 0xcbf29ce484222325u;
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    for (size_t i = 0; i < text->size; i++)
+        hash = (hash ^ text->at[i]) * 0x100000001b3u;
     return hash;
 }
 
-static int wrap(const struct export_set *set, const char *body, char **bytes, size_t *size)
+// The comment at the top, the guard, and what lies in it.
+static void wrap(struct bytes *out, const struct export_set *set, const struct bytes *body)
 {
     unsigned long long of_body = digest(body);
-    FILE *file = open_memstream(bytes, size);
-    if (!file)
-        return err_set(ERR_MEMORY, "out of memory for the header");
-    fputs("/* Written by posgrad export.\n", file);
-    put_attributes(file, set->attributes, set->attribute);
-    fprintf(file, " */\n#ifndef POSGRAD_%016llX_H\n#define POSGRAD_%016llX_H\n%s\n#endif\n",
-            of_body, of_body, body);
-    bool bad = ferror(file);
-    if (fclose(file) == 0 && !bad)
-        return 0;
-    free(*bytes);
-    return err_set(ERR_MEMORY, "out of memory for the header");
+    bytes_print(out, "/* Written by posgrad export.\n");
+    put_attributes(out, set->attributes, set->attribute);
+    bytes_print(out, " */\n#ifndef POSGRAD_%016llX_H\n#define POSGRAD_%016llX_H\n", of_body,
+                of_body);
+    bytes_put(out, body->at, body->size);
+    bytes_print(out, "\n#endif\n");
+    bytes_put(out, "", 1); // a NUL, which is not of the file
+}
+
+static int put_all(struct bytes *out, struct names *names, const struct export_set *set)
+{
+    struct bytes body = {0};
+    int code = 0;
+    for (int i = 0; i < set->arrays && code == 0; i++)
+        code = put_array(&body, names, &set->array[i]);
+    if (code == 0)
+        wrap(out, set, &body);
+    if (code == 0 && (body.failed || out->failed))
+        code = err_set(ERR_MEMORY, "out of memory for the header");
+    free(body.at);
+    return code;
 }
 
 static int encode(const struct export_set *set, char **bytes, size_t *size)
 {
     struct names names = {.count = 0};
-    char *body = NULL;
-    size_t body_size = 0;
+    struct bytes out = {0};
     int code = check(set);
     if (code < 0)
         return code;
@@ -260,13 +259,16 @@ static int encode(const struct export_set *set, char **bytes, size_t *size)
     names.taken = calloc((size_t)set->arrays * (1 + EXPORT_MAX_DIMS) + 1, sizeof *names.taken);
     code = names.taken ? 0 : err_set(ERR_MEMORY, "out of memory for the names of a header");
     if (code == 0)
-        code = make_body(&names, set, &body, &body_size);
-    if (code == 0)
-        code = wrap(set, body, bytes, size);
-    free(body);
+        code = put_all(&out, &names, set);
     free(names.taken);
     arena_release(&names.arena);
-    return code;
+    if (code < 0) {
+        free(out.at);
+        return code;
+    }
+    *bytes = (char *)out.at;
+    *size = out.size - 1;
+    return 0;
 }
 
 const struct export_format export_header = {

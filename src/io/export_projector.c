@@ -132,8 +132,7 @@ static int encode_folder(const struct export_set *set, struct folder_file *file)
 
 const struct export_format export_projector = {
     .name = "projector",
-    .title = "a folder for TensorBoard's embedding projector; one table (tensorboard --logdir "
-             "FOLDER)",
+    .title = "a folder for the embedding projector of TensorBoard; one table",
     .one_array = true,
     .encode_folder = encode_folder,
 };

@@ -31,7 +31,8 @@ struct layout {
     const struct export_array *table;
     const struct plot_style *style;
     struct scale scale;
-    int64_t panels, rows, columns; // of the table
+    bool turned;                   // the last axis runs down, the one before it to the right
+    int64_t panels, rows, columns; // of the table as it is shown
     int64_t down, across;          // values in a cell
     int lines, cells;              // of a panel
     int label;                     // columns at the left of a line
@@ -93,12 +94,12 @@ static const char *axis_name(const struct layout *layout, int dim, char text[NAM
 
 static int row_axis(const struct layout *layout)
 {
-    return layout->table->dims - 2;
+    return layout->table->dims - (layout->turned ? 1 : 2);
 }
 
 static int column_axis(const struct layout *layout)
 {
-    return layout->table->dims - 1;
+    return layout->table->dims - (layout->turned ? 2 : 1);
 }
 
 // The coordinate of an entry; "" where there is no such axis.
@@ -131,7 +132,7 @@ static void panel_title(const struct layout *layout, int64_t panel, char text[TE
 
 static struct scale scale_of(const struct export_array *table, int64_t count)
 {
-    struct scale scale = {.low = INFINITY};
+    struct scale scale = {.low = (double)INFINITY};
     for (int64_t i = 0; i < count; i++) {
         double value = export_value(table, i), magnitude = fabs(value);
         if (!isfinite(value)) {
@@ -170,8 +171,9 @@ static double cell_value(const struct layout *layout, int64_t panel, int line, i
     for (int64_t r = first_row; r < first_row + layout->down && r < layout->rows; r++)
         for (int64_t c = first_column; c < first_column + layout->across && c < layout->columns;
              c++) {
-            int64_t index = (panel * layout->rows + r) * layout->columns + c;
-            double value = export_value(layout->table, index);
+            int64_t in_panel = layout->turned ? c * layout->rows + r : r * layout->columns + c;
+            double value =
+                export_value(layout->table, panel * layout->rows * layout->columns + in_panel);
             if (!isfinite(value))
                 return (double)NAN;
             if (fabs(value - middle) > far) {
@@ -302,8 +304,11 @@ static int64_t parts(int64_t count, int64_t most)
 static void lay_out(struct layout *layout, bool whole)
 {
     const struct export_array *table = layout->table;
-    layout->columns = table->dims >= 1 ? table->size[table->dims - 1] : 1;
-    layout->rows = table->dims >= 2 ? table->size[table->dims - 2] : 1;
+    int64_t last = table->dims >= 1 ? table->size[table->dims - 1] : 1,
+            before = table->dims >= 2 ? table->size[table->dims - 2] : 1;
+    layout->turned = last <= SMALL_ROWS && before > 2 * last;
+    layout->rows = layout->turned ? last : before;
+    layout->columns = layout->turned ? before : last;
     layout->panels = 1;
     for (int d = 0; d < table->dims - 2; d++)
         layout->panels *= table->size[d];
@@ -323,7 +328,7 @@ static void lay_out(struct layout *layout, bool whole)
 static void print_head(const struct layout *layout, int64_t count, FILE *file)
 {
     char name[NAME];
-    double least = INFINITY, most = -INFINITY;
+    double least = (double)INFINITY, most = -least;
     for (int64_t i = 0; i < count; i++) {
         double value = export_value(layout->table, i) + 0.0; // -0 is 0
         least = fmin(least, value);                          // NaN is left out
@@ -341,16 +346,17 @@ static void print_head(const struct layout *layout, int64_t count, FILE *file)
         fprintf(file, "; %.4g to %.4g\n", least, most);
 }
 
-// What several values a cell are: so many rows by so many columns.
+// What several values a cell are, where they are: so many rows by so many columns.
 static void put_cell_note(struct pen *pen, const struct layout *layout)
 {
     char text[160];
     if (layout->down == 1 && layout->across == 1)
         return;
-    snprintf(text, sizeof text, "; a cell is the farthest from %s of %lld x %lld values",
+    snprintf(text, sizeof text, "a cell is the farthest from %s of %lld x %lld values",
              layout->scale.low == 0 ? "0" : "the middle", (long long)layout->down,
              (long long)layout->across);
     pen_text(pen, NULL, text);
+    pen_end(pen);
 }
 
 static void print_titles(struct pen *pen, const struct layout *layout, int64_t from, int64_t to)
@@ -452,6 +458,6 @@ void picture_print(const struct export_array *table, bool whole, const struct pl
     lay_out(&layout, whole);
     print_panels(&pen, &layout, whole);
     put_legend(&pen, &layout);
-    put_cell_note(&pen, &layout);
     pen_end(&pen);
+    put_cell_note(&pen, &layout);
 }

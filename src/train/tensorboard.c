@@ -20,7 +20,8 @@
 #include "../io/h5file.h"
 #include "../io/protobuf.h"
 
-static const char prefix[] = "events.out.tfevents.";
+// Of all event files, and of ours.
+static const char prefix[] = "events.out.tfevents.", suffix[] = ".posgrad";
 
 // Numbers of fields.
 enum { EVENT_WALL_TIME = 1, EVENT_STEP = 2, EVENT_VERSION = 3, EVENT_SUMMARY = 5, EVENT_LOG = 7 };
@@ -75,17 +76,24 @@ void tensorboard_record(struct bytes *record, const struct bytes *event)
 
 // --- the file
 
-bool tensorboard_is_file(const char *name)
+static bool has_prefix(const char *name)
 {
     return strncmp(name, prefix, sizeof prefix - 1) == 0;
 }
 
-// The seconds in the name of an event file; -1 where there are none.
+bool tensorboard_is_file(const char *name)
+{
+    size_t length = strlen(name), end = sizeof suffix - 1;
+    return has_prefix(name) && length > sizeof prefix - 1 + end &&
+           strcmp(name + length - end, suffix) == 0;
+}
+
+// The seconds in the name of an event file, whoever wrote it; -1 where there are none.
 static int64_t name_seconds(const char *name)
 {
-    const char *from = name + sizeof prefix - 1;
-    if (!tensorboard_is_file(name))
+    if (!has_prefix(name))
         return -1;
+    const char *from = name + sizeof prefix - 1;
     size_t digits = strspn(from, "0123456789");
     return digits > 0 && digits <= 10 && from[digits] == '.' ? strtoll(from, NULL, 10) : -1;
 }
@@ -140,8 +148,8 @@ static int open_file(struct tensorboard *board)
     if (latest < -1)
         return (int)latest;
     host_name(host);
-    snprintf(name, sizeof name, "%s%010lld.%s.%ld", prefix,
-             (long long)(seconds > latest ? seconds : latest + 1), host, (long)getpid());
+    snprintf(name, sizeof name, "%s%010lld.%s.%ld%s", prefix,
+             (long long)(seconds > latest ? seconds : latest + 1), host, (long)getpid(), suffix);
     RETRY(board->fd,
           openat(board->folder, name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666));
     return board->fd < 0 ? err_set(ERR_FILE, "cannot make %s: %s", name, strerror(errno)) : 0;
@@ -206,9 +214,9 @@ static int append(struct tensorboard *board)
 int tensorboard_write(struct tensorboard *board, int64_t step, int count,
                       const struct tensorboard_scalar *scalar)
 {
-    int code = board->folder >= 0 && board->fd < 0 ? open_file(board) : 0;
     if (board->folder < 0)
         return 0;
+    int code = board->fd < 0 ? open_file(board) : 0;
     board->record.size = 0;
     board->record.failed = false;
     if (code == 0 && board->size == 0)

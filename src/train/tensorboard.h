@@ -31,7 +31,7 @@ void tensorboard_release(struct tensorboard *board);
 // nothing once it has written a record as large.
 int tensorboard_write(struct tensorboard *board, int64_t step, int count,
                       const struct tensorboard_scalar *scalar);
-// Whether a file of that name is one of events.
+// Whether a file of that name is one of events, and ours.
 bool tensorboard_is_file(const char *name);
 
 // --- the format, for its tests

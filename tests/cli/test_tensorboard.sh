@@ -9,7 +9,7 @@ files() { find "$1" -name '*tfevents*' | LC_ALL=C sort | tr '\n' ' '; }
 
 good "a run" '^accuracy' "$TRAIN" "${args[@]}" --tensorboard --out-dir run
 same "one file" "$(files run | wc -w)" 1
-if files run | grep -q -E '^run/events\.out\.tfevents\.[0-9]{10}\.[^/ ]+\.[0-9]+ $'; then
+if files run | grep -q -E '^run/events\.out\.tfevents\.[0-9]{10}\.[^/ ]+\.[0-9]+\.posgrad $'; then
     ok "by the name that TensorBoard looks for"
 else
     fail "its name" "$(files run)"

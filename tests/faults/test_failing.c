@@ -67,6 +67,16 @@ static const struct sample {
     {.name = "export-projector",
      .command = "export old --overwrite --format projector -o new/t",
      .before = "shown"},
+    {.name = "export-safetensors",
+     .command = "export old --overwrite -o new/t.safetensors",
+     .before = "written"},
+    {.name = "export-h5", .command = "export old --overwrite -o new/t.h5", .before = "written"},
+    {.name = "export-header",
+     .command = "export old --overwrite -o new/t.h --what model",
+     .before = "written"},
+    {.name = "export-length",
+     .command = "export old --overwrite -o new/t.npz --length 5",
+     .before = "written"},
     {.name = "compare", .command = "compare old best"},
     {.name = "compare-json", .command = "compare old best --json", .whole = true},
     {.name = "diff", .command = "diff old old --json", .whole = true, .trouble = 2},
@@ -696,8 +706,8 @@ static int set_up(void **state)
     assert_int_equal(mkdir("opened", 0777), 0);
     prepare("export best --format projector -o shown/t", 0);
     prepare("export best --format hf -o opened/t", 0);
-    static const char *const names[] = {"rows.csv", "t.npz",  "t.npy",   "t.json",
-                                        "t.csv",    "t.onnx", "trace.h5"};
+    static const char *const names[] = {"rows.csv", "t.npz",    "t.npy",         "t.json", "t.csv",
+                                        "t.onnx",   "trace.h5", "t.safetensors", "t.h5",   "t.h"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char path[64];
         snprintf(path, sizeof path, "written/%s", names[i]);

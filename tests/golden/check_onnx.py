@@ -7,8 +7,8 @@ with ours.
 Needs onnx, onnxruntime, h5py and numpy; no test runs it. Each file must pass onnx.checker with
 shape inference. At the training length ours are the logits of `posgrad trace`, for the whole batch,
 one row and three. At shorter lengths they are those of a second export that was captured at that
-length: what the first one slices and counts while it runs, the second has as constants. --all turns
-every option of every encoding, too. A line a case: the largest difference, and what the export said.
+length: what the first one slices and counts while it runs, the second has as constants. Rows that are
+longer than the file says must be refused. --all turns every option of every encoding, too. A line a case: the largest difference, and what the export said.
 """
 import argparse
 import json
@@ -22,6 +22,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+onnxruntime.set_default_logger_severity(4)
 LENGTH, SHORTER, TOLERANCE = 9, (1, 4, 7), 1e-4
 SIZE = ["--dim", "16", "--heads", "2", "--ff-dim", "24", "--layers", "2", "--length", str(LENGTH),
         "--batch-size", "8", "--steps", "20", "--lr", "0.05", "--warmup", "0", "--task", "copy",
@@ -75,6 +76,16 @@ def logits(run, tokens, mask):
     return run.run(None, feed)[0]
 
 
+def refuses(run):
+    """Whether rows that are longer than what is stored are an error, not wrong logits."""
+    longer = np.ones((2, LENGTH + 1))
+    try:
+        logits(run, longer, longer)
+    except Exception:
+        return True
+    return False
+
+
 def compare(posgrad, folder, run_folder, drawn):
     """The largest difference, and the verdict."""
     file = os.path.join(folder, "model.onnx")
@@ -95,6 +106,8 @@ def compare(posgrad, folder, run_folder, drawn):
                         "--overwrite"], check=True, capture_output=True)
         part = tokens[:, :length], mask[:, :length]
         worst = max(worst, np.abs(logits(run, *part) - logits(session(other), *part)).max())
+    if "any length" not in exported.stderr and not drawn and not refuses(run):
+        raise RuntimeError("longer rows are taken and not refused")
     return worst, exported.stderr.strip().split(": ", 2)[2]
 
 

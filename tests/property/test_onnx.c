@@ -14,7 +14,7 @@
 #include "../support/encodings.h"
 #include "../support/onnx_run.h"
 
-enum { HEIGHT = 3, WIDTH = 4, LONGEST = HEIGHT * WIDTH, ROWS = 3 };
+enum { HEIGHT = 3, WIDTH = 4, LONGEST = HEIGHT * WIDTH, LONGER = 25, ROWS = 3 };
 
 // Ours is float in one build, theirs is what the file holds, which is float in both.
 #define SAME 1e-4
@@ -101,12 +101,13 @@ static int fixed;
 
 static bool computes_the_same(const struct encoding_case *what)
 {
-    static const int64_t lengths[] = {LONGEST, LONGEST - 2, 7, 5, 4, 1};
+    static const int64_t lengths[] = {LONGEST, LONGEST - 2, 7, 5, 4, 1, LONGER};
     struct exported e;
     bool good = true;
     export(&e, what);
-    fixed += !any_length(&e);
-    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0] && (i == 0 || any_length(&e)); i++) {
+    int count = !any_length(&e) ? 1 : strstr(e.verdict, "any length") ? 7 : 6;
+    fixed += count == 1;
+    for (int i = 0; i < count; i++) {
         for (int64_t batch = 1; batch <= ROWS; batch += ROWS - 1) {
             double worst = difference(&e, batch, lengths[i]);
             if (worst <= SAME)
@@ -117,8 +118,6 @@ static bool computes_the_same(const struct encoding_case *what)
             good = false;
         }
     }
-    if (getenv("ONNX_VERBOSE"))
-        print_message("%-60s %s, %d nodes\n", encoding_text(what).text, e.verdict, e.file.nodes);
     release(&e);
     return good;
 }

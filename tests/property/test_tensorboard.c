@@ -23,7 +23,7 @@ static struct run run;
 static struct events events;
 
 struct watch {
-    int64_t kill_after; // this step ends the process once step 4 is on disk; 0: never
+    int64_t kill_at;    // this step ends the process, once there is a checkpoint; 0: never
     int64_t full_after; // from this step on the event file is on a full disk
     int64_t save_at;    // a save is made in the evaluation of this step, and the process ends after
     int warnings, notices;
@@ -36,9 +36,11 @@ static volatile sig_atomic_t save_flag;
 static void observe(void *context, const struct run *from, const struct run_event *event)
 {
     (void)context;
-    if (event->type == RUN_STEP && watch.kill_after && from->trainer.step >= watch.kill_after &&
-        from->saved_step >= 4)
+    if (event->type == RUN_STEP && watch.kill_at && from->trainer.step == watch.kill_at) {
+        for (int i = 0; i < 60000 && access(from->checkpoint, F_OK) != 0; i++)
+            usleep(1000); // it is written beside the steps
         raise(SIGKILL);
+    }
     if (event->type == RUN_STEP && watch.full_after && from->trainer.step == watch.full_after) {
         int full = open("/dev/full", O_WRONLY);
         dup2(full, from->tensorboard.fd);
@@ -252,13 +254,13 @@ static void a_kill_and_a_resume(void **state)
     finish();
     prepare("killed");
     set("steps", "400");
-    watch.kill_after = 7;
+    watch.kill_at = 7;
     kill_run("killed", false);
     append_half_a_record("killed");
-    watch.kill_after = 200;
+    watch.kill_at = 200;
     kill_run("killed", true);
     append_half_a_record("killed");
-    watch.kill_after = 0;
+    watch.kill_at = 0;
     resume("killed", 0, NULL);
     finish();
     expect_same_points("killed", "long", false);
@@ -353,13 +355,14 @@ static void overwriting(void **state)
     events_read(&events, path_in("over", ""));
     char old[160];
     memcpy(old, events.file[0], sizeof old);
-    FILE *file = fopen(path_in("over", "my.tfevents"), "w");
+    FILE *file = fopen(path_in("over", "events.out.tfevents.1.x.0"), "w");
     assert_non_null(file);
     fclose(file);
     check_ok(run_start(&run, &settings, true, &observer));
     assert_int_equal(access(path_in("over", old), F_OK), -1);
-    assert_int_equal(access(path_in("over", "my.tfevents"), F_OK), 0);
+    assert_int_equal(access(path_in("over", "events.out.tfevents.1.x.0"), F_OK), 0);
     finish();
+    assert_int_equal(unlink(path_in("over", "events.out.tfevents.1.x.0")), 0);
     expect_same_points("over", "over", true);
 }
 

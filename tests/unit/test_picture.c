@@ -182,6 +182,38 @@ static void of_many_axes(void **state)
            ".:-=+*#@ 0 to 35, blank near 0\n");
 }
 
+// Few columns of many rows lie on their side: nothing is lost, and it is not as high.
+static void on_its_side(void **state)
+{
+    (void)state;
+    float values[2 * 13 * 2];
+    for (int i = 0; i < 52; i++)
+        values[i] = (float)(i % 2 ? i / 2 : -i / 2);
+    struct export_array table = {.name = "bucket_bias",
+                                 .dims = 3,
+                                 .size = {2, 13, 2},
+                                 .axis = {"layer", "bucket", "head"},
+                                 .data = values};
+    expect(&table, false, &ascii,
+           "bucket_bias: layer 2, bucket 13, head 2; -25 to 25\n"
+           "head   layer 0        layer 1\n"
+           "0        =====------  ::::::.......\n"
+           "1        +++++******  ######@@@@@@@\n"
+           "bucket 0          12  0          12\n"
+           ".:-= -25 to 0, +*#@ 0 to 25, blank near 0\n");
+    table.size[1] = 4; // no more than twice as many
+    table.size[0] = 1;
+    expect(&table, false, &ascii,
+           "bucket_bias: layer 1, bucket 4, head 2; -3 to 3\n"
+           "bucket layer 0\n"
+           "0\n"
+           "1      -*\n"
+           "2      :#\n"
+           "3      .@\n"
+           "head   0 1\n"
+           ".:-= -3 to 0, +*#@ 0 to 3, blank near 0\n");
+}
+
 // Several values a cell: the one that is farthest from 0, with its sign, and not their mean.
 static void too_large_for_the_terminal(void **state)
 {
@@ -205,8 +237,8 @@ static void too_large_for_the_terminal(void **state)
     const char *tail = "\n39       ===============\n"
                        "channel  0            59\n"
                        "and 2 more, with --table wide\n"
-                       ".:-= -8 to 0, +*#@ 0 to 8, blank near 0; a cell is the farthest from 0 of "
-                       "3 x 4 values\n";
+                       ".:-= -8 to 0, +*#@ 0 to 8, blank near 0\n"
+                       "a cell is the farthest from 0 of 3 x 4 values\n";
     size_t size = strlen(text), end = strlen(tail);
     assert_int_equal(strncmp(text, head, strlen(head)), 0);
     assert_true(size > end);
@@ -222,4 +254,5 @@ static void too_large_for_the_terminal(void **state)
 
 CHECK_MAIN(cmocka_unit_test(without_colours), cmocka_unit_test(in_colours),
            cmocka_unit_test(of_one_sign), cmocka_unit_test(nothing_to_see),
-           cmocka_unit_test(of_many_axes), cmocka_unit_test(too_large_for_the_terminal))
+           cmocka_unit_test(of_many_axes), cmocka_unit_test(on_its_side),
+           cmocka_unit_test(too_large_for_the_terminal))

@@ -189,9 +189,11 @@ static void no_folder(void **state)
 static void names(void **state)
 {
     (void)state;
-    assert_true(tensorboard_is_file("events.out.tfevents.1700000000.host.1"));
-    assert_false(tensorboard_is_file("events.out.tfevents"));
-    assert_false(tensorboard_is_file("my.events.out.tfevents.1"));
+    assert_true(tensorboard_is_file("events.out.tfevents.1700000000.host.1.posgrad"));
+    assert_false(tensorboard_is_file("events.out.tfevents.1700000000.host.1.0"));
+    assert_false(tensorboard_is_file("events.out.tfevents.posgrad"));
+    assert_false(tensorboard_is_file("my.events.out.tfevents.1.posgrad"));
+    assert_false(tensorboard_is_file(".posgrad"));
 }
 
 static int set_up(void **state)

@@ -175,7 +175,8 @@ void transformer_xl_tables(const struct pe_context *context, struct pe_tables *t
     pe_export(
         tables, .name = "relative_bias", .axis = {"layer", "head", "offset"},
         .tensor = pe_all_layers(context, shared ? content_free_shared : content_free_of_layer),
-        .distance_sign = "key-query", .unit = "logits", .trained_rows = context->position_count);
+        .distance_sign = "key-query", .unit = "logits", .scale = context->scale,
+        .trained_rows = context->position_count);
     export_query_bias(context, tables, "u", shared);
     export_query_bias(context, tables, "v", shared);
     pe_export(tables, .name = "position_weight", .axis = {"layer", "channel", "from_channel"},

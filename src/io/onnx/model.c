@@ -10,11 +10,9 @@
 // The node that draws positions, or NULL.
 static const struct ag_tensor *sampler_of(const struct onnx_sizes *sizes)
 {
-    for (int i = 0; i < sizes->count; i++) {
-        const struct ag_tensor *t = sizes->computed[i];
+    for (const struct ag_tensor *t = onnx_next(sizes, NULL); t; t = onnx_next(sizes, t))
         if (t->op && strcmp(t->op->name, "sample_positions") == 0)
             return t;
-    }
     return NULL;
 }
 

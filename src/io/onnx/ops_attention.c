@@ -11,8 +11,9 @@
 
 // --- shared by both kinds of attention
 
-const char *onnx_split_heads(struct onnx_writer *w, const struct ag_tensor *tensor, const char *x,
-                             int64_t heads)
+// [B, T, C] to [B, H, T, D], and back.
+static const char *split_heads(struct onnx_writer *w, const struct ag_tensor *tensor, const char *x,
+                               int64_t heads)
 {
     const struct onnx_amount *size = w->sizes->tensor[tensor->id].size;
     const struct onnx_amount apart[] = {size[0], size[1], onnx_fixed(heads),
@@ -21,8 +22,8 @@ const char *onnx_split_heads(struct onnx_writer *w, const struct ag_tensor *tens
                           (const int64_t[]){0, 2, 1, 3});
 }
 
-const char *onnx_join_heads(struct onnx_writer *w, const struct ag_tensor *tensor, const char *x,
-                            int64_t heads)
+static const char *join_heads(struct onnx_writer *w, const struct ag_tensor *tensor, const char *x,
+                              int64_t heads)
 {
     const struct onnx_amount *size = w->sizes->tensor[tensor->id].size;
     const struct onnx_amount apart[] = {size[0], size[1], onnx_fixed(heads),
@@ -31,20 +32,24 @@ const char *onnx_join_heads(struct onnx_writer *w, const struct ag_tensor *tenso
     return onnx_reshape(w, x, 4, apart, 3, size);
 }
 
-const char *onnx_offsets(struct onnx_writer *w, struct onnx_amount count, struct onnx_amount keys)
+// Offsets j - i [T, S] of `count` queries and `keys` keys.
+static const char *offsets_of(struct onnx_writer *w, struct onnx_amount count,
+                              struct onnx_amount keys)
 {
     const int64_t first[] = {0}, second[] = {1};
     return onnx_binary(w, "Sub", onnx_unsqueeze(w, onnx_range(w, keys), 1, first),
                        onnx_unsqueeze(w, onnx_range(w, count), 1, second));
 }
 
-const char *onnx_visible(struct onnx_writer *w, const struct ag_tensor *node, int query, int key,
-                         int mask, bool causal)
+// Which pairs of a query and a key count, as BOOL [T, S], [B, 1, 1, S] or [B, 1, T, S]; NULL: all.
+// The last are inputs of the node.
+static const char *visible_of(struct onnx_writer *w, const struct ag_tensor *node, int query,
+                              int key, int mask)
 {
     const char *past = NULL, *there = NULL;
-    if (causal) {
+    if (ag_setting_of(node, "causal") != 0) {
         const char *offsets =
-            onnx_offsets(w, onnx_size(w, node->input[query], 1), onnx_size(w, node->input[key], 1));
+            offsets_of(w, onnx_size(w, node->input[query], 1), onnx_size(w, node->input[key], 1));
         past = onnx_binary(w, "LessOrEqual", offsets, onnx_int(w, 0));
     }
     if (node->input[mask])
@@ -78,7 +83,7 @@ static struct attention attention_of(struct onnx_writer *w, const struct ag_tens
                           .keys = onnx_size(w, key, 1),
                           .heads = (int64_t)ag_setting_of(node, "heads")};
     a.head_dim = query->shape.size[2] / a.heads;
-    a.visible = onnx_visible(w, node, QUERY, KEY, KEY_MASK, ag_setting_of(node, "causal") != 0);
+    a.visible = visible_of(w, node, QUERY, KEY, KEY_MASK);
     return a;
 }
 
@@ -107,6 +112,17 @@ static const char *grid_offsets(const struct attention *a, int64_t width)
     return onnx_binary(w, "Add", part[0], part[1]);
 }
 
+// Offsets as rows of `table`: one that is stored is for the rows that were captured, however short
+// these are.
+static const char *from_middle(const struct attention *a, const struct ag_tensor *table)
+{
+    struct onnx_amount middle = table->varies ? a->queries
+                                              : onnx_fixed(a->node->input[QUERY]->shape.size[1]);
+    middle.fixed--;
+    return onnx_binary(a->w, "Add", offsets_of(a->w, a->queries, a->keys),
+                       onnx_amounts(a->w, 1, &middle));
+}
+
 // Which row of table k a pair has: [T, S] or [B, T, S].
 static const char *rows(const struct attention *a, enum attention_table k, bool *by_batch)
 {
@@ -118,9 +134,8 @@ static const char *rows(const struct attention *a, enum attention_table k, bool 
     *by_batch = index && index->shape.dims == 3;
     if (index && index->shape.dims > 1)
         return onnx_of(a->w, a->node, at);
-    int64_t middle = a->node->input[QUERY]->shape.size[1] - 1; // of the rows that were captured
     const char *offset = width ? grid_offsets(a, width)
-                               : plus(a->w, onnx_offsets(a->w, a->queries, a->keys), middle);
+                               : from_middle(a, index ? index : a->node->input[at - 1]);
     return index ? onnx_gather(a->w, onnx_whole_of(a->w, a->node, at), offset, 0) : offset;
 }
 
@@ -164,7 +179,7 @@ static const char *vectors(const struct attention *a, enum attention_table k)
 
 static const char *heads_of(const struct attention *a, int input)
 {
-    return onnx_split_heads(a->w, a->node->input[input], onnx_of(a->w, a->node, input), a->heads);
+    return split_heads(a->w, a->node->input[input], onnx_of(a->w, a->node, input), a->heads);
 }
 
 // scores + what the queries read in their table: q [B, H, T, 1, D] times R [.., T, D, S].
@@ -300,7 +315,7 @@ const char *onnx_op_attention(struct onnx_writer *w, const struct ag_tensor *nod
         const char *more = onnx_binary(w, "MatMul", row, vectors(&a, BY_VALUE));
         output = onnx_binary(w, "Add", output, onnx_squeeze(w, more, 3));
     }
-    return onnx_join_heads(w, node, output, a.heads);
+    return join_heads(w, node, output, a.heads);
 }
 
 // By pairs, too, as it is the same and needs no state that runs along.
@@ -310,9 +325,8 @@ const char *onnx_op_linear_attention(struct onnx_writer *w, const struct ag_tens
     int64_t heads = (int64_t)ag_setting_of(node, "heads");
     const char *by_head[VALUES + 1];
     for (int i = 0; i <= VALUES; i++)
-        by_head[i] = onnx_split_heads(w, node->input[i], onnx_of(w, node, i), heads);
-    const char *visible =
-        onnx_visible(w, node, FEATURE_QUERY, FEATURE_KEY, MASK, ag_setting_of(node, "causal") != 0);
+        by_head[i] = split_heads(w, node->input[i], onnx_of(w, node, i), heads);
+    const char *visible = visible_of(w, node, FEATURE_QUERY, FEATURE_KEY, MASK);
     const char *turned =
         hide(w, visible, product_of(w, by_head[TURNED_QUERY], by_head[TURNED_KEY]), 0);
     const char *plain =
@@ -321,5 +335,5 @@ const char *onnx_op_linear_attention(struct onnx_writer *w, const struct ag_tens
         onnx_binary(w, "Max", onnx_sum(w, plain, 3, true), onnx_number(w, (double)FLT_MIN));
     const char *output =
         onnx_binary(w, "Div", onnx_binary(w, "MatMul", turned, by_head[VALUES]), sum);
-    return onnx_join_heads(w, node, output, heads);
+    return join_heads(w, node, output, heads);
 }

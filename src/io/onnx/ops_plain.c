@@ -52,7 +52,7 @@ const char *onnx_op_affine(struct onnx_writer *w, const struct ag_tensor *node)
 }
 
 // x Phi(x); the node that is one itself arrives in opset 20.
-const char *onnx_gelu(struct onnx_writer *w, const char *x)
+static const char *gelu(struct onnx_writer *w, const char *x)
 {
     const char *erf = onnx_unary(w, "Erf", onnx_binary(w, "Mul", x, onnx_number(w, sqrt(0.5))));
     const char *half = onnx_binary(w, "Mul", x, onnx_number(w, 0.5));
@@ -61,7 +61,7 @@ const char *onnx_gelu(struct onnx_writer *w, const char *x)
 
 const char *onnx_op_gelu(struct onnx_writer *w, const struct ag_tensor *node)
 {
-    return onnx_gelu(w, onnx_of(w, node, 0));
+    return gelu(w, onnx_of(w, node, 0));
 }
 
 // In double, less whole turns, as the op does.
@@ -192,7 +192,7 @@ const char *onnx_op_linear_add(struct onnx_writer *w, const struct ag_tensor *no
 
 const char *onnx_op_linear_gelu(struct onnx_writer *w, const struct ag_tensor *node)
 {
-    return onnx_gelu(w, onnx_op_linear(w, node));
+    return gelu(w, onnx_op_linear(w, node));
 }
 
 // One side of a product, its last two dimensions changed where it comes transposed.

@@ -42,6 +42,14 @@ const int32_t *onnx_index(const struct ag_tensor *tensor)
     return tensor->op ? tensor->index : tensor->param;
 }
 
+struct ag_tensor *onnx_next(const struct onnx_sizes *sizes, const struct ag_tensor *after)
+{
+    struct ag_tensor *t = after ? after->next : sizes->graph->first;
+    while (t && !sizes->tensor[t->id].computed)
+        t = t->next;
+    return t;
+}
+
 // --- one graph
 
 // Marks what `output` needs, from the last tensor to the first, as inputs come before what reads
@@ -68,8 +76,9 @@ static int mark(struct onnx_sizes *sizes, struct ag_tensor *output)
     return 0;
 }
 
-static void list(struct onnx_sizes *sizes)
+static void note(struct onnx_sizes *sizes)
 {
+    int count = 0;
     for (struct ag_tensor *t = sizes->graph->first; t; t = t->next) {
         struct onnx_tensor *of = &sizes->tensor[t->id];
         for (int d = 0; d < t->shape.dims; d++)
@@ -79,8 +88,7 @@ static void list(struct onnx_sizes *sizes)
         for (const struct ag_setting *s = t->op ? t->op->settings : NULL; s && s->name; s++)
             if (strcmp(s->name, "start") == 0)
                 of->start = onnx_fixed((int64_t)ag_setting_of(t, "start"));
-        of->order = sizes->count;
-        sizes->computed[sizes->count++] = t;
+        of->order = count++;
     }
 }
 
@@ -119,12 +127,10 @@ int onnx_sizes_init(struct onnx_sizes *sizes, struct ag_graph *graph, struct ag_
     size_t count = (size_t)(unsigned)graph->tensors;
     *sizes = (struct onnx_sizes){.graph = graph};
     sizes->tensor = calloc(count, sizeof *sizes->tensor);
-    sizes->computed = calloc(count, sizeof(struct ag_tensor *));
-    int code = sizes->tensor && sizes->computed
-                   ? mark(sizes, output)
-                   : err_set(ERR_MEMORY, "out of memory for an ONNX graph");
+    int code = sizes->tensor ? mark(sizes, output)
+                             : err_set(ERR_MEMORY, "out of memory for an ONNX graph");
     if (code == 0) {
-        list(sizes);
+        note(sizes);
         code = compute(sizes);
     }
     if (code == 0)
@@ -138,7 +144,6 @@ void onnx_sizes_release(struct onnx_sizes *sizes)
 {
     ag_plan_free(sizes->plan);
     free(sizes->tensor);
-    free(sizes->computed);
     memset(sizes, 0, sizeof *sizes);
 }
 
@@ -252,19 +257,19 @@ static bool same_node(struct onnx_sizes *one, const struct onnx_sizes *other,
     return !a->op || same_settings(one, other, a, b);
 }
 
-// Whether the two are one graph; else the name of the first node that is another.
+// Whether the two are one graph; else the reason is the first node that is another.
 static bool compare(struct onnx_sizes *one, const struct onnx_sizes *other)
 {
-    for (int i = 0; i < one->count; i++) {
-        bool is_last = i == one->count - 1;
-        if (i < other->count && same_node(one, other, one->computed[i], other->computed[i]) &&
-            (!is_last || one->count == other->count))
-            continue;
-        snprintf(one->reason, sizeof one->reason, "%s is another at other lengths",
-                 one->computed[i]->name);
-        return false;
+    const struct ag_tensor *a = onnx_next(one, NULL), *b = onnx_next(other, NULL);
+    while (a && b && same_node(one, other, a, b)) {
+        a = onnx_next(one, a);
+        b = onnx_next(other, b);
     }
-    return true;
+    if (!a && !b)
+        return true;
+    snprintf(one->reason, sizeof one->reason, "%s is another at other sizes",
+             a ? a->name : b->name);
+    return false;
 }
 
 // Captures the model at other sizes and compares: 1 where it is the same graph, 0 where it is
@@ -337,10 +342,7 @@ int onnx_sizes_of_model(struct onnx_sizes *sizes, struct model_graph *model,
     sizes->length = length;
     code = compare_at(sizes, config, OTHER_BATCH, length);
     if (code == 0)
-        code = err_set(ERR_ARGUMENT,
-                       "%s depends on how many rows a batch has, which ONNX is not "
-                       "told; leave it out",
-                       sizes->reason);
+        code = err_set(ERR_ARGUMENT, "no ONNX graph is right for any batch: %s", sizes->reason);
     else if (code == 1)
         code = compare_lengths(sizes, config);
     if (code < 0) {

@@ -43,10 +43,8 @@ struct onnx_sizes {
     struct ag_graph *graph;
     struct ag_plan *plan;  // replayed: its known tensors have their values; NULL: there are none
     int64_t batch, length; // that it was captured at
-    struct onnx_tensor *tensor;  // [graph->tensors]
-    struct ag_tensor **computed; // in order
-    int count;
-    bool reads_past; // what is compared is an index, and places past the rows read zero
+    struct onnx_tensor *tensor; // [graph->tensors]
+    bool reads_past;            // what is compared is an index, and places past the rows read zero
     bool settled;    // sizes were seen to grow with the length, or not: no more is learned
     bool any_length; // the graph is one for lengths up to `length`, else for it alone
     char reason[3 * AG_NAME_SIZE]; // why not
@@ -63,6 +61,9 @@ int onnx_sizes_of_model(struct onnx_sizes *sizes, struct model_graph *model,
                         const struct model_config *config, struct ag_params *params,
                         int64_t length);
 
+// The first tensor that is computed behind `after` (NULL: of all) in the order of the capture, or
+// NULL.
+struct ag_tensor *onnx_next(const struct onnx_sizes *sizes, const struct ag_tensor *after);
 // Values of a known tensor, AG_REAL or AG_INT.
 const real *onnx_reals(const struct onnx_sizes *sizes, const struct ag_tensor *tensor);
 const int32_t *onnx_index(const struct ag_tensor *tensor);

@@ -38,8 +38,8 @@ const char *onnx_translate(struct onnx_writer *w, const struct ag_tensor *node)
 
 void onnx_translate_all(struct onnx_writer *w)
 {
-    for (int i = 0; i < w->sizes->count && !w->error; i++) {
-        struct ag_tensor *node = w->sizes->computed[i];
+    const struct ag_tensor *node = onnx_next(w->sizes, NULL);
+    for (; node && !w->error; node = onnx_next(w->sizes, node)) {
         w->at = node;
         if (!w->value[node->id])
             w->value[node->id] = node->op ? onnx_translate(w, node)

@@ -22,18 +22,4 @@ bool onnx_can_translate(const char *op);
 // here, too, unless it was made one before.
 void onnx_translate_all(struct onnx_writer *w);
 
-// --- shared by translations
-// [B, T, C] to [B, H, T, D], and back.
-const char *onnx_split_heads(struct onnx_writer *w, const struct ag_tensor *tensor, const char *x,
-                             int64_t heads);
-const char *onnx_join_heads(struct onnx_writer *w, const struct ag_tensor *tensor, const char *x,
-                            int64_t heads);
-// Which pairs of a query and a key count, as BOOL [T, S], [B, 1, 1, S] or [B, 1, T, S]; NULL: all.
-// The mask is input `mask` of the node.
-const char *onnx_visible(struct onnx_writer *w, const struct ag_tensor *node, int query, int key,
-                         int mask, bool causal);
-// Offsets j - i [T, S] of `count` queries and `keys` keys.
-const char *onnx_offsets(struct onnx_writer *w, struct onnx_amount count, struct onnx_amount keys);
-const char *onnx_gelu(struct onnx_writer *w, const char *x);
-
 #endif
