@@ -89,8 +89,8 @@ static int examine(struct trainer *trainer, int64_t length, struct model_graph *
     return code;
 }
 
-// Whether shorter rows have the first rows of the same table: a grid is cut anew for each length.
-static int find_prefixes(struct hf_model *model, struct trainer *trainer)
+// Shorter rows have the first rows of the same table; but a grid is cut anew for each length.
+static int find_lengths(struct hf_model *model, struct trainer *trainer)
 {
     struct model_graph graph;
     struct model_anatomy shorter;
@@ -113,7 +113,7 @@ static int find_prefixes(struct hf_model *model, struct trainer *trainer)
 static int judge(struct hf_model *model, const struct hf_container *container,
                  struct trainer *trainer, char verdict[VERDICT])
 {
-    int code = find_prefixes(model, trainer);
+    int code = find_lengths(model, trainer);
     if (container->any_length)
         snprintf(verdict, VERDICT, "exact");
     else

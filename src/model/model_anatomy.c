@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../autograd/ops/op.h"
+#include "../encodings/common/theorem.h"
 
 void model_anatomy_release(struct model_anatomy *anatomy)
 {
@@ -138,13 +139,14 @@ void model_anatomy_attention(struct model_anatomy *anatomy, const char *name, in
 
 int64_t model_anatomy_length(const struct model_config *config)
 {
-    int64_t most = 0;
+    int64_t least = 0;
+    bool ends = false; // where a table does, and no formula goes on
     for (int i = 0; i < config->pe.count; i++) {
         const struct pe_def *def = config->pe.def[i];
         struct pe_context context = model_context(config, i, 1, config->train_length);
         int64_t end = def->max_length ? def->max_length(&context) : 0;
-        if (end && (!most || end < most))
-            most = end;
+        least = end && (!least || end < least) ? end : least;
+        ends |= end && !(pe_stack_claims(&config->pe, i) & PE_EXTRAPOLATES);
     }
-    return most ? most : config->train_length;
+    return ends ? least : config->train_length;
 }

@@ -18,7 +18,7 @@ said() {
     fi
 }
 
-said "a folder" '^model: exact up to length 8, as MegatronBertForTokenClassification of transformers' \
+said "a folder" '^posgrad: model: exact up to length 8, as MegatronBertForTokenClassification of transformers' \
     "$POSGRAD" export learned --what model --format hf -o model
 if [ "$(ls model | tr '\n' ' ')" = "config.json model.safetensors posgrad_reference.json tokenizer.json tokenizer_config.json " ]; then
     ok "its files"

@@ -69,6 +69,9 @@ static const struct sample {
      .before = "written"},
     {.name = "export-csv", .command = "export old --overwrite -o new/t.csv", .before = "written"},
     {.name = "export-onnx", .command = "export old --overwrite -o new/t.onnx", .before = "written"},
+    {.name = "export-hf",
+     .command = "export old --overwrite --format hf -o new/t",
+     .before = "opened"},
     {.name = "export-projector",
      .command = "export old --overwrite --format projector -o new/t",
      .before = "shown"},
@@ -710,7 +713,9 @@ static int set_up(void **state)
     prepare("export old -o t.npz", 0);
     prepare("export old -o model.safetensors --what model", 0);
     assert_int_equal(mkdir("written", 0777) | mkdir("shown", 0777), 0);
+    assert_int_equal(mkdir("opened", 0777), 0);
     prepare("export best --format projector -o shown/t", 0);
+    prepare("export best --format hf -o opened/t", 0);
     static const char *const names[] = {"rows.csv", "t.npz",    "t.npy",         "t.json", "t.csv",
                                         "t.onnx",   "trace.h5", "t.safetensors", "t.h5",   "t.h"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -121,7 +121,7 @@ def compare_tokenizer(folder, model, reference):
 
 def write_golden(out, folder, logits):
     digests = {}
-    for name in ("config.json", "model.safetensors"):
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
         with open(os.path.join(folder, name), "rb") as file:
             digests[name] = hashlib.sha256(file.read()).hexdigest()
     rows = [[float(f"{value:.7g}") for value in row.flatten().tolist()] for row in logits]

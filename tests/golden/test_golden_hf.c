@@ -152,8 +152,9 @@ static void check_case(int i)
     snprintf(golden_name, sizeof golden_name, "%s.json", cases[i].name);
     json_t *golden = read_json("tests/golden/hf", golden_name);
     json_t *reference = read_json(path, "posgrad_reference.json");
-    static const char *const files[] = {"config.json", "model.safetensors"};
-    for (int f = 0; f < 2; f++) {
+    static const char *const files[] = {"config.json", "model.safetensors", "tokenizer.json",
+                                        "tokenizer_config.json"};
+    for (int f = 0; f < 4; f++) {
         const json_t *digests = json_object_get(golden, "sha256");
         check_digest(path, files[f], json_string_value(json_object_get(digests, files[f])));
     }

@@ -170,6 +170,9 @@ static void length_is_that_of_the_shortest_table(void **state)
     } cases[] = {
         {{.pe = "none", .causal = true}, LENGTH},
         {{.pe = "sinusoidal"}, LENGTH},
+        {{.pe = "hierarchical"}, LENGTH}, // LENGTH squared with --length
+        {{.pe = "hierarchical+learned", .pairs = 1, .pair = {"learned.max_length=500"}},
+         LENGTH * LENGTH},
         {{.pe = "learned", .pairs = 1, .pair = {"max_length=50"}}, 50},
         {{.pe = "learned+multiplicative",
           .pairs = 2,

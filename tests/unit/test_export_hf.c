@@ -154,12 +154,13 @@ static void trained_frequencies_are_refused_once_they_differ(void **state)
     }
 }
 
-static json_t *config(const char *words, int64_t length)
+// A file of the folder that these words give.
+static json_t *file_of(const char *name, const char *words, int64_t length)
 {
     char path[128], *bytes;
     size_t size;
     check_ok(export_words(words, length));
-    snprintf(path, sizeof path, "%s/config.json", folder);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     check_ok(file_read(path, 1 << 20, &bytes, &size));
     clean();
     json_t *root = json_loadb(bytes, size, 0, NULL);
@@ -170,7 +171,7 @@ static json_t *config(const char *words, int64_t length)
 
 static void check_real(const char *words, int64_t length, const char *key, double value)
 {
-    json_t *root = config(words, length);
+    json_t *root = file_of("config.json", words, length);
     json_t *found = json_object_get(root, key);
     if (!json_is_number(found))
         fail_msg("%s: there is no number %s", words, key);
@@ -194,6 +195,31 @@ static void configurations_have_what_was_asked_for(void **state)
     assert_non_null(strstr(verdict, "exact up to length 24"));
     check_real("--pe learned2d", 0, "max_position_embeddings", 16);
     assert_non_null(strstr(verdict, "exact at length 16"));
+}
+
+// Bytes have the characters that GPT-2 gave them; what is no byte is found before texts are cut.
+static void texts_are_read_as_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int token;
+    } some[] = {{"A", 'A'},         {"~", '~'},         {"\xc4\xa0", ' '},  {"\xc4\x8a", '\n'},
+                {"\xc4\xa1", 0x7f}, {"\xc5\x83", 0xad}, {"\xc3\xbf", 0xff}, {"[MASK]", 256}};
+    json_t *root = file_of("tokenizer.json",
+                           "--pe none --task masked-text --data /usr/share/common-licenses/GPL-3",
+                           0);
+    json_t *model = json_object_get(root, "model"), *vocabulary = json_object_get(model, "vocab");
+    assert_string_equal(json_string_value(json_object_get(model, "type")), "BPE");
+    assert_int_equal(json_object_size(vocabulary), 257);
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
+        assert_int_equal(json_integer_value(json_object_get(vocabulary, some[i].name)),
+                         some[i].token);
+    const json_t *added = json_object_get(root, "added_tokens");
+    assert_int_equal(json_array_size(added), 1);
+    const json_t *mask = json_object_get(json_array_get(added, 0), "content");
+    assert_string_equal(json_string_value(mask), "[MASK]");
+    json_decref(root);
 }
 
 static void the_same_model_gives_the_same_bytes(void **state)
@@ -242,6 +268,7 @@ int main(void)
         cmocka_unit_test(what_differs_is_named),
         cmocka_unit_test(trained_frequencies_are_refused_once_they_differ),
         cmocka_unit_test(configurations_have_what_was_asked_for),
+        cmocka_unit_test(texts_are_read_as_bytes),
         cmocka_unit_test(the_same_model_gives_the_same_bytes),
     };
     return cmocka_run_group_tests_name(__FILE__, tests, begin, end) != 0;

@@ -124,33 +124,29 @@ static int put_task_row(const struct hf_model *model, struct trainer *trainer, j
     return put_row(trainer, list, row);
 }
 
-static json_t *make_rows(const struct hf_model *model, struct trainer *trainer)
+static int make_rows(const struct hf_model *model, struct trainer *trainer, json_t *list)
 {
     int64_t task = model->dataset->length, most = task > model->length ? task : model->length;
     int32_t *memory = calloc((size_t)most, 3 * sizeof *memory);
-    if (!memory) {
-        err_set(ERR_MEMORY, "out of memory for the rows of the reference");
-        return NULL;
-    }
+    if (!memory)
+        return err_set(ERR_MEMORY, "out of memory for the rows of the reference");
     struct row row = {0, memory, memory + most};
-    json_t *list = json_array();
     int code = put_task_row(model, trainer, list, &row, memory + 2 * most);
     if (code == 0)
         code = put_rows(model, trainer, list, &row);
     free(memory);
-    if (code == 0)
-        return list;
-    json_decref(list);
-    return NULL;
+    return code;
 }
 
 char *hf_reference(const struct hf_model *model, const struct hf_container *container,
                    struct trainer *trainer, const char *verdict)
 {
     unsigned long failures = json_memory_failures();
-    json_t *rows = make_rows(model, trainer);
-    if (!rows)
+    json_t *rows = json_array();
+    if (make_rows(model, trainer, rows) < 0) {
+        json_decref(rows);
         return NULL;
+    }
     json_t *root = json_pack(
         "{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:f, s:s, s:o}", "format",
         "posgrad-reference", "format_version", 1, "posgrad", POSGRAD_VERSION, "pe",
