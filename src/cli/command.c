@@ -14,6 +14,7 @@
 #include "../../autograd/base/err.h"
 #include "../../autograd/base/options.h"
 #include "../../autograd/kernels/selftest.h"
+#include "../io/version.h"
 
 int command_run(const struct command *command, int argc, char **argv)
 {
@@ -64,12 +65,6 @@ struct flags {
 
 static void collect(struct flags *flags, const struct argp *argp)
 {
-    static const struct argp_option of_argp[] = {{"help", '?', NULL, 0, NULL, 0},
-                                                 {"usage", 0, NULL, 0, NULL, 0},
-                                                 {"version", 'V', NULL, 0, NULL, 0}};
-    if (flags->count == 0)
-        for (int i = 0; i < 3; i++)
-            flags->option[flags->count++] = &of_argp[i];
     for (const struct argp_option *o = argp->options; o && (o->name || o->key); o++)
         if (flags->count < MAX_FLAGS)
             flags->option[flags->count++] = o;
@@ -172,13 +167,44 @@ static int check_flags(const char *command, const struct flags *flags, int argc,
     return 0;
 }
 
+// What every command has. argp's own has two hidden ones beside them, whose names would make
+// abbreviations ambiguous ('--pro').
+enum { KEY_USAGE = 0x7000 };
+static const struct argp_option standard_options[] = {
+    {"help", '?', NULL, 0, "Give this help list", -1},
+    {"usage", KEY_USAGE, NULL, 0, "Give a short usage message", 0},
+    {"version", 'V', NULL, 0, "Print program version", -1},
+    {0},
+};
+
+static error_t parse_standard(int key, char *value, struct argp_state *state)
+{
+    (void)value;
+    switch (key) {
+    case '?':
+        argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+        return 0;
+    case KEY_USAGE:
+        argp_state_help(state, state->out_stream, ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+        return 0;
+    case 'V':
+        fprintf(state->out_stream, "posgrad %s\n", POSGRAD_VERSION);
+        exit(0);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 int command_parse(const char *name, const struct argp *argp, int argc, char **argv, void *input)
 {
+    static const struct argp standard = {.options = standard_options, .parser = parse_standard};
+    const struct argp_child children[] = {{argp, 0, NULL, 0}, {&standard, 0, NULL, 0}, {0}};
+    const struct argp all = {.children = children}; // the first child gets the input
     struct flags flags = {0};
-    collect(&flags, argp);
+    collect(&flags, &all);
     int status = check_flags(name, &flags, argc, argv);
     argp_err_exit_status = 2;
-    int error = status == 0 ? argp_parse(argp, argc, argv, 0, NULL, input) : 0;
+    int error = status == 0 ? argp_parse(&all, argc, argv, ARGP_NO_HELP, NULL, input) : 0;
     return error == ENOMEM ? command_error("out of memory for the arguments") : error ? 2 : status;
 }
 

@@ -37,8 +37,8 @@ static void print_options(const char *flag, const struct option_def *option)
                option->default_value[0] ? option->default_value : "empty");
 }
 
-// "name [a, b]" a line, and what a parameter starts as. False where there is no list, for want of
-// memory.
+// "name [a, b]" a line, and what a parameter starts as, or a table counts. False where there is no
+// list, for want of memory.
 static bool print_shapes(const char *title, json_t *list, const char *key)
 {
     size_t i, k;
@@ -50,7 +50,9 @@ static bool print_shapes(const char *title, json_t *list, const char *key)
         json_array_foreach (json_object_get(row, key), k, part)
             printf("%s%s", k ? ", " : "", json_string_value(part));
         const char *start = json_string_value(json_object_get(row, "start"));
-        printf("]%s%s\n", start ? "  starts as " : "", start ? start : "");
+        const char *unit = json_string_value(json_object_get(row, "unit"));
+        printf("]%s%s%s%s\n", start ? "  starts as " : "", start ? start : "", unit ? "  in " : "",
+               unit ? unit : "");
     }
     json_decref(list);
     return list != NULL;

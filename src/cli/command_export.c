@@ -88,6 +88,23 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 static void write_help(FILE *file)
 {
+    fputs(
+        "With the numbers go the names of axes, the coordinates of their elements, and attributes "
+        "(all but npy, and csv, which has no attributes):\n"
+        "  encoding         whose table it is\n"
+        "  unit, AXIS_unit  what its numbers and its axes count\n"
+        "  distance_sign    key-query: a positive offset is a key to the right\n"
+        "  logit_scale      makes products of queries and keys logits; biases in\n"
+        "                   logits are added behind it\n"
+        "  rotation_layout  pair: channels 2c and 2c + 1 turn together; half: c and\n"
+        "                   c + pairs\n"
+        "  shared_layers    1 where all layers have this table\n"
+        "  train_length     tokens a row in training\n"
+        "  trained_rows     what training met along the first axis but layer and\n"
+        "                   head: positions below this, offsets nearer than this\n"
+        "Of the whole: step, seed and versions, and with --length: length, extension and reach "
+        "(see eval --help).\n\n",
+        file);
     fputs("Formats:\n", file);
     for (int i = 0; i < export_format_count; i++)
         fprintf(file, "  %-11s %s\n", export_formats[i]->name, export_formats[i]->title);
@@ -289,8 +306,9 @@ static int run_command(int argc, char **argv)
                                      parse,
                                      "RUN",
                                      "Writes the tables of an encoding (positions, biases, "
-                                     "rotations, factors), with the names of their "
-                                     "axes, to a file.\vformats",
+                                     "rotations, factors; 'posgrad describe ENCODING' lists "
+                                     "them), the parameters or the model for other "
+                                     "programs.\vformats",
                                      NULL,
                                      help,
                                      NULL};

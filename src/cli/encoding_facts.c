@@ -174,7 +174,8 @@ json_t *encoding_exports(const struct pe_def *def)
         json_t *axes = json_array();
         for (int d = 0; d < 4 && table->axis[d]; d++)
             json_array_append_new(axes, json_string(table->axis[d]));
-        json_array_append_new(list, json_pack("{s:s, s:o}", "name", table->name, "axes", axes));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:s*}", "name", table->name, "axes", axes,
+                                              "unit", table->unit));
     }
     close_probe(&probe);
     return whole(list, code);

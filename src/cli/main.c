@@ -220,6 +220,5 @@ int main(int argc, char **argv)
     signal(SIGBUS, on_lost_data);
     signal(SIGXFSZ, SIG_IGN); // a file limit is an error of write(), not the end
     argp_err_exit_status = 2;
-    argp_program_version = "posgrad " POSGRAD_VERSION;
     return finish(dispatch(argc, argv));
 }

@@ -139,7 +139,8 @@ struct pe_table {
 struct pe_tables {
     struct pe_table table[PE_MAX_TABLES];
     int count;
-    // Of positions only those of rows of context->length tokens, in place of all that were trained.
+    // Asked for: of positions those of rows of context->length tokens, in place of all that were
+    // trained. Past the training it always is.
     bool exact;
 };
 

@@ -34,8 +34,8 @@ int model_anatomy_capture(struct model_graph *model, const struct model_config *
 
 void model_anatomy_release(struct model_anatomy *anatomy);
 
-// How many tokens the stack is meant for: up to the end of its shortest table, and where formulas go
-// on, as many as training had.
+// How many tokens the stack is meant for: up to the end of its shortest table, and where formulas
+// go on, as many as training had.
 int64_t model_anatomy_length(const struct model_config *config);
 
 // --- for the builder of the model, in the order of the hooks; nothing where `anatomy` is NULL

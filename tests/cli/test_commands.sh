@@ -21,6 +21,9 @@ refused "train: nearest option" 2 "'--optimiser'; did you mean '--optimizer'" \
 refused "train: nearest option after a value that looks like one" 2 "did you mean '--steps'" \
     "$POSGRAD" train --out-dir --stepps --stepz 4
 refused "inspect: nearest option" 2 "'--jsn'; did you mean '--json'" "$POSGRAD" inspect -j --jsn run
+refused "an abbreviation of one option" 2 '--task is missing' "$POSGRAD" train --pro --pe none
+refused "of several" 2 "'--patience' or '--pe" "$POSGRAD" train --p
+refused "what takes no value" 2 "option '--profile' doesn't allow an argument" "$POSGRAD" train "$(printf -- '--pro=\r')"
 refused "export: nearest option" 2 "did you mean '--format'" "$POSGRAD" export -o --what --fromat npz run
 # Every command that a help text names is there.
 for command in "" train eval compare diff export inspect trace gradcheck list system; do

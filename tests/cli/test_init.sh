@@ -148,6 +148,9 @@ good "NaN is counted" '1 not finite$' "$POSGRAD" inspect nan.npy
 good "as JSON" '"not_finite": 1' "$POSGRAD" inspect nan.npy --json
 good "of our own HDF5" 'position_table' "$POSGRAD" inspect table.h5
 refused "of something else" 1 "none of the formats" "$POSGRAD" inspect "$fixtures/make_golden_tables.py"
+mkfifo pipe
+refused "of a pipe, which nobody writes" 1 "not a regular file" timeout 60 "$POSGRAD" inspect pipe
+wrong "a pipe" 1 "not a regular file" pipe
 # A name that would drive the terminal.
 printf '\111\0\0\0\0\0\0\0{"a\\u001b[31m\\u0007":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}   ' >escape.safetensors
 good "control characters are shown" '^  a\\x1b\[31m\\x07 ' "$POSGRAD" inspect escape.safetensors

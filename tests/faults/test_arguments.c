@@ -86,7 +86,6 @@ static void run_child(int argc, char **argv)
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     signal(SIGXFSZ, SIG_IGN);
     argp_err_exit_status = 2;
-    argp_program_version = "posgrad " POSGRAD_VERSION;
     exit(finish(dispatch(argc, argv)));
 }
 

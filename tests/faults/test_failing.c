@@ -49,11 +49,19 @@ static const struct sample {
     {.name = "overwrite",
      .command = "train " SMALL " --quiet --overwrite --out-dir new/run",
      .before = "unfinished"},
+    {.name = "start",
+     .command = "train " SMALL
+                " --steps 3 --quiet --freeze pe.* --init-from t.npz --out-dir new/run"},
+    {.name = "start-model",
+     .command = "train " SMALL
+                " --steps 3 --quiet --init-from model.safetensors --out-dir new/run"},
     {.name = "eval", .command = "eval old --threads 1 --lengths 4,6 --json", .whole = true},
     {.name = "eval-csv", .command = "eval old --threads 1 --csv new/rows.csv", .before = "written"},
     {.name = "inspect", .command = "inspect old"},
     {.name = "inspect-picture", .command = "inspect old --picture"},
     {.name = "inspect-json", .command = "inspect old --json", .whole = true},
+    {.name = "inspect-npz", .command = "inspect t.npz"},
+    {.name = "inspect-safetensors", .command = "inspect model.safetensors --json", .whole = true},
     {.name = "export-npz", .command = "export old --overwrite -o new/t.npz", .before = "written"},
     {.name = "export-npy", .command = "export old --overwrite -o new/t.npy", .before = "written"},
     {.name = "export-json",
@@ -702,6 +710,8 @@ static int set_up(void **state)
     prepare("train " SMALL " --steps 6 --quiet --out-dir unfinished/run", 0);
     prepare("train " SMALL " --steps 6 --quiet --out-dir old", 0);
     prepare("train " SMALL " --seed 1 --quiet --out-dir best", 0);
+    prepare("export old -o t.npz", 0);
+    prepare("export old -o model.safetensors --what model", 0);
     assert_int_equal(mkdir("written", 0777) | mkdir("shown", 0777), 0);
     assert_int_equal(mkdir("opened", 0777), 0);
     prepare("export best --format projector -o shown/t", 0);

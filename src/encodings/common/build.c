@@ -179,9 +179,8 @@ void pe_export_table(struct pe_tables *tables, struct pe_table table)
 ag_t *pe_exported_rows(const struct pe_context *context, const struct pe_tables *tables,
                        ag_t *table)
 {
-    bool extended = context->extension != PE_EXTEND_NONE;
-    bool drawn = context->position && !extended;
-    return extended || (tables->exact && !drawn) ? pe_rows(context, table) : table;
+    bool drawn = context->position && context->extension == PE_EXTEND_NONE;
+    return tables->exact && !drawn ? pe_rows(context, table) : table;
 }
 
 void pe_export_positions(const struct pe_context *context, struct pe_tables *tables, ag_t *table,

@@ -55,9 +55,8 @@ int pe_check_table_length(const struct pe_context *context, int64_t max_length);
 // Adds a table to the exports, by its fields, and keeps its tensor.
 #define pe_export(tables, ...) pe_export_table(tables, (struct pe_table){__VA_ARGS__})
 void pe_export_table(struct pe_tables *tables, struct pe_table table);
-// What exports show of a table [N, C] of positions: all of it, or, past training and where the
-// exports are to be exact, the rows of the graph's tokens [T, C]. Where positions are drawn, all
-// may be.
+// What exports show of a table [N, C] of positions: all of it, or, where they are to be exact, the
+// rows of the graph's tokens [T, C]. Where positions are drawn, these may be any.
 ag_t *pe_exported_rows(const struct pe_context *context, const struct pe_tables *tables,
                        ag_t *table);
 // Exports those of `table` [position, channel] as the position_table; training reached its first

@@ -258,7 +258,7 @@ static const char *relu2(const struct attention *a, const char *scores)
     if (a->node->input[KEY_MASK]) {
         const char *mask = onnx_cast(w, onnx_of(w, a->node, KEY_MASK), ONNX_BOOL);
         mask = onnx_unsqueeze(w, onnx_cast(w, mask, ONNX_FLOAT), 2, (const int64_t[]){1, 2});
-        keys = onnx_binary(w, "Max", onnx_sum(w, mask, 3, true), onnx_number(w, 1));
+        keys = onnx_sum(w, mask, 3, true);
     } else {
         keys = onnx_cast(w, onnx_amounts(w, 1, &a->keys), ONNX_FLOAT);
     }
