@@ -97,21 +97,17 @@ static int put_in_order(struct import_file *file)
 
 // --- open and close
 
-static const struct import_format *format_of(const unsigned char *bytes, size_t size)
-{
-    for (int i = 0; i < FORMATS; i++)
-        if (import_formats[i]->is(bytes, size))
-            return import_formats[i];
-    return NULL;
-}
-
-static int unknown(void)
+static int choose_format(struct import_file *file)
 {
     char all[128] = "";
     for (int i = 0; i < FORMATS; i++) {
         size_t used = strlen(all);
-        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", import_formats[i]->name);
+        file->format = import_formats[i];
+        if (file->format->is(file->bytes, file->size))
+            return 0;
+        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", file->format->name);
     }
+    file->format = NULL;
     return err_set(ERR_FORMAT, "it is of none of the formats that are read: %s", all);
 }
 
@@ -125,8 +121,9 @@ int import_open(struct import_file *file, const char *path)
     file->path = path;
     file->bytes = (unsigned char *)bytes;
     arena_init(&file->names);
-    file->format = format_of(file->bytes, file->size);
-    code = file->format ? file->format->list(file) : unknown();
+    code = choose_format(file);
+    if (code == 0)
+        code = file->format->list(file);
     if (code == 0)
         code = put_in_order(file);
     if (code < 0) {

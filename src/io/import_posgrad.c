@@ -75,7 +75,7 @@ static int add_node(struct import_file *file, const struct h5_index *index, cons
 
 static int list(struct import_file *file)
 {
-    struct h5_index index;
+    struct h5_index index = {0};
     int code = seal_check(file->bytes, file->size, "it");
     if (code == 0)
         code = h5_index_open(&index, file->bytes, file->size, "it");

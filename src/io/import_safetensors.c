@@ -65,17 +65,16 @@ static bool read_sizes(const json_t *list, int64_t *size, int *count, size_t mos
 // {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
 static int add_tensor(struct import_file *file, const char *name, json_t *tensor, int64_t head)
 {
-    int64_t offset[2], room = (int64_t)file->size - head;
-    json_t *shape, *offsets;
-    const char *dtype;
+    int64_t offset[2] = {0, 0}, room = (int64_t)file->size - head;
     int two = 0;
     struct import_array *array = import_add(file, name, strlen(name));
     if (!array)
         return err_code();
-    if (json_unpack_ex(tensor, NULL, JSON_STRICT, "{s:s, s:o, s:o}", "dtype", &dtype, "shape",
-                       &shape, "data_offsets", &offsets) < 0 ||
-        !read_sizes(shape, array->size, &array->dims, IMPORT_MAX_DIMS) ||
-        !read_sizes(offsets, offset, &two, 2) || two != 2)
+    // Without json_unpack, which takes memory and says that the form is wrong where there is none.
+    const char *dtype = json_string_value(json_object_get(tensor, "dtype"));
+    if (!dtype || json_object_size(tensor) != 3 ||
+        !read_sizes(json_object_get(tensor, "shape"), array->size, &array->dims, IMPORT_MAX_DIMS) ||
+        !read_sizes(json_object_get(tensor, "data_offsets"), offset, &two, 2) || two != 2)
         return err_set(
             ERR_FORMAT,
             "'%.200s' should have a dtype, a shape of at most %d sizes, two data_offsets, "

@@ -2,8 +2,10 @@
 // out, and crafted HDF5 files that kill libhdf5. None of them ends this process, and each becomes
 // one line.
 //
-// POSGRAD_FILES damaged HDF5 files are opened as images, 300 where it is not set.
+// POSGRAD_FILES damaged HDF5 files are opened as images, 300 where it is not set, and each fourth
+// of them as a file of arrays.
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +30,7 @@
 #include "../../autograd/base/rng.h"
 #include "../../autograd/base/wall.h"
 #include "../../datasets/image_file.h"
+#include "../../src/io/import.h"
 #include "../support/check.h"
 
 enum { SHORT = 300 };
@@ -381,6 +384,27 @@ static int open_images(void)
     return code;
 }
 
+// The same as a file of arrays: what comes out is a list, of which each array can be read or is
+// refused, or a line.
+static int open_arrays(void)
+{
+    struct import_file file;
+    int code = import_open(&file, path);
+    assert_true(code == 0 || (code == ERR_FORMAT && strncmp(err_last(), path, 4) == 0));
+    for (int i = 0; code == 0 && i < file.arrays; i++) {
+        const struct import_array *array = &file.array[i];
+        double sum = 0;
+        int loaded = import_load(&file, array);
+        assert_true(loaded == 0 || loaded == ERR_FORMAT);
+        assert_in_range(array->count, 0, MAX_FILE);
+        for (int64_t k = 0; loaded == 0 && k < array->count; k++)
+            sum += fabs(import_value(&file, array, k));
+        assert_true(!(sum < 0)); // (that all can be read matters)
+    }
+    import_close(&file);
+    return code;
+}
+
 static void damage(struct rng *rng, unsigned char *bytes, size_t *size)
 {
     static const unsigned char values[] = {0, 1, 2, 3, 4, 8, 0x10, 0x7F, 0x80, 0xFE, 0xFF};
@@ -407,6 +431,7 @@ static void test_damaged_files(void **state)
     for (int i = 0; i < 2; i++) {
         put_file("good.h5", good[i], all[i]);
         check_ok(open_images());
+        check_ok(open_arrays());
     }
     for (int i = 0; i < wanted; i++) {
         struct rng rng;
@@ -419,6 +444,8 @@ static void test_damaged_files(void **state)
             opened++;
         else if (strstr(err_last(), "its reader"))
             died++;
+        if (i % 4 == 0)
+            open_arrays();
     }
     print_message("%d damaged files: %d open, %d refused, %d ended their reader\n", wanted, opened,
                   wanted - opened - died, died);
@@ -440,6 +467,7 @@ static void test_files_that_kill(void **state)
         check_error(image_set_open(&set, path, &at_top), ERR_FORMAT, "--data: 'tests/faults/");
         if (old)
             assert_non_null(strstr(err_last(), "cannot be read with libhdf5: " CRASHED("")));
+        open_arrays();
     }
 }
 
