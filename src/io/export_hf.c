@@ -128,7 +128,9 @@ static int write_examined(const struct export_model *model, const char *path,
     char verdict[VERDICT];
     struct contents contents = {{NULL}, {0}};
     const struct hf_container *container = hf_choose(source);
-    int code = container ? judge(source, container, model->trainer, verdict) : err_code();
+    if (!container)
+        return ERR_ARGUMENT;
+    int code = judge(source, container, model->trainer, verdict);
     if (code == 0)
         code = make(source, container, model->trainer, verdict, &contents);
     if (code == 0)

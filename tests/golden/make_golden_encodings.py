@@ -267,7 +267,7 @@ def make_absolute():
     g.encoder("learned", "learned", "max_length=7", length=5, train_length=6, **PADDED)
     g.decoder("learned", "learned", length=6, tie=True)
     g.encoder("sinusoidal", "sinusoidal", "layout=halves,base=100", length=7, hidden=[(0, 6)])
-    g.decoder("sinusoidal", "sinusoidal", "layout=tensor2tensor,scale=0.5")
+    g.decoder("sinusoidal", "sinusoidal", "layout=tensor2tensor,scale=0.5", dim=8)
     g.encoder("sinusoidal_trainable", "sinusoidal", "trainable=yes,base=20")
     g.decoder("sinusoidal_trainable", "sinusoidal", "layout=tensor2tensor,trainable=yes,scale=2")
     # Eight positions of three rows, and all nine of a table as long as the training length.

@@ -195,6 +195,7 @@ static void test_mistakes_are_named(void **state)
     struct ag_shape x = ag_shape3(2, 3, 8), table = ag_shape2(3, 2);
     refuse(ag_shape2(3, 8), table, table, 2);
     refuse(x, table, table, 3);
+    refuse(x, ag_shape2(3, 1), ag_shape2(3, 1), 3);
     refuse(x, table, table, 0);
     refuse(x, ag_shape2(2, 2), ag_shape2(2, 2), 2);
     refuse(x, ag_shape2(3, 3), ag_shape2(3, 3), 2);
