@@ -4,13 +4,16 @@
 // The facts are gathered once as a JSON object; the text for people is printed from it.
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../../autograd/base/err.h"
+#include "../../autograd/base/retry.h"
 #include "../io/export_source.h"
 #include "../io/json_memory.h"
 #include "../io/import.h"
@@ -159,19 +162,32 @@ static int gather_ours(json_t *facts, struct h5_reader *reader, const char *path
     return code < 0 ? err_prefix(code, "%s", path) : 0;
 }
 
-// A file that is none of ours, whole or damaged; one that cannot be opened is for its reader to
-// refuse.
-static bool is_foreign(const char *path)
+// The first bytes of a file into `mark`; how many there are, or ERR_FILE. O_NONBLOCK: opening a
+// pipe must not wait for whoever writes into it.
+static int first_bytes(const char *path, char *mark, size_t size)
+{
+    int descriptor;
+    size_t done = 0;
+    ssize_t more = 1;
+    RETRY(descriptor, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (descriptor < 0)
+        return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
+    while (more > 0 && done < size) {
+        RETRY(more, read(descriptor, mark + done, size - done));
+        done += more > 0 ? (size_t)more : 0;
+    }
+    int code = more < 0 ? err_set(ERR_FILE, "cannot read %s: %s", path, strerror(errno)) : 0;
+    close(descriptor);
+    return code < 0 ? code : (int)done;
+}
+
+// Whether it is a file that is none of ours, whole or damaged. ERR_FILE.
+static int look_foreign(const char *path, bool *is)
 {
     char mark[8];
-    struct stat status; // opening a pipe would wait for whoever writes into it
-    bool regular = stat(path, &status) == 0 && S_ISREG(status.st_mode);
-    FILE *file = regular ? fopen(path, "rbe") : NULL;
-    bool is = file && fread(mark, 1, sizeof mark, file) == sizeof mark &&
-              memcmp(mark, "posgrad\n", sizeof mark) != 0;
-    if (file)
-        fclose(file);
-    return is;
+    int size = first_bytes(path, mark, sizeof mark);
+    *is = size == sizeof mark && memcmp(mark, "posgrad\n", sizeof mark) != 0;
+    return size < 0 ? size : 0;
 }
 
 // --- printing
@@ -408,14 +424,10 @@ static int inspect_foreign(const struct arguments *arguments, const char *path)
                             : print_facts(arguments, NULL, path);
 }
 
-static int inspect(const struct arguments *arguments)
+static int inspect_ours(const struct arguments *arguments, const char *path)
 {
-    char path[4096];
-    int code = run_file(arguments->run, path, sizeof path);
-    bool named = code == 0 && strcmp(arguments->run, path) == 0; // the file itself
-    if (named && is_foreign(path))
-        return inspect_foreign(arguments, path);
-    struct h5_reader *reader = code == 0 ? h5_reader_open(path) : NULL; // checks the digest
+    int code = 0;
+    struct h5_reader *reader = h5_reader_open(path); // checks the digest
     if (!reader)
         return ERR_FILE;
     if (!arguments->table)
@@ -425,6 +437,18 @@ static int inspect(const struct arguments *arguments)
         code = print_pictures(reader, arguments->run, arguments->table);
     h5_reader_close(reader);
     return code;
+}
+
+static int inspect(const struct arguments *arguments)
+{
+    char path[4096];
+    bool foreign = false;
+    int code = run_file(arguments->run, path, sizeof path);
+    if (code == 0 && strcmp(arguments->run, path) == 0) // a file, not the folder of a run
+        code = look_foreign(path, &foreign);
+    if (code < 0)
+        return code;
+    return foreign ? inspect_foreign(arguments, path) : inspect_ours(arguments, path);
 }
 
 static int check_usage(const struct arguments *arguments)

@@ -184,7 +184,7 @@ static const char *nearest(const struct import_file *file, const char *name)
     for (int i = 0; i < file->arrays && *name; i++)
         if (strstr(file->array[i].name, name))
             return file->array[i].name;
-    const char **names = calloc((size_t)file->arrays, sizeof *names);
+    const char **names = calloc((size_t)(unsigned)file->arrays, sizeof *names);
     for (int i = 0; names && i < file->arrays; i++)
         names[i] = file->array[i].name;
     if (names)

@@ -3,6 +3,7 @@
 // What an archive says of sizes is checked against the archive before memory is taken: a directory
 // that is larger than 64 MB allow is not opened, an array is unpacked when it is asked for, one at
 // a time, and is at most as large as the archive and 64 MB.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,13 @@ static bool is(const unsigned char *bytes, size_t size)
     return size >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "PK\5\6", 4) == 0);
 }
 
+// libzip forgets now and then that it was memory that it had none of; errno, which is 0 before each
+// call of it, does not.
 static int zip_failed(zip_error_t *error)
 {
-    int code = zip_error_code_zip(error) == ZIP_ER_MEMORY ? ERR_MEMORY : ERR_FORMAT;
-    return err_set(code, "its zip archive cannot be read: %s", zip_error_strerror(error));
+    if (errno == ENOMEM || zip_error_code_zip(error) == ZIP_ER_MEMORY)
+        return err_set(ERR_MEMORY, "out of memory for its zip archive");
+    return err_set(ERR_FORMAT, "its zip archive cannot be read: %s", zip_error_strerror(error));
 }
 
 // Each file of an archive has an entry with this mark in its directory, for which libzip takes
@@ -43,6 +47,7 @@ static int open_archive(struct import_file *file)
 {
     zip_error_t error;
     zip_error_init(&error);
+    errno = 0;
     zip_source_t *source = zip_source_buffer_create(file->bytes, file->size, 0, &error);
     file->state = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
     int code = file->state ? 0 : zip_failed(&error);
@@ -59,6 +64,7 @@ static int64_t read_some(zip_file_t *from, unsigned char *bytes, int64_t size)
 {
     int64_t done = 0;
     while (done < size) {
+        errno = 0;
         zip_int64_t now = zip_fread(from, bytes + done, (zip_uint64_t)(size - done));
         if (now < 0) {
             zip_failed(zip_file_get_error(from));
@@ -74,6 +80,7 @@ static int64_t read_some(zip_file_t *from, unsigned char *bytes, int64_t size)
 static zip_file_t *open_file(const struct import_file *file, int64_t index)
 {
     zip_t *archive = file->state;
+    errno = 0;
     zip_file_t *from = zip_fopen_index(archive, (zip_uint64_t)index, 0);
     if (!from)
         zip_failed(zip_get_error(archive));
@@ -85,6 +92,7 @@ static int size_of(const struct import_file *file, int64_t index, int64_t *size)
 {
     zip_t *archive = file->state;
     zip_stat_t status;
+    errno = 0;
     if (zip_stat_index(archive, (zip_uint64_t)index, 0, &status) < 0)
         return zip_failed(zip_get_error(archive));
     const zip_uint64_t wanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
@@ -128,6 +136,7 @@ static int add_file(struct import_file *file, int64_t index, unsigned char *byte
 {
     zip_t *archive = file->state;
     int64_t size;
+    errno = 0;
     const char *name = zip_get_name(archive, (zip_uint64_t)index, ZIP_FL_ENC_RAW);
     size_t length = name ? strlen(name) : 0;
     if (!name)

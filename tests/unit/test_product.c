@@ -8,6 +8,7 @@
 #include "../support/guarded.h"
 
 #include "../../autograd/base/rng.h"
+#include "../../autograd/kernels/gemm.h"
 #include "../../autograd/kernels/product.h"
 
 enum { GUARD = 3, MOST = 400 * 160 };
@@ -162,6 +163,33 @@ static void test_any_layout(void **state)
     }
 }
 
+// gemm takes these kernels or the library's, by size and beta.
+static void test_gemm_of_every_kind(void **state)
+{
+    (void)state;
+    static const double betas[] = {0, 1, 0.5, -2};
+    static const int64_t sizes[] = {7, 100}; // cubes: one of either way
+    for (int kind = 0; kind < 32; kind++) {
+        bool transpose_a = kind & 1, transpose_b = kind & 2;
+        int64_t n = sizes[kind >> 2 & 1];
+        double beta = betas[kind >> 3];
+        fill(f->a, n * n);
+        fill(f->b, n * n + 64);
+        fill(f->c, n * n);
+        memcpy(f->other, f->c, sizeof f->c);
+        gemm(transpose_a, transpose_b, n, n, n, (real)1.5, f->a, n, f->b, n, (real)beta, f->c, n);
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < n; j++) {
+                double sum = 0;
+                for (int64_t l = 0; l < n; l++)
+                    sum += (double)f->a[transpose_a ? l * n + i : i * n + l] *
+                           (double)f->b[transpose_b ? j * n + l : l * n + j];
+                check_close(f->c[i * n + j], 1.5 * sum + beta * (double)f->other[i * n + j], 0,
+                            sizeof(real) == sizeof(float) ? 1e-4 : 1e-12);
+            }
+    }
+}
+
 static void test_adds_to_itself(void **state)
 {
     (void)state;
@@ -284,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_is_the_triple_loop),
         cmocka_unit_test(test_rows_need_no_packing),
         cmocka_unit_test(test_any_layout),
+        cmocka_unit_test(test_gemm_of_every_kind),
         cmocka_unit_test(test_adds_to_itself),
         cmocka_unit_test(test_cuts_do_not_matter),
         cmocka_unit_test(test_packing),
