@@ -97,12 +97,13 @@ static int put_in_order(struct import_file *file)
 
 // --- open and close
 
-static const struct import_format *format_of(const unsigned char *bytes, size_t size)
+// Its number, or -1.
+static int format_of(const unsigned char *bytes, size_t size)
 {
     for (int i = 0; i < FORMATS; i++)
         if (import_formats[i]->is(bytes, size))
-            return import_formats[i];
-    return NULL;
+            return i;
+    return -1;
 }
 
 static int unknown(void)
@@ -125,7 +126,9 @@ int import_open(struct import_file *file, const char *path)
     file->path = path;
     file->bytes = (unsigned char *)bytes;
     arena_init(&file->names);
-    file->format = format_of(file->bytes, file->size);
+    int format = format_of(file->bytes, file->size);
+    if (format >= 0)
+        file->format = import_formats[format];
     code = file->format ? file->format->list(file) : unknown();
     if (code == 0)
         code = put_in_order(file);

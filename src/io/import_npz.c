@@ -175,7 +175,7 @@ static int list(struct import_file *file)
 static int unpack(struct import_file *file, zip_file_t *from, int64_t size)
 {
     struct import_array again = {0};
-    size_t head;
+    size_t head = 0;
     int64_t data;
     unsigned char more;
     unsigned char *bytes = malloc((size_t)size + 1);
