@@ -127,9 +127,12 @@ int import_open(struct import_file *file, const char *path)
     file->bytes = (unsigned char *)bytes;
     arena_init(&file->names);
     int format = format_of(file->bytes, file->size);
-    if (format >= 0)
+    if (format < 0) {
+        code = unknown();
+    } else {
         file->format = import_formats[format];
-    code = file->format ? file->format->list(file) : unknown();
+        code = file->format->list(file);
+    }
     if (code == 0)
         code = put_in_order(file);
     if (code < 0) {
