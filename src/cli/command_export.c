@@ -14,9 +14,9 @@
 #include "length_list.h"
 #include "train_arguments.h"
 
-enum { KEY_WHAT = 0x3000, KEY_TABLE, KEY_LENGTH, KEY_EXTEND, KEY_OVERWRITE };
+enum { KEY_WHAT = 0x3000, KEY_TABLE, KEY_LENGTH, KEY_EXTEND, KEY_DATA, KEY_OVERWRITE };
 struct arguments {
-    const char *run, *output, *format, *what, *table;
+    const char *run, *output, *format, *what, *table, *data;
     int64_t length; // 0: not given
     enum pe_extension extension;
     bool overwrite;
@@ -42,6 +42,8 @@ static const struct argp_option options[] = {
     {"extend", KEY_EXTEND, "WAY", 0,
      "with --length: tables past the training as WAY makes them (see eval --help; default none)",
      0},
+    {"data", KEY_DATA, "FILE", 0,
+     "with --length, or a model: what the task reads, where it is not the file of the training", 0},
     {"overwrite", KEY_OVERWRITE, NULL, 0, "replace what is there", 0},
     {0},
 };
@@ -73,6 +75,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->extension = (enum pe_extension)way;
         return 0;
     }
+    case KEY_DATA:
+        arguments->data = value;
+        return 0;
     case KEY_OVERWRITE:
         arguments->overwrite = true;
         return 0;
@@ -152,6 +157,8 @@ static int check_whole(struct arguments *arguments, const struct export_format *
     bool tables = strcmp(arguments->what, "tables") == 0;
     if (arguments->extension != PE_EXTEND_NONE && !(arguments->length && tables))
         return err_set(ERR_ARGUMENT, "--extend is for tables past the training: give --length N");
+    if (arguments->data && !arguments->length && !format->write_model)
+        return err_set(ERR_ARGUMENT, "--data is for what is computed: give --length N");
     if (!format->write_model && !tables && arguments->length)
         return err_set(ERR_ARGUMENT,
                        "--length is for tables, and parameters are the same at every length");
@@ -160,7 +167,7 @@ static int check_whole(struct arguments *arguments, const struct export_format *
                        format->name);
     if (!format->write_model)
         return 0;
-    if (strcmp(arguments->what, "tables") == 0)
+    if (tables)
         return err_set(ERR_ARGUMENT, "format %s holds a whole model: give --what model, or ema",
                        format->name);
     if (arguments->table)
@@ -214,7 +221,7 @@ static int export_model(const struct arguments *arguments, const struct export_f
     struct trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer)
         return err_set(ERR_MEMORY, "out of memory");
-    int code = checkpoint_load_trainer(trainer, arguments->run, 0);
+    int code = checkpoint_load_trainer_on(trainer, arguments->run, 0, arguments->data);
     if (code == 0) {
         if (strcmp(arguments->what, "ema") == 0)
             code = take_average(arguments, trainer);
@@ -240,7 +247,7 @@ static int compute(const struct arguments *arguments, struct h5_reader *reader,
     struct trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer)
         return err_set(ERR_MEMORY, "out of memory");
-    int code = checkpoint_load_trainer(trainer, arguments->run, 0);
+    int code = checkpoint_load_trainer_on(trainer, arguments->run, 0, arguments->data);
     if (code == 0) {
         code = export_source_compute(source, reader, trainer, &at, arguments->table);
         trainer_release(trainer);

@@ -59,8 +59,10 @@ static int add_texts(struct packing *packing, const char *name, int dims, const 
 {
     size_t width = 1, count = (size_t)(size[0] * (dims > 1 ? size[1] : 1)), file_size = 0;
     char descr[24], *bytes = NULL;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        BUG_ON(!text[i]);
         width = strlen(text[i]) > width ? strlen(text[i]) : width;
+    }
     uint32_t *letter = calloc(count * width + 1, sizeof *letter);
     if (!letter)
         return err_set(ERR_MEMORY, "out of memory for the texts of an archive");

@@ -269,7 +269,7 @@ static int compute(struct reading *reading, struct trainer *trainer, const struc
     int code = model_check_length(&config, at->length);
     if (code == 0)
         code = model_tables_capture(&graph, &config, trainer_judged(trainer), at->length, &tables);
-    if (code < 0)
+    if (code != 0)
         return code;
     if (graph.output)
         code = model_graph_plan(&graph, false);

@@ -410,7 +410,7 @@ int h5_writer_bytes(struct h5_writer *writer, const char *file_path, char **byte
     *size = 0;
     for (size_t i = 0; i < writer->parts; i++)
         *size += writer->part[i].size;
-    char *end = *bytes = malloc(*size);
+    char *end = *bytes = malloc(*size + 1);
     if (!end)
         return err_set(ERR_MEMORY, "out of memory for the %zu bytes of %s", *size, file_path);
     for (size_t i = 0; i < writer->parts; i++) {

@@ -97,17 +97,22 @@ static int put_in_order(struct import_file *file)
 
 // --- open and close
 
-static int choose_format(struct import_file *file)
+// Its number, or -1.
+static int format_of(const unsigned char *bytes, size_t size)
+{
+    for (int i = 0; i < FORMATS; i++)
+        if (import_formats[i]->is(bytes, size))
+            return i;
+    return -1;
+}
+
+static int unknown(void)
 {
     char all[128] = "";
     for (int i = 0; i < FORMATS; i++) {
         size_t used = strlen(all);
-        file->format = import_formats[i];
-        if (file->format->is(file->bytes, file->size))
-            return 0;
-        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", file->format->name);
+        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", import_formats[i]->name);
     }
-    file->format = NULL;
     return err_set(ERR_FORMAT, "it is of none of the formats that are read: %s", all);
 }
 
@@ -121,9 +126,13 @@ int import_open(struct import_file *file, const char *path)
     file->path = path;
     file->bytes = (unsigned char *)bytes;
     arena_init(&file->names);
-    code = choose_format(file);
-    if (code == 0)
+    int format = format_of(file->bytes, file->size);
+    if (format < 0) {
+        code = unknown();
+    } else {
+        file->format = import_formats[format];
         code = file->format->list(file);
+    }
     if (code == 0)
         code = put_in_order(file);
     if (code < 0) {
@@ -181,7 +190,7 @@ static const char *nearest(const struct import_file *file, const char *name)
     for (int i = 0; i < file->arrays && *name; i++)
         if (strstr(file->array[i].name, name))
             return file->array[i].name;
-    const char **names = calloc((size_t)file->arrays, sizeof *names);
+    const char **names = calloc((size_t)(unsigned)file->arrays, sizeof *names);
     for (int i = 0; names && i < file->arrays; i++)
         names[i] = file->array[i].name;
     if (names)

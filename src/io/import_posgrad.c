@@ -79,7 +79,7 @@ static int list(struct import_file *file)
     int code = seal_check(file->bytes, file->size, "it");
     if (code == 0)
         code = h5_index_open(&index, file->bytes, file->size, "it");
-    if (code < 0)
+    if (code != 0)
         return code;
     const char *group = h5_index_find(&index, "/params")   ? "params/"
                         : h5_index_find(&index, "/tables") ? "tables/"

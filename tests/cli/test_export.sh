@@ -100,6 +100,14 @@ good "--extend" '^8,0,' "$POSGRAD" export learned -o - --format csv --length 9 -
 run "$POSGRAD" export learned -o same.npy --length 8
 if [ "$status" -eq 0 ] && cmp -s same.npy table.npy; then ok "at the training's length all is the same"; else fail "--length 8" "exit $status"; fi
 good "the length is in the file" '"length":16,"reach":"extrapolated"' "$POSGRAD" export rope -o - --format json --length 16
+# What a task reads may have moved.
+seq 1000 >words.txt
+run "$TRAIN" --pe alibi --task text --arch decoder --data words.txt "${small[@]}" --out-dir text
+mv words.txt moved.txt
+good "without --length no data is read" '^1,7,' "$POSGRAD" export text -o - --format csv --table relative_bias
+refused "--length reads it" 1 'words.txt' "$POSGRAD" export text -o x.npz --length 16
+good "--data" '^1,15,' "$POSGRAD" export text -o - --format csv --table relative_bias --length 16 --data moved.txt
+refused "--data without --length" 2 'give --length' "$POSGRAD" export text -o x.npz --data moved.txt
 refused "--extend without --length" 2 'give --length' "$POSGRAD" export learned -o x.npy --extend clip
 refused "--extend of no way" 2 "did you mean 'clip'" "$POSGRAD" export learned -o x.npy --length 9 --extend clap
 refused "--extend without a meaning" 1 'no meaning for rope' "$POSGRAD" export rope -o x.npz --length 9 --extend wrap

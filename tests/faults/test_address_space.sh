@@ -50,6 +50,6 @@ sweep version "$POSGRAD" --version
 sweep train "$POSGRAD" train --pe learned --task probe "${small[@]}" --overwrite --out-dir new
 sweep resume "$POSGRAD" train --resume old
 sweep eval "$POSGRAD" eval old --threads 1 --json
-sweep export "$POSGRAD" export old -o old.npz
+sweep export "$POSGRAD" export --overwrite old -o old.npz
 good "what was there before" 'digest ok' "$POSGRAD" inspect old
 finish

@@ -10,8 +10,13 @@ posgrad does.
 
     python tests/golden/check_hf.py --golden OUT FOLDER...
 
-also writes the logits of transformers, and the digest of the files that it read, into
-OUT/FOLDER.json, for test_golden_hf.c.
+also writes the logits of transformers, and the digests of the files that it read, into
+OUT/FOLDER.json. The golden files of test_golden_hf.c are made so, of the folders that it writes:
+
+    build/float-*/tests/golden/test_golden_hf --write FOLDERS
+    python tests/golden/check_hf.py --golden tests/golden/hf FOLDERS/*
+
+by transformers 5.24.0, and encoder-shaw by 4.57.6, as 5 has no keys by distance (torch 2.14.1, CPU).
 """
 
 import argparse

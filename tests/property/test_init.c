@@ -233,8 +233,8 @@ static void numbers_must_be_finite(void **state)
     static const struct {
         double value;
         const char *words;
-    } cases[] = {{NAN, "element 27 of pe.learned.weight NaN"},
-                 {-INFINITY, "infinite"},
+    } cases[] = {{(double)NAN, "element 27 of pe.learned.weight NaN"},
+                 {-(double)INFINITY, "infinite"},
                  {1e300, "too large for a float"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         if (sizeof(real) == sizeof(double) && cases[i].value > 1e299)

@@ -347,30 +347,57 @@ static void import_within(const void *bytes, size_t size, const char *refusal, c
     assert_int_equal(atomic_load(&now), before);
 }
 
+// A file of safetensors of a head of `size` bytes and no numbers; free'd by the caller.
+static char *safetensors_of(size_t size)
+{
+    char *file = malloc(8 + size + 1);
+    assert_non_null(file);
+    put((unsigned char *)file, size, 8);
+    memset(file + 8, ' ', size);
+    return file;
+}
+
+enum { MOST_HEAD = 1 << 19 }; // bytes of a head that is read
+
 static void test_as_many_tensors_as_there_may_be(void **state)
 {
     (void)state;
     need_counts();
     enum { TENSOR = 56 };
-    for (int more = 0; more < 2; more++) {
-        size_t count = IMPORT_MAX_ARRAYS + (size_t)more, size = 8 + count * TENSOR + 1;
-        char *file = malloc(size + 1);
-        assert_non_null(file);
-        put((unsigned char *)file, size - 8, 8);
+    for (size_t more = 0; more < 2; more++) {
+        char *file = safetensors_of(MOST_HEAD + more), *at = file + 8;
+        size_t count = (MOST_HEAD - 1) / TENSOR;
         for (size_t i = 0; i < count; i++) {
-            char name[5] = {0}, *at = file + 8 + i * TENSOR;
+            char name[5] = {0};
             put_name((unsigned char *)name, (uint32_t)i);
             int length = snprintf(at, TENSOR + 1,
                                   "%c\"%s\":{\"dtype\":\"F32\",\"shape\":[0],\"data_"
                                   "offsets\":[0,0]}",
                                   i ? ',' : '{', name);
             assert_in_range(length, 1, TENSOR);
-            memset(at + length, ' ', (size_t)(TENSOR - length));
+            at[length] = ' '; // for the NUL
+            at += TENSOR;
         }
-        file[size - 1] = '}';
-        import_within(file, size, more ? "more than 65536 arrays" : NULL, "tensors");
+        *at = '}';
+        import_within(file, 8 + MOST_HEAD + more, more ? "more than the file or than" : NULL,
+                      "tensors");
         free(file);
     }
+}
+
+// What takes the most memory of its length in JSON: objects of nothing.
+static void test_the_worst_head(void **state)
+{
+    (void)state;
+    need_counts();
+    static const char begin[] = "{\"a\":[{}";
+    char *file = safetensors_of(MOST_HEAD), *at = file + 8 + sizeof begin - 1;
+    memcpy(file + 8, begin, sizeof begin - 1);
+    for (; at < file + 8 + MOST_HEAD - 8; at += 3)
+        memcpy(at, ",{}", 3);
+    memcpy(at, "]}", 2);
+    import_within(file, 8 + MOST_HEAD, "should have a dtype", "objects of nothing");
+    free(file);
 }
 
 // A directory of zip of so many files, all of which lie in the same place and are an empty array.
@@ -423,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_the_worst_index),
         cmocka_unit_test(test_more_than_the_index_takes),
         cmocka_unit_test(test_as_many_tensors_as_there_may_be),
+        cmocka_unit_test(test_the_worst_head),
         cmocka_unit_test(test_as_many_files_as_a_zip_may_have),
         cmocka_unit_test(test_the_worst_index_imported),
     };

@@ -396,7 +396,7 @@ static struct onnx_value *reduce(const struct call *c)
     outer_inner(x, axis, &outer, &inner);
     for (int64_t i = 0; i < y->count; i++) {
         const double *from = x->data + i / inner * x->size[axis] * inner + i % inner;
-        double sum = is_max ? -INFINITY : 0;
+        double sum = is_max ? -(double)INFINITY : 0;
         for (int64_t k = 0; k < x->size[axis]; k++)
             sum = is_max ? fmax(sum, from[k * inner]) : sum + from[k * inner];
         y->data[i] = is_sum || is_max ? sum : sum / (double)x->size[axis];
@@ -432,7 +432,7 @@ static struct onnx_value *softmax(const struct call *c)
     int64_t n = x->size[x->dims - 1];
     struct onnx_value *y = make(c->file, x->type, x->dims, x->size);
     for (int64_t row = 0; row < x->count; row += n) {
-        double most = -INFINITY, sum = 0;
+        double most = -(double)INFINITY, sum = 0;
         for (int64_t i = row; i < row + n; i++)
             most = fmax(most, x->data[i]);
         for (int64_t i = row; i < row + n; i++)

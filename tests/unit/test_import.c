@@ -124,7 +124,7 @@ static void expect(const char *name, const char *type, const char *shape, const 
 static void npy_is_read(void **state)
 {
     (void)state;
-    static const double wanted[6] = {1, -2.5, 0.1f, 3e38f, -0.0, 1e-40f};
+    static const double wanted[6] = {1, -2.5, (double)0.1f, (double)3e38f, -0.0, (double)1e-40f};
     static const float value[6] = {1, -2.5f, 0.1f, 3e38f, -0.0f, 1e-40f};
     static const float columns[6] = {1, 3e38f, -2.5f, -0.0f, 0.1f, 1e-40f};
     make_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }   ", 0);
@@ -177,9 +177,10 @@ static void halves_are_read(void **state)
 {
     (void)state;
     static const uint16_t half[] = {0x3c00, 0xc000, 0x7bff, 0x0001, 0x0400, 0x8000, 0x7c00, 0xfc00};
-    static const double wanted[] = {1, -2, 65504, 0x1p-24, 0x1p-14, -0.0, INFINITY, -INFINITY};
+    static const double wanted[] = {
+        1, -2, 65504, 0x1p-24, 0x1p-14, -0.0, (double)INFINITY, -(double)INFINITY};
     static const uint16_t brain[] = {0x3f80, 0xc000, 0x7f7f, 0x0001, 0x7f80};
-    static const double brains[] = {1, -2, 0x1.fep127, 0x1p-133, INFINITY};
+    static const double brains[] = {1, -2, 0x1.fep127, 0x1p-133, (double)INFINITY};
     make_npy(1, "{'descr': '<f2', 'fortran_order': False, 'shape': (8,), }", 0);
     put(half, sizeof half);
     open_made();

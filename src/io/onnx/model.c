@@ -33,9 +33,9 @@ static void judge(struct onnx_writer *w, const struct onnx_sizes *sizes, char ve
 {
     const struct ag_tensor *sampler = sampler_of(sizes);
     long long most = (long long)longest(sizes, sampler);
-    char rows[192] = "any length", positions[64] = "";
+    char rows[160] = "any length", positions[64] = "";
     if (!sizes->any_length)
-        snprintf(rows, sizeof rows, "%lld token%s only%s%.150s", (long long)sizes->length,
+        snprintf(rows, sizeof rows, "%lld token%s only%s%.110s", (long long)sizes->length,
                  sizes->length == 1 ? "" : "s", *sizes->reason ? ": " : "", sizes->reason);
     else if (most)
         snprintf(rows, sizeof rows, "up to %lld tokens", most);
@@ -43,7 +43,7 @@ static void judge(struct onnx_writer *w, const struct onnx_sizes *sizes, char ve
     if (sampler && (enum ag_sampling)ag_setting_of(sampler, "kind") == AG_RANDOM_POSITIONS)
         snprintf(positions, sizeof positions, "; positions, in order and below %lld, are an input",
                  (long long)ag_setting_of(sampler, "range"));
-    snprintf(verdict, ONNX_VERDICT, "opset %d, any batch, rows of %.180s%s", ONNX_OPSET, rows,
+    snprintf(verdict, ONNX_VERDICT, "opset %d, any batch, rows of %s%s", ONNX_OPSET, rows,
              positions);
 }
 
