@@ -6,24 +6,25 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../io/bytes.h"
 #include "../io/h5file.h"
 #include "../io/json_memory.h"
 
 int output_text(const char *path, int (*write)(void *context, FILE *file), void *context)
 {
-    char *text = NULL;
-    size_t size = 0;
+    struct bytes text = {0};
     if (strcmp(path, "-") == 0)
         return write(context, stdout);
-    FILE *file = open_memstream(&text, &size);
+    FILE *file = bytes_stream(&text);
     if (!file)
         return err_set(ERR_MEMORY, "out of memory for %s", path);
     int code = write(context, file);
-    if (((ferror(file) | fclose(file)) || !text) && code == 0)
+    fclose(file);
+    if (code == 0 && text.failed)
         code = err_set(ERR_MEMORY, "out of memory for %s", path);
     if (code == 0)
-        code = file_publish(path, text, size);
-    free(text);
+        code = file_publish(path, text.at, text.size);
+    free(text.at);
     return code;
 }
 

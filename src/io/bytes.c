@@ -57,6 +57,18 @@ void bytes_print(struct bytes *bytes, const char *format, ...)
     va_end(list);
 }
 
+static ssize_t write_bytes(void *cookie, const char *from, size_t size)
+{
+    struct bytes *bytes = cookie;
+    bytes_put(bytes, from, size);
+    return bytes->failed ? 0 : (ssize_t)size; // 0 is this interface's word for an error
+}
+
+FILE *bytes_stream(struct bytes *bytes)
+{
+    return fopencookie(bytes, "w", (cookie_io_functions_t){.write = write_bytes});
+}
+
 void bytes_put_little(struct bytes *bytes, uint64_t value, int size)
 {
     unsigned char little[8];

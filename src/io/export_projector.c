@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "bytes.h"
 #include "export.h"
 #include "publish_folder.h"
 
@@ -100,18 +101,17 @@ static int make(struct folder_file *file, const char *name,
                 void (*put)(FILE *file, const struct export_array *array),
                 const struct export_array *array)
 {
-    char *bytes = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&bytes, &size);
+    struct bytes bytes = {0};
+    FILE *stream = bytes_stream(&bytes);
     if (!stream)
         return err_set(ERR_MEMORY, "out of memory for %s", array->name);
     put(stream, array);
-    int bad = ferror(stream);
-    if (fclose(stream) != 0 || bad || !bytes) {
-        free(bytes);
+    fclose(stream);
+    if (bytes.failed) {
+        free(bytes.at);
         return err_set(ERR_MEMORY, "out of memory for %s", array->name);
     }
-    *file = (struct folder_file){name, bytes, size};
+    *file = (struct folder_file){name, (char *)bytes.at, bytes.size};
     return 0;
 }
 

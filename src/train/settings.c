@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+#include "../io/bytes.h"
 #include "../io/json_memory.h"
 
 #define AT(field) offsetof(struct train_settings, field)
@@ -368,19 +369,17 @@ static int put_all(FILE *file, const struct train_settings *settings)
 
 char *train_settings_to_json(const struct train_settings *settings)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    if (!file) {
-        err_set(ERR_MEMORY, "out of memory for the JSON of the settings");
-        return NULL;
-    }
-    int code = put_all(file, settings);
-    if (((ferror(file) | fclose(file)) || !text) && code == 0)
+    struct bytes text = {0};
+    FILE *file = bytes_stream(&text);
+    int code = file ? put_all(file, settings) : 0;
+    if (file)
+        fclose(file);
+    bytes_put(&text, "", 1);
+    if (code == 0 && (!file || text.failed))
         code = err_set(ERR_MEMORY, "out of memory for the JSON of the settings");
     if (code == 0)
-        return text;
-    free(text);
+        return (char *)text.at;
+    free(text.at);
     return NULL;
 }
 
