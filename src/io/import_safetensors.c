@@ -111,7 +111,8 @@ static int by_place(const void *a, const void *b)
 static int check_places(struct import_file *file, int64_t room)
 {
     int64_t end = 0;
-    qsort(file->array, (size_t)file->arrays, sizeof *file->array, by_place);
+    if (file->arrays > 0)
+        qsort(file->array, (size_t)(unsigned)file->arrays, sizeof *file->array, by_place);
     for (int i = 0; i < file->arrays; i++) {
         struct import_array *array = &file->array[i];
         if (array->place != end)
