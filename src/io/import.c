@@ -241,7 +241,7 @@ int import_load(struct import_file *file, const struct import_array *array)
                        file->path, array->name, array->type_name);
     free(file->loaded);
     file->loaded = NULL;
-    if (array->data)
+    if (array->data || array->count == 0) // what is empty may have no place
         return 0;
     BUG_ON(!file->format->load);
     return file->format->load(file, array);

@@ -381,6 +381,20 @@ static void make_hdf5(void)
     H5Fclose(h5);
 }
 
+// A dataset of no numbers has no place in a file.
+static void empty_arrays_of_ours_are_read(void **state)
+{
+    (void)state;
+    struct h5_writer *writer = h5_writer_new();
+    assert_non_null(writer);
+    h5_write(writer, "/params/none", H5FILE_F32, 2, (int64_t[]){3, 0}, "");
+    check_ok(h5_writer_publish(writer, path));
+    h5_writer_free(writer);
+    check_ok(import_open(&file, path));
+    expect("none", "float32", "[3, 0]", NULL, 0);
+    import_close(&file);
+}
+
 static void foreign_hdf5_is_read(void **state)
 {
     (void)state;
@@ -670,6 +684,7 @@ int main(void)
         cmocka_unit_test(npz_is_read),
         cmocka_unit_test(exports_come_back),
         cmocka_unit_test(our_files_are_read),
+        cmocka_unit_test(empty_arrays_of_ours_are_read),
         cmocka_unit_test(foreign_hdf5_is_read),
         cmocka_unit_test(names_that_are_not_there),
         cmocka_unit_test(the_digest_is_of_the_bytes),
