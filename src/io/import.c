@@ -241,10 +241,13 @@ int import_load(struct import_file *file, const struct import_array *array)
                        file->path, array->name, array->type_name);
     free(file->loaded);
     file->loaded = NULL;
-    if (array->data || array->count == 0) // what is empty may have no place
+    if (array->data)
         return 0;
-    BUG_ON(!file->format->load);
-    return file->format->load(file, array);
+    if (file->format->load)
+        return file->format->load(file, array);
+    return array->count == 0 ? 0 // what is empty has no place
+                             : err_set(ERR_FORMAT, "%s: '%.200s' has no numbers in the file",
+                                       file->path, array->name);
 }
 
 // IEEE 754: a half is a sign, 5 bits of exponent with bias 15, 10 of fraction.
