@@ -41,6 +41,16 @@ static void put_labels(const struct hf_model *model, json_t *config)
     json_object_set_new(config, "label2id", numbers);
 }
 
+void hf_put_sizes(const struct hf_model *model, json_t *config, int64_t positions)
+{
+    const struct model_config *ours = model->config;
+    json_object_set_new(config, "hidden_size", json_integer(ours->dim));
+    json_object_set_new(config, "num_hidden_layers", json_integer(ours->layers));
+    json_object_set_new(config, "num_attention_heads", json_integer(ours->heads));
+    json_object_set_new(config, "intermediate_size", json_integer(ours->ff_dim));
+    json_object_set_new(config, "max_position_embeddings", json_integer(positions));
+}
+
 char *hf_config(const struct hf_model *model, const struct hf_container *container)
 {
     unsigned long failures = json_memory_failures();

@@ -27,12 +27,7 @@ static int64_t positions(const struct hf_model *model)
 
 static void configure(const struct hf_model *model, json_t *config)
 {
-    const struct model_config *ours = model->config;
-    json_object_set_new(config, "hidden_size", json_integer(ours->dim));
-    json_object_set_new(config, "num_hidden_layers", json_integer(ours->layers));
-    json_object_set_new(config, "num_attention_heads", json_integer(ours->heads));
-    json_object_set_new(config, "intermediate_size", json_integer(ours->ff_dim));
-    json_object_set_new(config, "max_position_embeddings", json_integer(positions(model)));
+    hf_put_sizes(model, config, positions(model));
     json_object_set_new(config, "hidden_dropout_prob", json_real(0));
     json_object_set_new(config, "attention_probs_dropout_prob", json_real(0));
     json_object_set_new(config, "position_embedding_type", json_string("rotary"));
@@ -75,8 +70,7 @@ static void tensors(const struct hf_model *model, struct hf_tensors *out)
     hf_copy_pair(model, out, "esm.encoder.emb_layer_norm_after", "ln_f");
     hf_add(out, "esm.contact_head.regression.weight", 1, ours->layers * ours->heads);
     hf_add(out, "esm.contact_head.regression.bias", 1, 0);
-    hf_copy(model, out, "classifier.weight", ours->tie ? "tok_emb.weight" : "head.weight");
-    hf_add(out, "classifier.bias", ours->vocab, 0);
+    hf_copy_classifier(model, out);
 }
 
 const struct hf_container hf_esm = {

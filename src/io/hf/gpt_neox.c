@@ -23,12 +23,7 @@ static double fraction(const struct hf_model *model)
 
 static void configure(const struct hf_model *model, json_t *config)
 {
-    const struct model_config *ours = model->config;
-    json_object_set_new(config, "hidden_size", json_integer(ours->dim));
-    json_object_set_new(config, "num_hidden_layers", json_integer(ours->layers));
-    json_object_set_new(config, "num_attention_heads", json_integer(ours->heads));
-    json_object_set_new(config, "intermediate_size", json_integer(ours->ff_dim));
-    json_object_set_new(config, "max_position_embeddings", json_integer(model->length));
+    hf_put_sizes(model, config, model->length);
     json_object_set_new(config, "hidden_act", json_string("gelu"));
     static const char *const dropouts[] = {"attention_dropout", "hidden_dropout",
                                            "classifier_dropout"};
@@ -41,7 +36,7 @@ static void configure(const struct hf_model *model, json_t *config)
     json_object_set_new(config, "rope_parameters",
                         json_pack("{s:s, s:f, s:f}", "rope_type", "default", "rope_theta",
                                   model->base, "partial_rotary_factor", fraction(model)));
-    json_object_set_new(config, "tie_word_embeddings", json_boolean(ours->tie));
+    json_object_set_new(config, "tie_word_embeddings", json_boolean(model->config->tie));
 }
 
 // Row i of one part of a head's rows: head after head, and in it queries, keys, values.

@@ -89,6 +89,11 @@ void hf_copy_pair(const struct hf_model *model, struct hf_tensors *out, const ch
 void hf_copy_positions(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
                        int64_t max);
 
+// The head of a classifier of tokens: ours, and a bias of zeros.
+void hf_copy_classifier(const struct hf_model *model, struct hf_tensors *out);
+// The sizes of the model under the names that most architectures have.
+void hf_put_sizes(const struct hf_model *model, json_t *config, int64_t positions);
+
 // Our row of theirs, of queries or keys: theirs are in halves, channel c with c + P.
 int64_t hf_turned_row(const struct hf_model *model, int64_t row);
 // Pairs of channels of a head that turn.

@@ -23,12 +23,7 @@ static int check(struct hf_model *model)
 
 static void configure(const struct hf_model *model, json_t *config)
 {
-    const struct model_config *ours = model->config;
-    json_object_set_new(config, "hidden_size", json_integer(ours->dim));
-    json_object_set_new(config, "num_hidden_layers", json_integer(ours->layers));
-    json_object_set_new(config, "num_attention_heads", json_integer(ours->heads));
-    json_object_set_new(config, "intermediate_size", json_integer(ours->ff_dim));
-    json_object_set_new(config, "max_position_embeddings", json_integer(model->length));
+    hf_put_sizes(model, config, model->length);
     json_object_set_new(config, "type_vocab_size", json_integer(1));
     json_object_set_new(config, "hidden_act", json_string("gelu"));
     json_object_set_new(config, "hidden_dropout_prob", json_real(0));
@@ -77,8 +72,7 @@ static void tensors(const struct hf_model *model, struct hf_tensors *out)
     for (int64_t layer = 0; model->anatomy->keys_by && layer < ours->layers; layer++)
         put_distances(model, out, layer);
     hf_copy_pair(model, out, "bert.encoder.ln", "ln_f");
-    hf_copy(model, out, "classifier.weight", ours->tie ? "tok_emb.weight" : "head.weight");
-    hf_add(out, "classifier.bias", ours->vocab, 0);
+    hf_copy_classifier(model, out);
 }
 
 const struct hf_container hf_megatron_bert = {

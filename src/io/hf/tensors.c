@@ -132,6 +132,12 @@ void hf_copy_positions(const struct hf_model *model, struct hf_tensors *out, con
         to[i] = (float)table->data[i];
 }
 
+void hf_copy_classifier(const struct hf_model *model, struct hf_tensors *out)
+{
+    hf_copy(model, out, "classifier.weight", model->config->tie ? "tok_emb.weight" : "head.weight");
+    hf_add(out, "classifier.bias", model->config->vocab, 0);
+}
+
 void hf_tensors_release(struct hf_tensors *out)
 {
     for (int i = 0; i < out->count; i++)
