@@ -23,6 +23,7 @@
 #include "../../src/io/seal.h"
 #include "../../src/train/history.h"
 #include "../support/check.h"
+#include "../support/folder.h"
 #include "failing_run.h"
 
 #define SMALL                                                                                      \
@@ -732,14 +733,12 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
     for (int i = 0; i < SAMPLES; i++) {
         failing_folder_release(&reference[i].before);
         failing_folder_release(&reference[i].after);
         free(reference[i].out);
     }
-    snprintf(command, sizeof command, "rm -r %s", base);
-    return chdir("/") < 0 || system(command);
+    return chdir("/") < 0 || folder_remove(base);
 }
 
 int main(int argc, char **argv)

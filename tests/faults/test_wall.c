@@ -32,6 +32,7 @@
 #include "../../datasets/image_file.h"
 #include "../../src/io/import.h"
 #include "../support/check.h"
+#include "../support/folder.h"
 
 enum { SHORT = 300 };
 
@@ -481,9 +482,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 int main(void)

@@ -18,6 +18,7 @@
 #include "../../src/io/h5file.h"
 #include "../../src/train/run.h"
 #include "../support/settings.h"
+#include "../support/folder.h"
 
 static char base[] = "/tmp/posgrad-run-XXXXXX";
 static struct train_settings settings;
@@ -570,9 +571,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", base);
-    return system(command);
+    return folder_remove(base);
 }
 
 int main(void)

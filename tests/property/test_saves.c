@@ -18,6 +18,7 @@
 #include "../../src/train/run.h"
 #include "../support/check.h"
 #include "../support/settings.h"
+#include "../support/folder.h"
 
 static char base[] = "/tmp/posgrad-saves-XXXXXX";
 static struct train_settings settings;
@@ -336,10 +337,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
     free(watch.bytes);
-    snprintf(command, sizeof command, "rm -r %s", base);
-    return system(command);
+    return folder_remove(base);
 }
 
 int main(void)

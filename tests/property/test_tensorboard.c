@@ -16,6 +16,7 @@
 #include "../../src/train/run.h"
 #include "../support/check.h"
 #include "../support/events.h"
+#include "../support/folder.h"
 
 static char base[] = "/tmp/posgrad-tensorboard-XXXXXX";
 static struct train_settings settings;
@@ -402,9 +403,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", base);
-    return system(command);
+    return folder_remove(base);
 }
 
 int main(void)

@@ -11,6 +11,7 @@
 #include "../../autograd/base/err.h"
 #include "../support/batch.h"
 #include "../support/check.h"
+#include "../support/folder.h"
 
 enum { COUNT = 300, HEIGHT = 6, WIDTH = 9, CLASSES = 12, ROWS = 64 };
 
@@ -39,9 +40,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 // A path within the folder; a few stay valid at a time.

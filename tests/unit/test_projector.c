@@ -10,6 +10,7 @@
 #include "../../src/io/export.h"
 #include "../../src/io/h5file.h"
 #include "../support/check.h"
+#include "../support/folder.h"
 
 static char base[] = "/tmp/posgrad-projector-XXXXXX";
 static const float numbers[8] = {1, -0.1f, 1.0f / 3, 16777217.0f, 0, -0.0f, 1e-30f, 2};
@@ -122,9 +123,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", base);
-    return system(command);
+    return folder_remove(base);
 }
 
 int main(void)

@@ -13,6 +13,7 @@
 #include "../../src/train/tensorboard.h"
 #include "../support/check.h"
 #include "../support/events.h"
+#include "../support/folder.h"
 
 static struct events events;
 
@@ -208,10 +209,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
     close(folder_fd);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 int main(void)

@@ -13,6 +13,7 @@
 #include "../../autograd/base/err.h"
 #include "../support/batch.h"
 #include "../support/check.h"
+#include "../support/folder.h"
 
 #define MAX_ROWS BATCH_MAX_ROWS
 
@@ -229,9 +230,7 @@ static void make_folder(void)
 
 static void remove_folder(void)
 {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(folder_remove(folder), 0);
 }
 
 // A path within the folder; a few stay valid at a time.
