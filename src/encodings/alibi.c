@@ -8,7 +8,8 @@
 // orders them. That code adds m_h j, which is the same under softmax and a causal mask alone; this
 // is right for any normaliser, and in an encoder, which the paper has not. There both sides are
 // alike, so that left and right cannot be told apart; sides=offset counts distances to the left 0.5
-// less, as Ruoss et al. 2023 (arXiv 2305.16843) do. The bias is not scaled. Nothing is trained,
+// less, as Ruoss et al. 2023 (arXiv 2305.16843) do. The bias is not scaled, unless scaled=yes
+// divides it by sqrt(head_dim) as scores are, which is what Falcon's code does. Nothing is trained,
 // unless trainable=yes trains the logarithms of the slopes, shared by the layers.
 #include <math.h>
 #include <stdlib.h>
@@ -21,7 +22,7 @@ enum sides { EQUAL, OFFSET };
 
 struct settings {
     int sides;
-    bool trainable;
+    bool trainable, scaled;
 };
 
 static const struct option_def options[] = {
@@ -29,19 +30,10 @@ static const struct option_def options[] = {
      "keys to the left as those to the right, or half a step nearer"},
     {"trainable", OPTION_BOOL, offsetof(struct settings, trainable), "no", 0, 0, NULL,
      "train the slopes, from the standard start"},
+    {"scaled", OPTION_BOOL, offsetof(struct settings, scaled), "no", 0, 0, NULL,
+     "divide the slopes by sqrt(head_dim), as Falcon does"},
     {0},
 };
-
-// Slope of head 0..H-1.
-static double slope(int64_t head, int64_t heads)
-{
-    int64_t power = 1;
-    while (2 * power <= heads)
-        power *= 2;
-    if (head < power)
-        return pow(2, -8 * (double)(head + 1) / (double)power);
-    return pow(2, -8 * (double)(2 * (head - power) + 1) / (double)(2 * power));
-}
 
 // What each head's slope multiplies, by offset: [2T - 1, 1], minus the distance.
 static ag_t *distances(const struct pe_context *context)
@@ -69,8 +61,9 @@ static ag_t *slopes(const struct pe_context *context)
     real *value = arena_alloc(&graph->arena, (size_t)heads * sizeof *value);
     if (!value)
         return ag_fail_last(graph);
+    double scale = settings->scaled ? sqrt((double)context->head_dim) : 1;
     for (int64_t h = 0; h < heads; h++)
-        value[h] = (real)slope(h, heads);
+        value[h] = (real)(pe_alibi_slope(h, heads) / scale);
     ag_t *standard = ag_constant(graph, ag_shape1(heads), value);
     if (!settings->trainable)
         return standard;

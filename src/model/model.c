@@ -519,9 +519,10 @@ int model_anatomy_capture(struct model_graph *model, const struct model_config *
         return err_set(ERR_MEMORY, "out of memory for what encodings do");
     capture(model, &whole, params, 1, length, NULL, anatomy);
     const struct model_anatomy_layer *first = anatomy->layer;
-    model->output = anatomy->positions ? ag_keep(anatomy->positions)
-                    : first->cosine    ? first->cosine
-                                       : first->keys.table;
+    model->output = anatomy->positions  ? ag_keep(anatomy->positions)
+                    : first->cosine     ? first->cosine
+                    : first->bias.table ? first->bias.table
+                                        : first->keys.table;
     int code = captured(model);
     if (code < 0)
         model_anatomy_release(anatomy);

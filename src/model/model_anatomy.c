@@ -21,6 +21,15 @@ void model_anatomy_other(struct model_anatomy *anatomy, const char *name, const 
     anatomy->other = what;
 }
 
+// The middle row, or entry of the index, is that of a key at its query's place.
+const real *model_anatomy_row(const struct ag_relative *relative, int64_t offset)
+{
+    int64_t entries = relative->index ? relative->index->count : relative->table->shape.size[0];
+    int64_t at = offset + (entries - 1) / 2;
+    int64_t row = relative->index ? relative->index->index[at] : at;
+    return relative->table->data + row * relative->table->shape.size[1];
+}
+
 // What was added to `x` to make `y`; NULL where that is no sum of x and something.
 static ag_t *added(const ag_t *x, const ag_t *y)
 {
@@ -56,7 +65,7 @@ static bool same_table(const struct ag_relative *a, const struct ag_relative *b)
     return a->table == b->table && a->index == b->index && a->grid_width == b->grid_width;
 }
 
-// The first thing beside rotations and tables of keys; NULL for none.
+// The first thing beside rotations, tables of keys and biases by distance; NULL for none.
 static const char *other_change(const struct pe_attention *was, const struct pe_attention *is)
 {
     const struct ag_attention *a = &was->op, *b = &is->op;
@@ -66,9 +75,9 @@ static const char *other_change(const struct pe_attention *was, const struct pe_
         return "changes the values";
     if (!same_table(&a->factor, &b->factor))
         return "multiplies the weights of attention";
-    if (!same_table(&a->bias, &b->bias) || a->dense_bias != b->dense_bias ||
-        a->row_bias != b->row_bias || a->column_bias != b->column_bias)
-        return "adds a bias to the logits";
+    if (a->dense_bias != b->dense_bias || a->row_bias != b->row_bias ||
+        a->column_bias != b->column_bias)
+        return "adds a bias to the logits that is not by distance";
     if (!same_table(&a->key_relative, &b->key_relative))
         return "reads keys with a table of distances";
     if (a->scale < b->scale || a->scale > b->scale)
@@ -106,18 +115,39 @@ static void note_rotation(struct model_anatomy *anatomy, const char *name,
     anatomy->rotation_by = name;
 }
 
+static bool is_by_offset(const struct ag_relative *relative)
+{
+    return !relative->grid_width && (!relative->index || relative->index->shape.dims == 1) &&
+           !relative->table->varies;
+}
+
+static struct ag_relative keep(const struct ag_relative *relative)
+{
+    ag_keep(relative->table);
+    ag_keep(relative->index);
+    return *relative;
+}
+
 static void note_keys(struct model_anatomy *anatomy, const char *name,
                       struct model_anatomy_layer *layer, const struct ag_relative *keys)
 {
-    bool by_offset = !keys->grid_width && (!keys->index || keys->index->shape.dims == 1);
-    if (layer->keys.table || !by_offset || keys->table->varies) {
+    if (layer->keys.table || !is_by_offset(keys)) {
         model_anatomy_other(anatomy, name, "reads queries with a table of more than distances");
         return;
     }
-    layer->keys = *keys;
-    ag_keep(keys->table);
-    ag_keep(keys->index);
+    layer->keys = keep(keys);
     anatomy->keys_by = name;
+}
+
+static void note_bias(struct model_anatomy *anatomy, const char *name,
+                      struct model_anatomy_layer *layer, const struct ag_relative *bias)
+{
+    if (!is_by_offset(bias)) {
+        model_anatomy_other(anatomy, name, "adds a bias to the logits that is not by distance");
+        return;
+    }
+    layer->bias = keep(bias);
+    anatomy->bias_by = name;
 }
 
 void model_anatomy_attention(struct model_anatomy *anatomy, const char *name, int64_t layer,
@@ -135,6 +165,8 @@ void model_anatomy_attention(struct model_anatomy *anatomy, const char *name, in
         note_rotation(anatomy, name, to, &was->op, &is->op);
     if (!same_table(&was->op.query_relative, &is->op.query_relative))
         note_keys(anatomy, name, to, &is->op.query_relative);
+    if (!same_table(&was->op.bias, &is->op.bias))
+        note_bias(anatomy, name, to, &is->op.bias);
 }
 
 int64_t model_anatomy_length(const struct model_config *config)

@@ -14,6 +14,8 @@ struct model_anatomy_layer {
     enum ag_layout layout;
     // What queries are read with by the distance of the key, each layer's or shared.
     struct ag_relative keys;
+    // What is added to the logits by the distance of the key, [rows, H]; of several, the sum.
+    struct ag_relative bias;
 };
 
 struct model_anatomy {
@@ -21,8 +23,8 @@ struct model_anatomy {
     ag_t *positions; // [T, C], added to the embeddings of tokens; NULL: nothing is
     struct model_anatomy_layer *layer;
     // Which encodings did these; NULL where none did.
-    const char *positions_by, *rotation_by, *keys_by;
-    // The first encoding that does anything else, and what: "adds a bias to the logits".
+    const char *positions_by, *rotation_by, *keys_by, *bias_by;
+    // The first encoding that does anything else, and what: "changes the values".
     const char *other_by, *other;
 };
 
@@ -33,6 +35,10 @@ int model_anatomy_capture(struct model_graph *model, const struct model_config *
                           struct ag_params *params, int64_t length, struct model_anatomy *anatomy);
 
 void model_anatomy_release(struct model_anatomy *anatomy);
+
+// The row of a table of these by which keys at `offset` (key minus query) are read, after a
+// forward.
+const real *model_anatomy_row(const struct ag_relative *relative, int64_t offset);
 
 // How many tokens the stack is meant for: up to the end of its shortest table, and where formulas
 // go on, as many as training had.

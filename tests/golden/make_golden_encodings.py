@@ -436,6 +436,7 @@ def make_positions():
     g.encoder("alibi", "alibi", layers=2, **PADDED)
     g.decoder("alibi", "alibi", "trainable=yes", heads=1, length=7, **START_HIDDEN)
     g.encoder("alibi_offset", "alibi", "sides=offset,trainable=yes", dim=6, heads=3, length=6)
+    g.decoder("alibi_scaled", "alibi", "scaled=yes", length=6, **START_HIDDEN)
     g.encoder("logn+rope", "logn+rope", layers=2, train_length=3, **PADDED)
     g.decoder("rope+logn", "rope+logn", "logn.base=3", length=6, **START_HIDDEN)
     g.decoder("shaw+logn", "shaw+logn", "max_distance=2,at_least_one=yes", length=7, train_length=3)

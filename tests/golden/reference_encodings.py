@@ -639,7 +639,7 @@ def alibi_slopes(heads):
 
 
 class Alibi(Encoding):
-    name, defaults = "alibi", dict(sides="equal", trainable="no")
+    name, defaults = "alibi", dict(sides="equal", trainable="no", scaled="no")
 
     def parameters(self):
         if self.o["trainable"] == "no":
@@ -654,6 +654,8 @@ class Alibi(Encoding):
                         extension(self.c, length), relative.abs())
         value = torch.where((relative < 0) & (self.o["sides"] == "offset"), 0.5, 0.0) - distance
         slopes = constant(alibi_slopes(self.c["heads"]))
+        if self.o["scaled"] == "yes":
+            slopes = slopes / math.sqrt(a.q.shape[-1])
         if self.o["trainable"] == "yes":
             slopes = slopes * torch.exp(p[self.shared("log_slope_shift")])
         a.bias = a.bias + slopes[:, None, None] * constant(value)

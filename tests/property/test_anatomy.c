@@ -1,5 +1,6 @@
 // What the anatomy of a stack says is all that the stack does: the plain Transformer with that
-// table of positions and those tables of keys, and with nothing else, has the same logits.
+// table of positions, those tables of keys and those biases, and with nothing else, has the same
+// logits.
 //
 // Every encoding, every option of it and every pair of encodings is asked; those that do anything
 // else must be named for it. A rotation of `rope` is taken for one; what is made of it is held to
@@ -13,7 +14,7 @@
 
 enum { HEIGHT = 3, WIDTH = 4, LENGTH = HEIGHT * WIDTH };
 
-static int plain_ones, tables_of_positions, tables_of_keys, rotations, others;
+static int plain_ones, tables_of_positions, tables_of_keys, biases, rotations, others;
 
 static real *parameter(struct encoding_model *m, const char *name)
 {
@@ -41,9 +42,27 @@ static void put_keys(struct encoding_model *m, const struct model_anatomy *anato
         snprintf(name, sizeof name, "layers.%d.pe.shaw.key", (int)l);
         real *to = parameter(m, name);
         for (int64_t r = 0; r < 2 * LENGTH - 1; r++)
-            memcpy(to + r * columns,
-                   keys->table->data + (keys->index ? keys->index->index[r] : r) * columns,
+            memcpy(to + r * columns, model_anatomy_row(keys, r - (LENGTH - 1)),
                    (size_t)columns * sizeof(real));
+    }
+}
+
+// Of t5's buckets, one a distance: those of the past, then those of the future.
+enum { SIDE = 2 * LENGTH, BUCKETS = 2 * SIDE };
+
+static void put_biases(struct encoding_model *m, const struct model_anatomy *anatomy)
+{
+    int64_t heads = m->config.heads;
+    for (int64_t l = 0; anatomy->bias_by && l < m->config.layers; l++) {
+        const struct ag_relative *bias = &anatomy->layer[l].bias, *first = &anatomy->layer->bias;
+        assert_int_equal(bias->table->shape.size[1], heads);
+        real *to = parameter(m, "pe.t5.weight");
+        for (int64_t offset = 1 - LENGTH; offset < LENGTH; offset++) {
+            const real *row = model_anatomy_row(bias, offset);
+            size_t bytes = (size_t)heads * sizeof *row;
+            assert_memory_equal(row, model_anatomy_row(first, offset), bytes); // as t5 has it
+            memcpy(to + (offset > 0 ? SIDE + offset : -offset) * heads, row, bytes);
+        }
     }
 }
 
@@ -73,6 +92,13 @@ static struct encoding_case plain_case(const struct encoding_case *what,
         give(&plain, "values=no");
         give(&plain, distance);
     }
+    if (anatomy->bias_by) {
+        char buckets[32];
+        join(&plain, "t5");
+        snprintf(buckets, sizeof buckets, "buckets=%d", BUCKETS);
+        give(&plain, "bucketing=bidirectional");
+        give(&plain, buckets);
+    }
     if (!*plain.pe)
         join(&plain, "none");
     for (int i = 0; i < what->pairs && strcmp(what->pe, "rope") == 0; i++)
@@ -91,6 +117,7 @@ static bool same_as_plain(const struct encoding_case *what, struct encoding_mode
     encoding_build(&plain, &other, &shape);
     put_positions(&plain, anatomy);
     put_keys(&plain, anatomy);
+    put_biases(&plain, anatomy);
     size_t bytes = (size_t)m->graph.tokens->count * sizeof(int32_t);
     ag_forward(m->graph.plan);
     memcpy(plain.graph.tokens->index, m->graph.tokens->index, bytes);
@@ -115,9 +142,10 @@ static bool judge(const struct encoding_case *what, struct encoding_model *m,
         return strstr(what->pe, anatomy->other_by) != NULL;
     if (anatomy->rotation_by && strcmp(anatomy->rotation_by, "rope") != 0)
         return strstr(what->pe, anatomy->rotation_by) != NULL;
-    plain_ones += !anatomy->positions && !anatomy->keys_by;
+    plain_ones += !anatomy->positions && !anatomy->keys_by && !anatomy->bias_by;
     tables_of_positions += anatomy->positions != NULL;
     tables_of_keys += anatomy->keys_by != NULL;
+    biases += anatomy->bias_by != NULL;
     return same_as_plain(what, m, anatomy);
 }
 
@@ -153,11 +181,12 @@ static void anatomy_is_all_that_a_stack_does(void **state)
     int cases = encoding_walk(ENCODING_OPTIONS | ENCODING_STACKS, visit);
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++, cases++)
         assert_true(visit(&more[i]));
-    print_message(
-        "%d cases: %d plain, %d tables of positions, %d of keys, %d rotations, %d other\n", cases,
-        plain_ones, tables_of_positions, tables_of_keys, rotations, others);
+    print_message("%d cases: %d plain, %d tables of positions, %d of keys, %d biases, %d "
+                  "rotations, %d other\n",
+                  cases, plain_ones, tables_of_positions, tables_of_keys, biases, rotations,
+                  others);
     assert_true(plain_ones >= 2 && tables_of_positions >= 40 && tables_of_keys >= 5);
-    assert_true(rotations >= 8 && others >= 100);
+    assert_true(rotations >= 8 && biases >= 40 && others >= 100);
 }
 
 // A stack is defined as far as the shortest of its tables.

@@ -254,6 +254,19 @@ static void biases_of_alibi(void **state)
     close_run(&run);
 }
 
+static void biases_of_scaled_alibi(void **state)
+{
+    (void)state;
+    struct run run;
+    open_run(&run, "--pe alibi --dim 32 --pe-opt scaled=yes");
+    check_ok(compute(&run, 2 * MET, PE_EXTEND_NONE, NULL));
+    const struct export_array *slopes = array_of(&run, "slopes");
+    for (int64_t h = 0; h < 4; h++)
+        check_close(export_value(slopes, h), pow(2, -2 * (double)(h + 1)) / sqrt(8), 1e-6, 0);
+    export_source_release(&run.source);
+    close_run(&run);
+}
+
 static void turns_of_rope(void **state)
 {
     (void)state;
@@ -412,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_follow_their_extension),
         cmocka_unit_test(biases_of_alibi),
+        cmocka_unit_test(biases_of_scaled_alibi),
         cmocka_unit_test(turns_of_rope),
         cmocka_unit_test(rows_of_the_sinusoid),
         cmocka_unit_test(rows_of_a_learned_table),

@@ -106,8 +106,15 @@ static void what_differs_is_named(void **state)
     static const struct {
         const char *words, *line;
     } cases[] = {
-        {"--arch decoder --pe t5", "t5 adds a bias to the logits"},
-        {"--arch decoder --pe alibi", "alibi adds a bias to the logits"},
+        {"--arch decoder --pe t5", "t5 adds a bias to the logits, and the one that"},
+        {"--arch decoder --pe alibi", "as of alibi with scaled=yes"},
+        {"--arch decoder --pe alibi+t5 --pe-opt scaled=yes", "t5 adds a bias to the logits"},
+        {"--arch decoder --pe alibi --pe-opt scaled=yes --heads 16", "slopes for 16 heads"},
+        {"--pe alibi --pe-opt scaled=yes", "alibi adds a bias to the logits, which transformers "
+                                           "has with our block in decoders alone (falcon)"},
+        {"--arch decoder --pe learned+alibi --pe-opt scaled=yes",
+         "learned adds a table of positions and alibi adds a bias to the logits"},
+        {"--pe bias2d", "bias2d adds a bias to the logits that is not by distance"},
         {"--pe multiplicative", "multiplicative does more to the input than to add a table"},
         {"--pe complex", "complex does more to the input"},
         {"--pe conv", "conv does more to the input"},
@@ -147,6 +154,43 @@ static void trained_frequencies_are_refused_once_they_differ(void **state)
         int code = export_format_find("hf")->write_model(&model, folder);
         if (moved)
             check_error(code, ERR_ARGUMENT, "frequencies of its own");
+        else
+            check_ok(code);
+        clean();
+        trainer_release(&trainer);
+    }
+}
+
+// ALiBi is Falcon's as long as its slopes are those that Falcon computes, in few enough tokens.
+static void alibi_is_falcons_up_to_what_bfloat16_holds(void **state)
+{
+    (void)state;
+    static const char scaled[] = "--arch decoder --pe alibi --pe-opt scaled=yes";
+    check_ok(export_words(scaled, 0));
+    assert_non_null(strstr(verdict, "exact up to length 16, as FalconForCausalLM"));
+    clean();
+    check_ok(export_words(scaled, 257));
+    assert_non_null(strstr(verdict, "exact up to length 257,"));
+    clean();
+    check_ok(export_words(scaled, 1000));
+    assert_non_null(strstr(verdict, "exact up to length 257,"));
+    clean();
+    check_ok(export_words("--arch decoder --pe alibi --dim 2 --heads 2", 0)); // head_dim is 1
+    clean();
+    // Slopes of 2, 4 and 6 heads, 2^-8 to 2^-1, are all powers of two.
+    check_ok(export_words("--arch decoder --pe alibi --pe-opt scaled=yes --dim 24 --heads 6", 0));
+    clean();
+    for (int moved = 0; moved < 2; moved++) {
+        settings_of(&settings, SMALL "--arch decoder --pe alibi --pe-opt scaled=yes "
+                                     "--pe-opt trainable=yes");
+        check_ok(trainer_init(&trainer, &settings));
+        int row = ag_params_find(&trainer.params, "pe.alibi.log_slope_shift");
+        assert_true(row >= 0);
+        trainer.params.value[trainer.params.row[row].offset + 1] = (real)(moved * 1e-5);
+        const struct export_model model = {.trainer = &trainer, .verdict = verdict};
+        int code = export_format_find("hf")->write_model(&model, folder);
+        if (moved)
+            check_error(code, ERR_ARGUMENT, "alibi adds a bias to the logits");
         else
             check_ok(code);
         clean();
@@ -267,6 +311,7 @@ int main(void)
         cmocka_unit_test(every_encoding_is_exported_or_refused),
         cmocka_unit_test(what_differs_is_named),
         cmocka_unit_test(trained_frequencies_are_refused_once_they_differ),
+        cmocka_unit_test(alibi_is_falcons_up_to_what_bfloat16_holds),
         cmocka_unit_test(configurations_have_what_was_asked_for),
         cmocka_unit_test(texts_are_read_as_bytes),
         cmocka_unit_test(the_same_model_gives_the_same_bytes),

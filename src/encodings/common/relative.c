@@ -138,3 +138,13 @@ ag_t *pe_sinusoids(const struct pe_context *context, int64_t rows, double first,
     }
     return ag_constant(context->graph, ag_shape2(rows, width), table);
 }
+
+double pe_alibi_slope(int64_t head, int64_t heads)
+{
+    int64_t power = 1;
+    while (2 * power <= heads)
+        power *= 2;
+    if (head < power)
+        return pow(2, -8 * (double)(head + 1) / (double)power);
+    return pow(2, -8 * (double)(2 * (head - power) + 1) / (double)(2 * power));
+}

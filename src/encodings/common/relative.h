@@ -30,6 +30,9 @@ int64_t pe_clip(int64_t offset, int64_t limit);
 void pe_add_bias(const struct pe_context *context, struct pe_attention *attention,
                  struct ag_relative bias);
 
+// ALiBi's slope of head 0..heads-1, with the rule of its released code for what is no power of two.
+double pe_alibi_slope(int64_t head, int64_t heads);
+
 // For exports: a row of `table` [rows, C] an offset, [2T - 1, C], of offsets past training as the
 // extension says.
 ag_t *pe_offset_rows(const struct pe_context *context, ag_t *table,

@@ -19,25 +19,43 @@ const int hf_count = sizeof hf_list / sizeof hf_list[0];
 static unsigned needed(const struct model_anatomy *anatomy)
 {
     return (anatomy->positions ? HF_POSITIONS : 0u) | (anatomy->rotation_by ? HF_ROTATION : 0u) |
-           (anatomy->keys_by ? HF_KEYS : 0u);
+           (anatomy->keys_by ? HF_KEYS : 0u) | (anatomy->bias_by ? HF_BIAS : 0u);
+}
+
+// The container that has one part, in encoders or in decoders alone.
+static const struct hf_container *only_with(unsigned part)
+{
+    for (int i = 0; i < hf_count; i++)
+        if (hf_list[i]->has & part)
+            return hf_list[i];
+    return NULL;
 }
 
 // Two of the encodings that do what no architecture does at once, or one alone that only encoders
-// have.
+// have, or only decoders.
 static int refuse_parts(const struct hf_model *model, unsigned parts)
 {
     const struct model_anatomy *anatomy = model->anatomy;
-    if (parts == HF_KEYS)
+    const struct {
+        unsigned part;
+        const char *by, *does;
+    } all[] = {{HF_POSITIONS, anatomy->positions_by, "adds a table of positions"},
+               {HF_ROTATION, anatomy->rotation_by, "turns queries and keys"},
+               {HF_KEYS, anatomy->keys_by, "reads queries with a table of distances"},
+               {HF_BIAS, anatomy->bias_by, "adds a bias to the logits"}};
+    int found[2] = {0, 0}, count = 0;
+    for (int i = 0; i < 4 && count < 2; i++)
+        if (parts & all[i].part)
+            found[count++] = i;
+    int first = found[0], second = found[1];
+    if (count == 2)
         return err_set(ERR_ARGUMENT,
-                       "%s reads queries with a table of distances, which transformers has in "
-                       "encoders alone (Megatron-BERT); " NEAREST,
-                       anatomy->keys_by);
-    const char *first = anatomy->positions ? anatomy->positions_by : anatomy->rotation_by;
-    const char *second = parts & HF_KEYS ? anatomy->keys_by : anatomy->rotation_by;
+                       "%s %s and %s %s, and no model of transformers does both; " NEAREST,
+                       all[first].by, all[first].does, all[second].by, all[second].does);
+    const struct hf_container *only = only_with(parts);
     return err_set(
-        ERR_ARGUMENT, "%s %s and %s %s, and no model of transformers does both; " NEAREST, first,
-        anatomy->positions ? "adds a table of positions" : "turns queries and keys", second,
-        parts & HF_KEYS ? "reads a table of distances" : "turns queries and keys");
+        ERR_ARGUMENT, "%s %s, which transformers has with our block in %s alone (%s); " NEAREST,
+        all[first].by, all[first].does, only->causal ? "decoders" : "encoders", only->model_type);
 }
 
 static int check_block(const struct hf_model *model)

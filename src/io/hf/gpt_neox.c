@@ -39,39 +39,6 @@ static void configure(const struct hf_model *model, json_t *config)
     json_object_set_new(config, "tie_word_embeddings", json_boolean(model->config->tie));
 }
 
-// Row i of one part of a head's rows: head after head, and in it queries, keys, values.
-static void fuse_part(const struct hf_model *model, int64_t layer, int part, float *weight,
-                      float *bias)
-{
-    char name[AG_NAME_SIZE];
-    int64_t dim = model->config->dim, head_dim = dim / model->config->heads;
-    snprintf(name, sizeof name, "layers.%lld.attn.%c.weight", (long long)layer, "qkv"[part]);
-    const real *from = hf_parameter(model, name);
-    snprintf(name, sizeof name, "layers.%lld.attn.%c.bias", (long long)layer, "qkv"[part]);
-    const real *from_bias = hf_parameter(model, name);
-    for (int64_t i = 0; i < dim; i++) {
-        int64_t ours = part < 2 ? hf_turned_row(model, i) : i;
-        int64_t theirs = (3 * (i / head_dim) + part) * head_dim + i % head_dim;
-        bias[theirs] = (float)from_bias[ours];
-        for (int64_t j = 0; j < dim; j++)
-            weight[theirs * dim + j] = (float)from[ours * dim + j];
-    }
-}
-
-static void fuse(const struct hf_model *model, struct hf_tensors *out, int64_t layer)
-{
-    char name[AG_NAME_SIZE];
-    int64_t dim = model->config->dim;
-    snprintf(name, sizeof name, "gpt_neox.layers.%lld.attention.query_key_value.weight",
-             (long long)layer);
-    float *weight = hf_add(out, name, 3 * dim, dim);
-    snprintf(name, sizeof name, "gpt_neox.layers.%lld.attention.query_key_value.bias",
-             (long long)layer);
-    float *bias = hf_add(out, name, 3 * dim, 0);
-    for (int part = 0; weight && bias && part < 3; part++)
-        fuse_part(model, layer, part, weight, bias);
-}
-
 static void tensors(const struct hf_model *model, struct hf_tensors *out)
 {
     static const struct hf_name names[] = {
@@ -83,8 +50,7 @@ static void tensors(const struct hf_model *model, struct hf_tensors *out)
     };
     hf_copy(model, out, "gpt_neox.embed_in.weight", "tok_emb.weight");
     hf_copy_layers(model, out, "gpt_neox.layers.", sizeof names / sizeof names[0], names);
-    for (int64_t layer = 0; layer < model->config->layers; layer++)
-        fuse(model, out, layer);
+    hf_copy_by_head(model, out, "gpt_neox.layers.", "attention.query_key_value");
     hf_copy_pair(model, out, "gpt_neox.final_layer_norm", "ln_f");
     if (!model->config->tie)
         hf_copy(model, out, "embed_out.weight", "head.weight");

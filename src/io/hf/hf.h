@@ -2,8 +2,8 @@
 //
 // A container is one file, one const struct hf_container, one row in list.h. It has the plain block
 // (pre-LN, biases, erf GELU), and of what encodings do (struct model_anatomy) one thing at most: a
-// table of positions, a rotation, or a table of keys. It gives configuration and tensors under the
-// names that transformers reads; folder, tokenizer and reference are the same for all.
+// table of positions, a rotation, a table of keys, or a bias. It gives configuration and tensors
+// under the names that transformers reads; folder, tokenizer and reference are the same for all.
 #ifndef POSGRAD_HF_H
 #define POSGRAD_HF_H
 
@@ -26,7 +26,7 @@ struct hf_model {
 };
 
 // Bits of what a container has beside the block.
-enum { HF_POSITIONS = 1, HF_ROTATION = 2, HF_KEYS = 4 };
+enum { HF_POSITIONS = 1, HF_ROTATION = 2, HF_KEYS = 4, HF_BIAS = 8 };
 
 struct hf_tensors {
     struct arena arena; // of names and numbers
@@ -85,6 +85,10 @@ void hf_copy_layers(const struct hf_model *model, struct hf_tensors *out, const 
 // The same of what is in no layer.
 void hf_copy_pair(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
                   const char *ours);
+// The three projections of attention of each layer as one, [3 C, C] and [3 C]: head after head, of
+// each its queries, keys and values, turned where a rotation is.
+void hf_copy_by_head(const struct hf_model *model, struct hf_tensors *out, const char *prefix,
+                     const char *theirs);
 // The table of positions, [max, C] with zeros below our rows; all zeros where there is none.
 void hf_copy_positions(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
                        int64_t max);

@@ -39,16 +39,13 @@ static void put_distances(const struct hf_model *model, struct hf_tensors *out, 
     char name[AG_NAME_SIZE];
     const struct ag_relative *keys = &model->anatomy->layer[layer].keys;
     int64_t columns = keys->table->shape.size[1], rows = 2 * model->length - 1;
-    // Of our rows, which may be of a longer graph.
-    int64_t entries = keys->index ? keys->index->count : keys->table->shape.size[0];
     snprintf(name, sizeof name, "bert.encoder.layer.%lld.attention.self.distance_embedding.weight",
              (long long)layer);
     float *to = hf_add(out, name, rows, columns);
     for (int64_t r = 0; to && r < rows; r++) {
-        int64_t offset = model->length - 1 - r, at = offset + (entries - 1) / 2;
-        int64_t ours = keys->index ? keys->index->index[at] : at;
+        const real *ours = model_anatomy_row(keys, model->length - 1 - r);
         for (int64_t c = 0; c < columns; c++)
-            to[r * columns + c] = (float)keys->table->data[ours * columns + c];
+            to[r * columns + c] = (float)ours[c];
     }
 }
 

@@ -122,6 +122,40 @@ void hf_copy_pair(const struct hf_model *model, struct hf_tensors *out, const ch
     copy_pair(model, out, "", -1, &(struct hf_name){theirs, ours, false, false});
 }
 
+// Row i of one part of a head's rows: head after head, and in it queries, keys, values.
+static void fuse_part(const struct hf_model *model, int64_t layer, int part, float *weight,
+                      float *bias)
+{
+    char name[AG_NAME_SIZE];
+    int64_t dim = model->config->dim, head_dim = dim / model->config->heads;
+    bool turned = part < 2 && model->anatomy->rotation_by;
+    snprintf(name, sizeof name, "layers.%lld.attn.%c.weight", (long long)layer, "qkv"[part]);
+    const real *from = hf_parameter(model, name);
+    snprintf(name, sizeof name, "layers.%lld.attn.%c.bias", (long long)layer, "qkv"[part]);
+    const real *from_bias = hf_parameter(model, name);
+    for (int64_t i = 0; i < dim; i++) {
+        int64_t ours = turned ? hf_turned_row(model, i) : i;
+        int64_t theirs = (3 * (i / head_dim) + part) * head_dim + i % head_dim;
+        bias[theirs] = (float)from_bias[ours];
+        for (int64_t j = 0; j < dim; j++)
+            weight[theirs * dim + j] = (float)from[ours * dim + j];
+    }
+}
+
+void hf_copy_by_head(const struct hf_model *model, struct hf_tensors *out, const char *prefix,
+                     const char *theirs)
+{
+    int64_t dim = model->config->dim;
+    for (int64_t layer = 0; layer < model->config->layers && !out->error; layer++) {
+        char *weight_name = join(out, prefix, layer, theirs, "weight");
+        char *bias_name = join(out, prefix, layer, theirs, "bias");
+        float *weight = weight_name ? hf_add(out, weight_name, 3 * dim, dim) : NULL;
+        float *bias = bias_name ? hf_add(out, bias_name, 3 * dim, 0) : NULL;
+        for (int part = 0; weight && bias && part < 3; part++)
+            fuse_part(model, layer, part, weight, bias);
+    }
+}
+
 void hf_copy_positions(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
                        int64_t max)
 {
