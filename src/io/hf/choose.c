@@ -53,6 +53,7 @@ static int refuse_parts(const struct hf_model *model, unsigned parts)
                        "%s %s and %s %s, and no model of transformers does both; " NEAREST,
                        all[first].by, all[first].does, all[second].by, all[second].does);
     const struct hf_container *only = only_with(parts);
+    BUG_ON(!only);
     return err_set(
         ERR_ARGUMENT, "%s %s, which transformers has with our block in %s alone (%s); " NEAREST,
         all[first].by, all[first].does, only->causal ? "decoders" : "encoders", only->model_type);
