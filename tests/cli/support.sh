@@ -21,6 +21,8 @@ bad=0
 
 ok() { echo "ok $1"; }
 skip() { echo "skip $1: $2"; }
+# Whether a limit on the size of files is ours to meet: ThreadSanitizer writes a file before main.
+file_limits() { [ -z "${TSAN_OPTIONS-}" ] || { skip "a file limit" "ThreadSanitizer does not start"; false; }; }
 fail() {
     bad=$((bad + 1))
     echo "FAIL $1: $2"
