@@ -155,8 +155,8 @@ static int check_whole(struct arguments *arguments, const struct export_format *
     if (!arguments->what)
         arguments->what = format->write_model ? "model" : "tables";
     bool tables = strcmp(arguments->what, "tables") == 0;
-    if (arguments->extension != PE_EXTEND_NONE && !(arguments->length && tables))
-        return err_set(ERR_ARGUMENT, "--extend is for tables past the training: give --length N");
+    if (arguments->extension != PE_EXTEND_NONE && !arguments->length)
+        return err_set(ERR_ARGUMENT, "--extend says what is past the training: give --length N");
     if (arguments->data && !arguments->length && !format->write_model)
         return err_set(ERR_ARGUMENT, "--data is for what is computed: give --length N");
     if (!format->write_model && !tables && arguments->length)
@@ -225,6 +225,7 @@ static int export_model(const struct arguments *arguments, const struct export_f
     if (code == 0) {
         if (strcmp(arguments->what, "ema") == 0)
             code = take_average(arguments, trainer);
+        trainer->config.extension = arguments->extension;
         const struct export_model model = {.trainer = trainer,
                                            .length = arguments->length,
                                            .overwrite = arguments->overwrite,

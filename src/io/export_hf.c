@@ -89,22 +89,58 @@ static int examine(struct trainer *trainer, int64_t length, struct model_graph *
     return code;
 }
 
-// Shorter rows have the first rows of the same table; but a grid is cut anew for each length.
+// Whether `rows` rows of two tables are the same.
+static bool same_rows(const ag_t *one, const ag_t *other, int64_t rows)
+{
+    if (!one || !other)
+        return one == other;
+    size_t bytes = (size_t)(one->count / one->shape.size[0] * rows) * sizeof(real);
+    return memcmp(one->data, other->data, bytes) == 0;
+}
+
+// The same of distances below `rows`.
+static bool same_distances(const struct ag_relative *one, const struct ag_relative *other,
+                           int64_t rows)
+{
+    if (!one->table || !other->table)
+        return one->table == other->table;
+    size_t bytes = (size_t)one->table->shape.size[1] * sizeof(real);
+    for (int64_t offset = 1 - rows; offset < rows; offset++)
+        if (memcmp(model_anatomy_row(one, offset), model_anatomy_row(other, offset), bytes) != 0)
+            return false;
+    return true;
+}
+
+// Whether encodings do to `rows` tokens what they do to the first ones of longer rows.
+static bool does_the_same(const struct hf_model *model, const struct model_anatomy *shorter,
+                          int64_t rows)
+{
+    bool same = same_rows(model->anatomy->positions, shorter->positions, rows);
+    for (int64_t l = 0; l < model->config->layers && same; l++) {
+        const struct model_anatomy_layer *one = &model->anatomy->layer[l];
+        const struct model_anatomy_layer *other = &shorter->layer[l];
+        same = same_rows(one->cosine, other->cosine, rows) &&
+               same_rows(one->sine, other->sine, rows) &&
+               same_distances(&one->keys, &other->keys, rows) &&
+               same_distances(&one->bias, &other->bias, rows) &&
+               !(one->scale < other->scale || one->scale > other->scale);
+    }
+    return same;
+}
+
+// A grid is cut anew for each length, and what goes past the training may depend on how far.
 static int find_lengths(struct hf_model *model, struct trainer *trainer)
 {
     struct model_graph graph;
     struct model_anatomy shorter;
-    const ag_t *table = model->anatomy->positions;
     int64_t rows = model->length - 1;
-    if (!table || rows < 1)
+    if (rows < 1)
         return 0;
     int code = examine(trainer, rows, &graph, &shorter);
     model->one_length = true;
     if (code < 0)
         return code == ERR_MEMORY ? code : 0;
-    size_t bytes = (size_t)(rows * model->config->dim) * sizeof(real);
-    model->one_length = !shorter.positions ||
-                        memcmp(shorter.positions->data, table->data, bytes) != 0;
+    model->one_length = !does_the_same(model, &shorter, rows);
     model_graph_release(&graph);
     model_anatomy_release(&shorter);
     return 0;
@@ -114,7 +150,7 @@ static int judge(struct hf_model *model, const struct hf_container *container,
                  struct trainer *trainer, char verdict[VERDICT])
 {
     int code = find_lengths(model, trainer);
-    if (container->any_length)
+    if (container->any_length && !model->one_length)
         snprintf(verdict, VERDICT, "exact");
     else
         snprintf(verdict, VERDICT, "exact %s length %lld", model->one_length ? "at" : "up to",

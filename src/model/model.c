@@ -326,6 +326,7 @@ static ag_t *attention(struct builder *b, ag_t *query_stream, ag_t *h, ag_t *key
     if (config->extension == PE_EXTEND_LOGN && b->context.length > config->train_length) {
         b->context.memo = b->memo[PE_MAX_STACK];
         pe_scale_by_logn(&b->context, &a, (double)config->train_length, true);
+        model_anatomy_other(b->anatomy, "--extend logn", "scales each query by what it sees");
     }
     // Relative tables are read with what was projected, whatever turned it since.
     if (a.op.query_relative.table && !a.op.relative_query && a.op.query != a.query)
@@ -517,6 +518,8 @@ int model_anatomy_capture(struct model_graph *model, const struct model_config *
     anatomy->layer = calloc((size_t)config->layers, sizeof *anatomy->layer);
     if (!anatomy->layer)
         return err_set(ERR_MEMORY, "out of memory for what encodings do");
+    for (int64_t l = 0; l < config->layers; l++)
+        anatomy->layer[l].scale = 1;
     capture(model, &whole, params, 1, length, NULL, anatomy);
     const struct model_anatomy_layer *first = anatomy->layer;
     model->output = anatomy->positions  ? ag_keep(anatomy->positions)

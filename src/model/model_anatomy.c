@@ -65,7 +65,7 @@ static bool same_table(const struct ag_relative *a, const struct ag_relative *b)
     return a->table == b->table && a->index == b->index && a->grid_width == b->grid_width;
 }
 
-// The first thing beside rotations, tables of keys and biases by distance; NULL for none.
+// The first thing beside rotations, tables of keys, biases by distance and a scale; NULL for none.
 static const char *other_change(const struct pe_attention *was, const struct pe_attention *is)
 {
     const struct ag_attention *a = &was->op, *b = &is->op;
@@ -80,8 +80,6 @@ static const char *other_change(const struct pe_attention *was, const struct pe_
         return "adds a bias to the logits that is not by distance";
     if (!same_table(&a->key_relative, &b->key_relative))
         return "reads keys with a table of distances";
-    if (a->scale < b->scale || a->scale > b->scale)
-        return "scales the logits";
     if (a->relative_query != b->relative_query || a->relative_key != b->relative_key ||
         was->query != is->query || was->key != is->key)
         return "changes queries and keys";
@@ -165,6 +163,7 @@ void model_anatomy_attention(struct model_anatomy *anatomy, const char *name, in
         note_rotation(anatomy, name, to, &was->op, &is->op);
     if (!same_table(&was->op.query_relative, &is->op.query_relative))
         note_keys(anatomy, name, to, &is->op.query_relative);
+    to->scale *= is->op.scale / was->op.scale;
     if (!same_table(&was->op.bias, &is->op.bias))
         note_bias(anatomy, name, to, &is->op.bias);
 }

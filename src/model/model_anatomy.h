@@ -16,6 +16,7 @@ struct model_anatomy_layer {
     struct ag_relative keys;
     // What is added to the logits by the distance of the key, [rows, H]; of several, the sum.
     struct ag_relative bias;
+    double scale; // of logits before the bias, over the usual one
 };
 
 struct model_anatomy {

@@ -1,6 +1,6 @@
 // What the anatomy of a stack says is all that the stack does: the plain Transformer with that
-// table of positions, those tables of keys and those biases, and with nothing else, has the same
-// logits.
+// table of positions, those tables of keys, those biases and that scale of its queries, and with
+// nothing else, has the same logits.
 //
 // Every encoding, every option of it and every pair of encodings is asked; those that do anything
 // else must be named for it. A rotation of `rope` is taken for one; what is made of it is held to
@@ -66,6 +66,20 @@ static void put_biases(struct encoding_model *m, const struct model_anatomy *ana
     }
 }
 
+static void scale_queries(struct encoding_model *m, const struct model_anatomy *anatomy)
+{
+    for (int64_t l = 0; l < m->config.layers; l++) {
+        char weight[64], bias[64];
+        snprintf(weight, sizeof weight, "layers.%d.attn.q.weight", (int)l);
+        snprintf(bias, sizeof bias, "layers.%d.attn.q.bias", (int)l);
+        real *to = parameter(m, weight), *to_bias = parameter(m, bias);
+        for (int64_t i = 0; i < m->config.dim * m->config.dim; i++)
+            to[i] = (real)((double)to[i] * anatomy->layer[l].scale);
+        for (int64_t i = 0; i < m->config.dim; i++)
+            to_bias[i] = (real)((double)to_bias[i] * anatomy->layer[l].scale);
+    }
+}
+
 static void join(struct encoding_case *plain, const char *name)
 {
     size_t used = strlen(plain->pe);
@@ -118,6 +132,7 @@ static bool same_as_plain(const struct encoding_case *what, struct encoding_mode
     put_positions(&plain, anatomy);
     put_keys(&plain, anatomy);
     put_biases(&plain, anatomy);
+    scale_queries(&plain, anatomy);
     size_t bytes = (size_t)m->graph.tokens->count * sizeof(int32_t);
     ag_forward(m->graph.plan);
     memcpy(plain.graph.tokens->index, m->graph.tokens->index, bytes);
@@ -132,6 +147,12 @@ static bool same_as_plain(const struct encoding_case *what, struct encoding_mode
     return false;
 }
 
+// Tables that shaw has not: deberta's, of which each head has its own channels.
+static bool has_keys_of_heads(const struct encoding_model *m, const struct model_anatomy *anatomy)
+{
+    return anatomy->layer[0].keys.table->shape.size[1] != m->config.dim / m->config.heads;
+}
+
 static bool judge(const struct encoding_case *what, struct encoding_model *m,
                   const struct model_anatomy *anatomy)
 {
@@ -142,6 +163,8 @@ static bool judge(const struct encoding_case *what, struct encoding_model *m,
         return strstr(what->pe, anatomy->other_by) != NULL;
     if (anatomy->rotation_by && strcmp(anatomy->rotation_by, "rope") != 0)
         return strstr(what->pe, anatomy->rotation_by) != NULL;
+    if (anatomy->keys_by && has_keys_of_heads(m, anatomy))
+        return strstr(what->pe, "deberta") != NULL;
     plain_ones += !anatomy->positions && !anatomy->keys_by && !anatomy->bias_by;
     tables_of_positions += anatomy->positions != NULL;
     tables_of_keys += anatomy->keys_by != NULL;

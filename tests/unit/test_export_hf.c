@@ -130,6 +130,7 @@ static void what_differs_is_named(void **state)
         {"--arch decoder --pe shaw --pe-opt values=no", "in encoders alone"},
         {"--pe learned+shaw --pe-opt values=no", "no model of transformers does both"},
         {"--arch decoder --pe learned+rope", "learned adds a table of positions and rope turns"},
+        {"--arch decoder --pe deberta", "deberta"},
         {"--arch decoder --pe rope --attention softmax1", "--attention is not softmax"},
         {"--arch decoder --pe none --attention linear", "--attention is not softmax"},
     };
@@ -137,6 +138,44 @@ static void what_differs_is_named(void **state)
         check_error(export_words(cases[i].words, 0), ERR_ARGUMENT, cases[i].line);
     check_error(export_words("--pe learned", 17), ERR_ARGUMENT, "learned ends at 16");
     check_error(export_words("--pe rope", 1), ERR_ARGUMENT, "--length 2");
+}
+
+// Past the training a model is for one length, and what no base makes is a list of factors.
+static void ways_past_the_training_are_carried(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words;
+        enum pe_extension way;
+        const char *line; // of the verdict or of the error
+    } cases[] = {
+        {"--arch decoder --pe rope", PE_EXTEND_NONE, "exact, as GPTNeoX"},
+        {"--arch decoder --pe rope", PE_EXTEND_NTK, "exact at length 40, as GPTNeoX"},
+        {"--arch decoder --pe rope", PE_EXTEND_YARN, "transformers >=4.45,<6"},
+        {"--arch decoder --pe rope", PE_EXTEND_INTERPOLATE, "transformers >=4.45,<6"},
+        {"--arch decoder --pe rope", PE_EXTEND_LOGN, "--extend logn scales each query"},
+        {"--arch decoder --pe rope", PE_EXTEND_CLIP, "no meaning for rope"},
+        {"--pe rope", PE_EXTEND_NTK, "exact at length 40, as Esm"},
+        {"--pe rope", PE_EXTEND_YARN, "and the one encoder that turns any (ESM) has a base"},
+        {"--pe learned", PE_EXTEND_CLIP, "exact up to length 40, as MegatronBert"},
+        {"--pe learned", PE_EXTEND_INTERPOLATE, "exact at length 40, as MegatronBert"},
+        {"--arch decoder --pe learned", PE_EXTEND_INTERPOLATE, "exact at length 40, as GPT2"},
+        {"--arch decoder --pe alibi --pe-opt scaled=yes", PE_EXTEND_CLIP, "adds a bias"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char words[512];
+        snprintf(words, sizeof words, SMALL "%s", cases[i].words);
+        settings_of(&settings, words);
+        check_ok(trainer_init(&trainer, &settings));
+        trainer.config.extension = cases[i].way;
+        const struct export_model model = {.trainer = &trainer, .length = 40, .verdict = verdict};
+        int code = export_format_find("hf")->write_model(&model, folder);
+        const char *said = code < 0 ? err_last() : verdict;
+        if (!strstr(said, cases[i].line))
+            fail_msg("%s, way %d: %s", cases[i].words, cases[i].way, said);
+        clean();
+        trainer_release(&trainer);
+    }
 }
 
 // Frequencies of each layer and head are one list as long as they are what they start as.
@@ -310,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_encoding_is_exported_or_refused),
         cmocka_unit_test(what_differs_is_named),
+        cmocka_unit_test(ways_past_the_training_are_carried),
         cmocka_unit_test(trained_frequencies_are_refused_once_they_differ),
         cmocka_unit_test(alibi_is_falcons_up_to_what_bfloat16_holds),
         cmocka_unit_test(configurations_have_what_was_asked_for),

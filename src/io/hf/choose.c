@@ -93,5 +93,9 @@ const struct hf_container *hf_choose(struct hf_model *model)
 
 const char *hf_versions(const struct hf_model *model, const struct hf_container *container)
 {
-    return model->anatomy->keys_by ? container->keys_versions : container->versions;
+    const struct model_anatomy *anatomy = model->anatomy;
+    bool has_frequencies = anatomy->rotation_by && !(model->base > 0);
+    return anatomy->keys_by  ? container->keys_versions
+           : has_frequencies ? container->frequencies_versions
+                             : container->versions;
 }

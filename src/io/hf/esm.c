@@ -16,7 +16,15 @@ static int check(struct hf_model *model)
             "%s turns %lld of a head's %lld channels, and the one encoder that turns any "
             "(ESM) turns all; take --format onnx, or --what tables",
             model->anatomy->rotation_by, (long long)turned, (long long)head_dim);
-    return hf_rotation_check(model);
+    if (hf_rotation_check(model) < 0)
+        return err_code();
+    if (!(model->base > 0))
+        return err_set(ERR_ARGUMENT,
+                       "%s turns by frequencies that are not base^(-c/P) of any base, and the one "
+                       "encoder that turns any (ESM) has a base; take --format onnx, or --what "
+                       "tables",
+                       model->anatomy->rotation_by);
+    return 0;
 }
 
 // A table that is not read, but made, and has a row for the padding.

@@ -36,10 +36,11 @@ static void fuse(const struct hf_model *model, struct hf_tensors *out, int64_t l
         const real *from = hf_parameter(model, name);
         snprintf(name, sizeof name, "layers.%lld.attn.%c.bias", (long long)layer, "qkv"[part]);
         const real *from_bias = hf_parameter(model, name);
+        double scale = hf_query_scale(model, layer, "qkv"[part]);
         for (int64_t i = 0; i < dim; i++) {
-            bias[part * dim + i] = (float)from_bias[i];
+            bias[part * dim + i] = (float)(scale * (double)from_bias[i]);
             for (int64_t j = 0; j < dim; j++)
-                weight[j * 3 * dim + part * dim + i] = (float)from[i * dim + j];
+                weight[j * 3 * dim + part * dim + i] = (float)(scale * (double)from[i * dim + j]);
         }
     }
 }

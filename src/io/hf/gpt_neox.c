@@ -3,6 +3,9 @@
 //
 // The three projections of attention are one matrix, head by head: its queries, its keys, its
 // values. Transformers 4 and 5 keep base and fraction under different names; both are written.
+// Frequencies that are of no base (yarn, interpolated or trained ones) go as the factors of its
+// "longrope", whose short and long lists are then the same.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,6 +24,40 @@ static double fraction(const struct hf_model *model)
     return is_right ? exact : ((double)turned + 0.25) / (double)head_dim;
 }
 
+enum { FACTORS_BASE = 10000 };
+
+static json_t *factors(const struct hf_model *model)
+{
+    json_t *list = json_array();
+    int64_t pairs = hf_rotation_pairs(model);
+    for (int64_t c = 0; c < pairs; c++) {
+        double usual = pow(FACTORS_BASE, -(double)c / (double)pairs);
+        char text[32]; // without the digits in which machines differ
+        snprintf(text, sizeof text, "%.10g", usual / hf_frequency(model, c));
+        json_array_append_new(list, json_real(strtod(text, NULL)));
+    }
+    return list;
+}
+
+static void put_rotation(const struct hf_model *model, json_t *config)
+{
+    bool has_base = model->base > 0;
+    double base = has_base ? model->base : FACTORS_BASE;
+    json_object_set_new(config, "rotary_pct", json_real(fraction(model)));
+    json_object_set_new(config, "rotary_emb_base", json_real(base));
+    json_t *scaling = json_pack("{s:s, s:f, s:f}", "rope_type", has_base ? "default" : "longrope",
+                                "rope_theta", base, "partial_rotary_factor", fraction(model));
+    json_object_set_new(config, "rope_parameters", scaling);
+    if (has_base)
+        return;
+    json_object_set_new(scaling, "factor", json_real(1));
+    json_object_set_new(scaling, "attention_factor", json_real(1));
+    json_object_set_new(scaling, "short_factor", factors(model));
+    json_object_set_new(scaling, "long_factor", factors(model));
+    json_object_set_new(scaling, "original_max_position_embeddings", json_integer(model->length));
+    json_object_set(config, "rope_scaling", scaling);
+}
+
 static void configure(const struct hf_model *model, json_t *config)
 {
     hf_put_sizes(model, config, model->length);
@@ -31,11 +68,7 @@ static void configure(const struct hf_model *model, json_t *config)
         json_object_set_new(config, dropouts[i], json_real(0));
     json_object_set_new(config, "use_parallel_residual", json_false());
     json_object_set_new(config, "attention_bias", json_true());
-    json_object_set_new(config, "rotary_pct", json_real(fraction(model)));
-    json_object_set_new(config, "rotary_emb_base", json_real(model->base));
-    json_object_set_new(config, "rope_parameters",
-                        json_pack("{s:s, s:f, s:f}", "rope_type", "default", "rope_theta",
-                                  model->base, "partial_rotary_factor", fraction(model)));
+    put_rotation(model, config);
     json_object_set_new(config, "tie_word_embeddings", json_boolean(model->config->tie));
 }
 
@@ -61,6 +94,7 @@ const struct hf_container hf_gpt_neox = {
     .architecture = "GPTNeoXForCausalLM",
     .model_class = "AutoModelForCausalLM",
     .versions = ">=4.40,<6",
+    .frequencies_versions = ">=4.45,<6",
     .causal = true,
     .any_length = true,
     .has = HF_ROTATION,

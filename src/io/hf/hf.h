@@ -22,7 +22,7 @@ struct hf_model {
     const struct model_anatomy *anatomy; // with its numbers, for rows of `length`
     int64_t length;                      // longest rows that are meant,
     bool one_length;                     // or, of a grid, the only ones
-    double base;                         // of a rotation, as hf_rotation_check found it
+    double base; // of a rotation, as hf_rotation_check found it; 0: its frequencies have none
 };
 
 // Bits of what a container has beside the block.
@@ -39,7 +39,8 @@ struct hf_container {
     const char *model_type, *architecture; // "gpt2", "GPT2LMHeadModel"
     const char *model_class;               // "AutoModelForCausalLM"
     const char *versions;                  // of transformers, as pip has them
-    const char *keys_versions;             // those that have the table of keys
+    const char *keys_versions;             // those that have the table of keys,
+    const char *frequencies_versions;      // and those that have frequencies without a base
     bool causal;
     bool is_classifier;       // its head has a bias and names of classes
     bool any_length;          // it computes positions and has no table that ends
@@ -89,6 +90,8 @@ void hf_copy_pair(const struct hf_model *model, struct hf_tensors *out, const ch
 // each its queries, keys and values, turned where a rotation is.
 void hf_copy_by_head(const struct hf_model *model, struct hf_tensors *out, const char *prefix,
                      const char *theirs);
+// What queries are multiplied by, as transformers scales logits by 1/sqrt(head_dim) alone.
+double hf_query_scale(const struct hf_model *model, int64_t layer, char part);
 // The table of positions, [max, C] with zeros below our rows; all zeros where there is none.
 void hf_copy_positions(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
                        int64_t max);
@@ -102,9 +105,10 @@ void hf_put_sizes(const struct hf_model *model, json_t *config, int64_t position
 int64_t hf_turned_row(const struct hf_model *model, int64_t row);
 // Pairs of channels of a head that turn.
 int64_t hf_rotation_pairs(const struct hf_model *model);
-// Frequency of a pair: base^(-pair / pairs).
+// Frequency of a pair: base^(-pair / pairs), or what the table has.
 double hf_frequency(const struct hf_model *model, int64_t pair);
-// Refuses a rotation that is not by base^(-c/P) in all layers and heads; sets model->base.
+// Refuses a rotation that is not by one list of frequencies in all layers and heads; sets
+// model->base.
 int hf_rotation_check(struct hf_model *model);
 
 // --- files of the folder, malloc'ed texts; NULL, and err_set

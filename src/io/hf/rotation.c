@@ -9,6 +9,7 @@
 
 // Places of the table that a base must make: enough to tell any two bases apart.
 enum { PLACES = 4096, DIGITS = 15 };
+#define TURN (2 * 3.14159265358979323846)
 
 int64_t hf_rotation_pairs(const struct hf_model *model)
 {
@@ -24,11 +25,6 @@ int64_t hf_turned_row(const struct hf_model *model, int64_t row)
     if (model->anatomy->layer[0].layout == AG_PAIR && channel < 2 * pairs)
         channel = channel < pairs ? 2 * channel : 2 * (channel - pairs) + 1;
     return head * head_dim + channel;
-}
-
-double hf_frequency(const struct hf_model *model, int64_t pair)
-{
-    return pow(model->base, -(double)pair / (double)hf_rotation_pairs(model));
 }
 
 // Entries of a table from one row of the first layer to the next; each head's pairs are together.
@@ -57,25 +53,45 @@ static bool is_shared(const struct hf_model *model)
     return true;
 }
 
-// What the tables have for pair c, from their row for position 1, where no angle is past 1.
-static double table_frequency(const struct hf_model *model, int64_t pair)
+// The angle of a pair at a position, less whole turns.
+static double table_angle(const struct hf_model *model, int64_t position, int64_t pair)
 {
     const struct model_anatomy_layer *layer = model->anatomy->layer;
-    return atan2((double)layer->sine->data[stride(layer->sine) + pair],
-                 (double)layer->cosine->data[stride(layer->cosine) + pair]);
+    return atan2((double)layer->sine->data[position * stride(layer->sine) + pair],
+                 (double)layer->cosine->data[position * stride(layer->cosine) + pair]);
 }
 
-static bool is_base(struct hf_model *model, double base)
+// What the tables have for pair c: from position 1, where no angle is past half a turn, and then
+// from twice as far each time, which halves the error.
+static double table_frequency(const struct hf_model *model, int64_t pair)
+{
+    int64_t positions = model->anatomy->layer->cosine->shape.size[0];
+    double frequency = table_angle(model, 1, pair);
+    for (int64_t i = 2; i < positions; i *= 2) {
+        double apart = table_angle(model, i, pair) - frequency * (double)i;
+        frequency += remainder(apart, TURN) / (double)i;
+    }
+    return frequency;
+}
+
+double hf_frequency(const struct hf_model *model, int64_t pair)
+{
+    if (!(model->base > 0))
+        return table_frequency(model, pair);
+    return pow(model->base, -(double)pair / (double)hf_rotation_pairs(model));
+}
+
+// Whether model->base, or without one the frequencies of position 1, make the whole table.
+static bool is_table(const struct hf_model *model)
 {
     const struct model_anatomy_layer *layer = model->anatomy->layer;
     int64_t pairs = hf_rotation_pairs(model), step = stride(layer->cosine);
-    model->base = base;
     for (int64_t c = 0; c < pairs; c++) {
         double frequency = hf_frequency(model, c), error = frequency - table_frequency(model, c);
-        if (!(fabs(error) <= 1e-6 * frequency))
+        if (!(fabs(error) <= 1e-6 * fabs(frequency)))
             return false;
         for (int64_t i = 0; i < layer->cosine->shape.size[0] && i < PLACES; i++) {
-            double angle = (double)i * frequency, tolerance = 1e-6 + 1e-7 * angle;
+            double angle = (double)i * frequency, tolerance = 1e-6 + 1e-7 * fabs(angle);
             if (!(fabs(cos(angle) - (double)layer->cosine->data[i * step + c]) <= tolerance) ||
                 !(fabs(sin(angle) - (double)layer->sine->data[i * step + c]) <= tolerance))
                 return false;
@@ -104,12 +120,16 @@ int hf_rotation_check(struct hf_model *model)
     for (int digits = 1; digits <= DIGITS; digits++) {
         char text[32];
         snprintf(text, sizeof text, "%.*g", digits, base);
-        if (is_base(model, strtod(text, NULL)))
+        model->base = strtod(text, NULL);
+        if (model->base > 0 && is_table(model))
             return 0;
     }
+    model->base = 0;
+    if (is_table(model))
+        return 0;
     return err_set(
         ERR_ARGUMENT,
-        "%s turns by frequencies that are not base^(-c/P) of any base, which is all that "
+        "%s turns by angles that are not the position times a frequency, which is all that "
         "transformers computes; take --format onnx, or --what tables",
         name);
 }

@@ -71,9 +71,14 @@ const real *hf_parameter(const struct hf_model *model, const char *ours)
     return model->params->value + row_of(model, ours)->offset;
 }
 
+double hf_query_scale(const struct hf_model *model, int64_t layer, char part)
+{
+    return part == 'q' ? model->anatomy->layer[layer].scale : 1;
+}
+
 // Our row of their row `i`, and which of our dimensions their columns are.
 static void copy(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
-                 const char *ours, bool transposed, bool turned)
+                 const char *ours, bool transposed, bool turned, double scale)
 {
     if (out->error)
         return;
@@ -86,25 +91,28 @@ static void copy(const struct hf_model *model, struct hf_tensors *out, const cha
     for (int64_t i = 0; to && i < rows; i++) {
         int64_t ours_row = turned ? hf_turned_row(model, i) : i;
         for (int64_t j = 0; j < columns; j++)
-            to[transposed ? j * rows + i : i * columns + j] = (float)from[ours_row * columns + j];
+            to[transposed ? j * rows + i : i * columns + j] =
+                (float)(scale * (double)from[ours_row * columns + j]);
     }
 }
 
 void hf_copy(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
              const char *ours)
 {
-    copy(model, out, theirs, ours, false, false);
+    copy(model, out, theirs, ours, false, false, 1);
 }
 
 static void copy_pair(const struct hf_model *model, struct hf_tensors *out, const char *prefix,
                       int64_t layer, const struct hf_name *name)
 {
     static const char *const kinds[] = {"weight", "bias"};
+    bool is_query = layer >= 0 && strcmp(name->ours, "attn.q") == 0;
+    double scale = is_query ? hf_query_scale(model, layer, 'q') : 1;
     for (int k = 0; k < 2 && !out->error; k++) {
         char *theirs = join(out, prefix, layer, name->theirs, kinds[k]);
         char *ours = join(out, layer < 0 ? "" : "layers.", layer, name->ours, kinds[k]);
         if (theirs && ours)
-            copy(model, out, theirs, ours, k == 0 && name->transposed, name->turned);
+            copy(model, out, theirs, ours, k == 0 && name->transposed, name->turned, scale);
     }
 }
 
@@ -129,6 +137,7 @@ static void fuse_part(const struct hf_model *model, int64_t layer, int part, flo
     char name[AG_NAME_SIZE];
     int64_t dim = model->config->dim, head_dim = dim / model->config->heads;
     bool turned = part < 2 && model->anatomy->rotation_by;
+    double scale = hf_query_scale(model, layer, "qkv"[part]);
     snprintf(name, sizeof name, "layers.%lld.attn.%c.weight", (long long)layer, "qkv"[part]);
     const real *from = hf_parameter(model, name);
     snprintf(name, sizeof name, "layers.%lld.attn.%c.bias", (long long)layer, "qkv"[part]);
@@ -136,9 +145,9 @@ static void fuse_part(const struct hf_model *model, int64_t layer, int part, flo
     for (int64_t i = 0; i < dim; i++) {
         int64_t ours = turned ? hf_turned_row(model, i) : i;
         int64_t theirs = (3 * (i / head_dim) + part) * head_dim + i % head_dim;
-        bias[theirs] = (float)from_bias[ours];
+        bias[theirs] = (float)(scale * (double)from_bias[ours]);
         for (int64_t j = 0; j < dim; j++)
-            weight[theirs * dim + j] = (float)from[ours * dim + j];
+            weight[theirs * dim + j] = (float)(scale * (double)from[ours * dim + j]);
     }
 }
 
