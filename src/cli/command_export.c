@@ -40,7 +40,8 @@ static const struct argp_option options[] = {
     {"length", KEY_LENGTH, "N", 0,
      "tables, or a model, for rows of N tokens (default: of the training)", 0},
     {"extend", KEY_EXTEND, "WAY", 0,
-     "with --length: tables past the training as WAY makes them (see eval --help; default none)",
+     "with --length: tables, or a model, past the training as WAY has it (see eval --help; default "
+     "none)",
      0},
     {"data", KEY_DATA, "FILE", 0,
      "with --length, or a model: what the task reads, where it is not the file of the training", 0},

@@ -204,6 +204,6 @@ static int write_model(const struct export_model *model, const char *path)
 
 const struct export_format export_hf = {
     .name = "hf",
-    .title = "a folder for Hugging Face transformers, where one of its models is exactly ours",
+    .title = "folder for Hugging Face transformers, where it has the model",
     .write_model = write_model,
 };

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -160,6 +161,7 @@ struct job {
 };
 struct slot {
     pid_t pid; // 0: idle
+    int said;  // what the process writes to stderr, in memory, as the disk may be full; 0: nothing
     struct job job;
     char folder[PATH];
 };
@@ -175,12 +177,22 @@ static void score_file(const char *folder, int column, char path[PATH + 64])
     snprintf(path, PATH + 64, "%s/score-%d.json", folder, column);
 }
 
+static void forget(struct slot *slot)
+{
+    if (slot->said)
+        close(slot->said);
+    slot->said = 0;
+}
+
 static int spawn(struct work *w, struct slot *slot, char *const *word, const char *output)
 {
     extern char **environ;
-    char errors[PATH + 64];
     posix_spawn_file_actions_t actions;
-    snprintf(errors, sizeof errors, "%s.log", slot->folder);
+    forget(slot);
+    int said = memfd_create("said", MFD_CLOEXEC);
+    if (said < 0)
+        return err_set(ERR_FILE, "cannot start %s: %s", w->request->program, strerror(errno));
+    slot->said = said;
     if (posix_spawn_file_actions_init(&actions) != 0)
         return err_set(ERR_MEMORY, "out of memory to start a process");
     int failed = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -188,8 +200,7 @@ static int spawn(struct work *w, struct slot *slot, char *const *word, const cha
         failed = posix_spawn_file_actions_addopen(&actions, 1, output ? output : "/dev/null",
                                                   O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (!failed)
-        failed = posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_TRUNC,
-                                                  0644);
+        failed = posix_spawn_file_actions_adddup2(&actions, said, 2);
     if (!failed)
         failed = posix_spawn(&slot->pid, w->request->program, &actions, NULL, word, environ);
     posix_spawn_file_actions_destroy(&actions);
@@ -296,36 +307,28 @@ static int begin(struct work *w, struct slot *slot)
 // The last line of what the command said.
 static int failed(const struct slot *slot, int status)
 {
-    char path[PATH + 64], line[512] = "", last[512] = "";
-    snprintf(path, sizeof path, "%s.log", slot->folder);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        snprintf(last, sizeof last, "what it said cannot be read: %s", strerror(errno));
-    while (file && fgets(line, sizeof line, file))
+    char text[4096], *rest = NULL, *said = "failed and said nothing";
+    off_t end = lseek(slot->said, 0, SEEK_END), room = sizeof text - 1;
+    ssize_t size = pread(slot->said, text, sizeof text - 1, end > room ? end - room : 0);
+    text[size > 0 ? size : 0] = '\0';
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         if (strncmp(line, "Try '", 5) != 0)
-            snprintf(last, sizeof last, "%s", line);
-    if (file)
-        fclose(file);
-    last[strcspn(last, "\n")] = '\0';
-    const char *said = strncmp(last, "posgrad: ", 9) == 0 ? last + 9 : last;
+            said = strncmp(line, "posgrad: ", 9) == 0 ? line + 9 : line;
     if (WIFSIGNALED(status))
         return err_set(ERR_FILE, "%s: ended by signal %d", slot->folder, WTERMSIG(status));
-    return err_set(ERR_FILE, "%s: %s", slot->folder, said[0] ? said : "failed and said nothing");
+    return err_set(ERR_FILE, "%s: %s", slot->folder, said);
 }
 
 // What comes after the process of a slot that has ended well.
 static int go_on(struct work *w, struct slot *slot)
 {
     const struct recipe_def *recipe = w->request->recipe;
-    char path[PATH + 64];
     int column = next_score(recipe, &slot->job, slot->job.step);
     if (column < recipe->columns) {
         slot->job.step = column + 1;
         return start_score(w, slot, column);
     }
     w->done++;
-    snprintf(path, sizeof path, "%s.log", slot->folder);
-    unlink(path);
     tell(w, RECIPE_TRAINED, slot->folder);
     return 0;
 }
@@ -468,6 +471,8 @@ int recipe_run(const struct recipe_request *request, struct recipe_cell *cells)
     int code = run_folders_make(request->folder);
     if (code == 0)
         code = run_all(w);
+    for (int i = 0; i < MAX_SLOTS; i++)
+        forget(&w->slot[i]);
     free(w);
     return code == 0 ? read_cells(request, cells) : code;
 }

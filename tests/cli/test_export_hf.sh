@@ -58,6 +58,16 @@ if cmp -s last/model.safetensors average/model.safetensors; then
 else
     ok "the average is another model"
 fi
+said "past the training" 'exact at length 20, as GPTNeoXForCausalLM of transformers >=4.45' \
+    "$POSGRAD" export averaged --format hf -o far --length 20 --extend interpolate
+good "by frequencies of its own" longrope cat far/config.json
+said "by another base" 'exact at length 20, as GPTNeoX.*>=4.40' \
+    "$POSGRAD" export averaged --format hf -o wide --length 20 --extend ntk
+said "a table that is clipped" 'exact up to length 12' \
+    "$POSGRAD" export learned --format hf -o clipped --length 12 --extend clip
+refused "a way that it has not" 1 'no meaning for rope' \
+    "$POSGRAD" export averaged --format hf -o x --length 20 --extend wrap
+refused "a way without --length" 2 'give --length' "$POSGRAD" export averaged --format hf -o x --extend ntk
 good "the list has it" '^hf .*transformers' "$POSGRAD" list formats
 good "and the help" 'hf .*transformers' "$POSGRAD" export --help
 finish

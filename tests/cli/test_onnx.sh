@@ -64,5 +64,7 @@ elif [ "$status" -eq 1 ] && grep -q 'cannot write' err && cmp -s m.onnx before &
 else
     fail "no room for the file" "exit $status"
 fi
+run "$POSGRAD" export learned -o clipped.onnx --length 12 --extend clip
+if [ "$status" -eq 0 ] && grep -q '12 tokens' err; then ok "past the training"; else fail "past the training" "exit $status"; fi
 good "it is listed" '^onnx ' "$POSGRAD" list formats
 finish

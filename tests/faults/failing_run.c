@@ -239,5 +239,8 @@ int failing_is_posgrad(int argc, char **argv)
         return -1;
     signal(SIGXFSZ, SIG_IGN);
     int status = POSGRAD_ENTRY(argc - 1, argv + 1);
-    return fflush(stdout) == 0 ? status : 1;
+    if (fflush(stdout) == 0)
+        return status;
+    fprintf(stderr, "posgrad: cannot write to stdout: %s\n", strerror(errno)); // as main does
+    return 1;
 }
