@@ -160,8 +160,8 @@ struct job {
     int row, column, seed, step; // step 0 trains, step 1 + c scores column c
 };
 struct slot {
-    pid_t pid; // 0: idle
-    int said;  // what the process writes to stderr, in memory, as the disk may be full; 0: nothing
+    pid_t pid;      // 0: idle
+    int said, told; // what the process wrote to stderr and stdout, in memory; 0: none
     struct job job;
     char folder[PATH];
 };
@@ -181,26 +181,37 @@ static void forget(struct slot *slot)
 {
     if (slot->said)
         close(slot->said);
-    slot->said = 0;
+    if (slot->told)
+        close(slot->told);
+    slot->said = slot->told = 0;
 }
 
-static int spawn(struct work *w, struct slot *slot, char *const *word, const char *output)
+// Standard streams of a process: nothing to read, and two files in memory.
+static int redirect(posix_spawn_file_actions_t *actions, const struct slot *slot)
+{
+    int failed = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+    if (!failed)
+        failed = posix_spawn_file_actions_adddup2(actions, slot->told, 1);
+    if (!failed)
+        failed = posix_spawn_file_actions_adddup2(actions, slot->said, 2);
+    return failed;
+}
+
+static int spawn(struct work *w, struct slot *slot, char *const *word)
 {
     extern char **environ;
     posix_spawn_file_actions_t actions;
     forget(slot);
-    int said = memfd_create("said", MFD_CLOEXEC);
-    if (said < 0)
-        return err_set(ERR_FILE, "cannot start %s: %s", w->request->program, strerror(errno));
-    slot->said = said;
+    if ((slot->said = memfd_create("stderr", MFD_CLOEXEC)) < 0 ||
+        (slot->told = memfd_create("stdout", MFD_CLOEXEC)) < 0) {
+        int cause = errno;
+        slot->said = slot->said < 0 ? 0 : slot->said;
+        slot->told = 0;
+        return err_set(ERR_FILE, "cannot start %s: %s", w->request->program, strerror(cause));
+    }
     if (posix_spawn_file_actions_init(&actions) != 0)
         return err_set(ERR_MEMORY, "out of memory to start a process");
-    int failed = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    if (!failed)
-        failed = posix_spawn_file_actions_addopen(&actions, 1, output ? output : "/dev/null",
-                                                  O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    if (!failed)
-        failed = posix_spawn_file_actions_adddup2(&actions, said, 2);
+    int failed = redirect(&actions, slot);
     if (!failed)
         failed = posix_spawn(&slot->pid, w->request->program, &actions, NULL, word, environ);
     posix_spawn_file_actions_destroy(&actions);
@@ -237,13 +248,13 @@ static int start_training(struct work *w, struct slot *slot)
     }
     if (code == 0)
         code = cut(text, word, count);
-    return code == 0 ? spawn(w, slot, word, NULL) : code;
+    return code == 0 ? spawn(w, slot, word) : code;
 }
 
 static int start_score(struct work *w, struct slot *slot, int column)
 {
     static char posgrad[] = "posgrad", eval[] = "eval", json[] = "--json", one[] = "--threads=1";
-    char train[TEXT], text[TEXT], path[PATH + 64], *word[WORDS];
+    char train[TEXT], text[TEXT], *word[WORDS];
     int code =
         recipe_commands(w->request, slot->job.row, column, slot->job.seed, train, text, TEXT);
     word[0] = posgrad;
@@ -251,10 +262,9 @@ static int start_score(struct work *w, struct slot *slot, int column)
     word[2] = slot->folder;
     word[3] = json;
     word[4] = one;
-    score_file(slot->folder, column, path);
     if (code == 0)
         code = cut(text, word, 5);
-    return code == 0 ? spawn(w, slot, word, path) : code;
+    return code == 0 ? spawn(w, slot, word) : code;
 }
 
 static void tell(const struct work *w, enum recipe_event_type type, const char *folder)
@@ -319,10 +329,33 @@ static int failed(const struct slot *slot, int status)
     return err_set(ERR_FILE, "%s: %s", slot->folder, said);
 }
 
+// What eval told becomes the file of this score, whole or not at all.
+static int save_score(const struct slot *slot, int column)
+{
+    char path[PATH + 64];
+    off_t size = lseek(slot->told, 0, SEEK_END);
+    score_file(slot->folder, column, path);
+    if (size <= 0)
+        return err_set(ERR_FORMAT, "%s: `posgrad eval` told nothing", path);
+    char *text = malloc((size_t)size);
+    if (!text)
+        return err_set(ERR_MEMORY, "out of memory for %s", path);
+    int code = 0;
+    if (pread(slot->told, text, (size_t)size, 0) != size)
+        code = err_set(ERR_FILE, "cannot read what %s is to hold: %s", path, strerror(errno));
+    if (code == 0)
+        code = file_publish(path, text, (size_t)size);
+    free(text);
+    return code;
+}
+
 // What comes after the process of a slot that has ended well.
 static int go_on(struct work *w, struct slot *slot)
 {
     const struct recipe_def *recipe = w->request->recipe;
+    int code = slot->job.step ? save_score(slot, slot->job.step - 1) : 0;
+    if (code < 0)
+        return code;
     int column = next_score(recipe, &slot->job, slot->job.step);
     if (column < recipe->columns) {
         slot->job.step = column + 1;
