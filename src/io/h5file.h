@@ -103,5 +103,7 @@ int file_publish_parts(const char *path, const struct file_part *part, size_t co
 int file_sync_folder(const char *path);
 // The whole file in a malloc'ed block, a NUL after it; at most `limit` bytes.
 int file_read(const char *path, size_t limit, char **bytes, size_t *size);
+// The same of an open file, from where it is; `path` is its name in messages.
+int file_read_open(int fd, const char *path, size_t limit, char **bytes, size_t *size);
 
 #endif

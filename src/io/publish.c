@@ -267,7 +267,7 @@ static int regular_size(int fd, const char *path, size_t limit, size_t *size)
     return 0;
 }
 
-static int read_open_file(int fd, const char *path, size_t limit, char **bytes, size_t *size)
+int file_read_open(int fd, const char *path, size_t limit, char **bytes, size_t *size)
 {
     size_t expected = 0;
     int code = regular_size(fd, path, limit, &expected);
@@ -297,7 +297,7 @@ int file_read(const char *path, size_t limit, char **bytes, size_t *size)
     int fd = open_retry(path, O_RDONLY | O_NONBLOCK);
     if (fd < 0)
         return err_set(ERR_FILE, "cannot open %s: %s", path, strerror(errno));
-    int code = read_open_file(fd, path, limit, bytes, size);
+    int code = file_read_open(fd, path, limit, bytes, size);
     close(fd);
     return code;
 }

@@ -26,7 +26,7 @@
 #include "../train/statistics.h"
 #include "recipe.h"
 
-enum { TEXT = 2048, WORDS = 160, PATH = 1200, MAX_JOBS = 64, MAX_SLOTS = 64 };
+enum { TEXT = 2048, WORDS = 160, PATH = 1200, MAX_JOBS = 64, MAX_SLOTS = 64, MAX_SAID = 1 << 24 };
 
 // --- words
 
@@ -314,37 +314,42 @@ static int begin(struct work *w, struct slot *slot)
     return start_training(w, slot);
 }
 
+// All that a process wrote to one of its files in memory, malloc'ed.
+static int read_stream(int stream, const char *name, char **text)
+{
+    size_t size;
+    lseek(stream, 0, SEEK_SET);
+    return file_read_open(stream, name, MAX_SAID, text, &size);
+}
+
 // The last line of what the command said.
 static int failed(const struct slot *slot, int status)
 {
-    char text[4096], *rest = NULL, *said = "failed and said nothing";
-    off_t end = lseek(slot->said, 0, SEEK_END), room = sizeof text - 1;
-    ssize_t size = pread(slot->said, text, sizeof text - 1, end > room ? end - room : 0);
-    text[size > 0 ? size : 0] = '\0';
+    char *text, *rest = NULL;
+    const char *said = "failed and said nothing";
+    int code = read_stream(slot->said, slot->folder, &text);
+    if (code < 0)
+        return code;
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         if (strncmp(line, "Try '", 5) != 0)
             said = strncmp(line, "posgrad: ", 9) == 0 ? line + 9 : line;
     if (WIFSIGNALED(status))
-        return err_set(ERR_FILE, "%s: ended by signal %d", slot->folder, WTERMSIG(status));
-    return err_set(ERR_FILE, "%s: %s", slot->folder, said);
+        err_set(ERR_FILE, "%s: ended by signal %d", slot->folder, WTERMSIG(status));
+    else
+        err_set(ERR_FILE, "%s: %s", slot->folder, said);
+    free(text);
+    return ERR_FILE;
 }
 
 // What eval told becomes the file of this score, whole or not at all.
 static int save_score(const struct slot *slot, int column)
 {
-    char path[PATH + 64];
-    off_t size = lseek(slot->told, 0, SEEK_END);
+    char path[PATH + 64], *text;
     score_file(slot->folder, column, path);
-    if (size <= 0)
-        return err_set(ERR_FORMAT, "%s: `posgrad eval` told nothing", path);
-    char *text = malloc((size_t)size);
-    if (!text)
-        return err_set(ERR_MEMORY, "out of memory for %s", path);
-    int code = 0;
-    if (pread(slot->told, text, (size_t)size, 0) != size)
-        code = err_set(ERR_FILE, "cannot read what %s is to hold: %s", path, strerror(errno));
-    if (code == 0)
-        code = file_publish(path, text, (size_t)size);
+    int code = read_stream(slot->told, path, &text);
+    if (code < 0)
+        return code;
+    code = file_publish(path, text, strlen(text));
     free(text);
     return code;
 }
@@ -440,7 +445,7 @@ static int read_score(const struct recipe_request *r, const char *folder, int co
     size_t size;
     unsigned long failures = json_memory_failures();
     score_file(folder, column, path);
-    int code = file_read(path, 1 << 24, &text, &size);
+    int code = file_read(path, MAX_SAID, &text, &size);
     if (code < 0)
         return code;
     json_t *root = json_loads(text, 0, NULL);
