@@ -144,9 +144,9 @@ sanitize-threads:
 	    $(MAKE) CC=$(CLANG) SAN=thread BUILD=$(BUILD)-threads CFLAGS="-O1 -g" TEST_SECONDS=1800 test
 
 # Programs of tests alone, as valgrind is 20 to 50 times slower, with kernels that it can decode, and
-# without fortified copies, of which it takes memmove's for memcpy's. It knows no flushing to zero, which
-# test_par asks for.
+# without fortified copies, of which it takes memmove's for memcpy's. Some tests skip what it has not
+# (check_under_valgrind).
 VALGRIND := valgrind --quiet --error-exitcode=66 --leak-check=full --errors-for-leak-kinds=definite
 sanitize-valgrind:
-	@OPENBLAS_CORETYPE=Haswell OMP_NUM_THREADS=2 UNDER="$(VALGRIND)" ONLY='tests/@(unit|ops)/!(test_par.c)' \
+	@OPENBLAS_CORETYPE=Haswell OMP_NUM_THREADS=2 UNDER="$(VALGRIND)" ONLY='tests/@(unit|ops)/*' \
 	    $(MAKE) LEVELS=avx2 BUILD=$(BUILD)-valgrind HARDEN= HARDEN_LD= CFLAGS="-O1 -g" TEST_SECONDS=1800 test

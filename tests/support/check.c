@@ -3,9 +3,16 @@
 #include "check.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../autograd/base/err.h"
+
+bool check_under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded && strstr(preloaded, "vgpreload");
+}
 
 bool check_is_close(double actual, double expected, double relative, double absolute)
 {

@@ -21,6 +21,10 @@
 // not finite, even for two equal infinities: a test that expects one says so with isinf.
 bool check_is_close(double actual, double expected, double relative, double absolute);
 
+// Whether valgrind runs the test: it makes system calls that the wall around libhdf5 forbids, and
+// flushes no denormals.
+bool check_under_valgrind(void);
+
 // Where a comparison is written, for its message.
 struct check_place {
     const char *what, *file;
