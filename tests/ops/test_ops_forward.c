@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../support/check.h"
+#include "../support/exact_sum.h"
 
 #include "../../autograd/ag_ops.h"
 #include "../../autograd/base/err.h"
@@ -712,12 +713,11 @@ static void check_layer_norm(int64_t rows, int64_t c, double low, double high)
     assert_non_null(sums);
     for (int64_t r = 0; r < rows; r++) {
         const real *row = x->data + r * c;
-        long double exact = 0; // for the double build, where double is no reference
+        struct exact_sum exact = {0, 0}; // for the double build, where double is no reference
         double variance = 0, dot = 0, total = 0;
         for (int64_t i = 0; i < c; i++)
-            exact += (long double)row[i];
-        exact /= (long double)c;
-        double mean = (double)exact;
+            exact_add(&exact, (double)row[i]);
+        double mean = exact_total(&exact) / (double)c;
         for (int64_t i = 0; i < c; i++)
             variance += square((double)row[i] - mean) / (double)c;
         double scale = 1 / sqrt(variance + 1e-5);

@@ -10,6 +10,7 @@
 #include "../../autograd/base/rng.h"
 #include "../../optim/optim.h"
 #include "../support/check.h"
+#include "../support/exact_sum.h"
 
 #ifdef POSGRAD_DOUBLE
 static const double tolerance = 1e-12;
@@ -287,14 +288,13 @@ static void test_norm(void **state)
     struct optimizer optimizer;
     start_case(&optimizer, &params, 0);
     draw_grads(&params, 1);
-    double sum = 0, lost = 0; // what additions round away is added at the end
+    struct exact_sum sum = {0, 0};
     for (int i = 0; i < ROWS; i++)
         for (int64_t j = 0; i != FROZEN && j < row_count[i]; j++) {
-            double g = (double)params.grad[params.row[i].offset + j], more = sum + g * g;
-            lost += sum >= g * g ? sum - more + g * g : g * g - more + sum;
-            sum = more;
+            double g = (double)params.grad[params.row[i].offset + j];
+            exact_add(&sum, g * g);
         }
-    check_close(optimizer_grad_norm(&optimizer), sqrt(sum + lost), 1e-14, 0);
+    check_close(optimizer_grad_norm(&optimizer), sqrt(exact_total(&sum)), 1e-14, 0);
     int64_t last = params.row[LARGE].offset + row_count[LARGE] - 1;
     params.grad[params.row[FROZEN].offset] = (real)NAN; // not looked at
     assert_true(isfinite(optimizer_grad_norm(&optimizer)));
