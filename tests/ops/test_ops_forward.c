@@ -356,6 +356,7 @@ static void test_binary(void **state)
         {ag_shape4(3, 1, 41, 1), ag_shape4(1, 7, 1, 43)},
         {ag_shape5(3, 1, 5, 1, 29), ag_shape5(1, 7, 5, 11, 1)},
         {ag_shape3(1, 1, 1), ag_shape2(3, 1)},
+        {ag_shape3(1, 3, 7), ag_shape2(3, 1)},
         {ag_shape1(40001), ag_shape1(1)},
         {(struct ag_shape){0}, ag_shape2(2, 3)},
         {(struct ag_shape){0}, (struct ag_shape){0}},
