@@ -126,7 +126,8 @@ run_test() {
     # shellcheck disable=SC2086
     $CC ${COMPILE-} $LINK -MF /dev/null -o "$folder/test" "$object" "$built"/tests/support/*.o "$@" "$built/libposgrad.a" ${LIBS-} \
         -lcmocka 2>>"$folder/errors" || return 99
-    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE '$1 == name {n = $2 / 100} END {print int(n + spare)}' "$OUT/times")
+    limit=$(awk -v name="$precision/${path#tests/}" -v spare=$SPARE -v most=$ASLEEP '
+        $1 == name {n = $2 / 100 + spare} END {print int(n ? n : most)}' "$OUT/times")
     # (bash would tell of a signal)
     { (ulimit -t "$limit" && exec timeout -k 5 $ASLEEP "$folder/test") >"$folder/output" 2>&1; } 2>/dev/null
 }
