@@ -139,20 +139,21 @@ static void start_case(struct optimizer *optimizer, struct ag_params *params, in
         fail_msg("%s", err_last());
 }
 
-// Another rate each step and clipping by half, so that both reach the formula.
+// Another rate and another clipping each step, so that both reach the formula, also where a common
+// factor of all gradients would not show.
 static void run_case(struct optimizer *optimizer, struct naive *naive, int k)
 {
     struct ag_params *params = optimizer->params;
     for (int step = 1; step <= STEPS; step++) {
-        double lr = 0.01 * step;
+        double lr = 0.01 * step, scale = step % 2 ? 0.5 : 0.125;
         draw_grads(params, step);
         double norm = optimizer_grad_norm(optimizer);
-        optimizer_update(optimizer, step, lr, 0.3, norm, norm / 2);
+        optimizer_update(optimizer, step, lr, 0.3, norm, scale * norm);
         for (int i = 0; naive && i < ROWS; i++)
             for (int64_t j = 0; j < row_count[i]; j++) {
                 int64_t at = params->row[i].offset + j;
                 if (i != FROZEN)
-                    cases[k].step(&naive[at], 0.5 * (double)params->grad[at], step, lr,
+                    cases[k].step(&naive[at], scale * (double)params->grad[at], step, lr,
                                   i == VECTOR ? 0 : 0.3);
             }
     }
