@@ -17,7 +17,7 @@ OUT/FOLDER.json. The golden files of test_golden_hf.c are made so, of the folder
     python tests/golden/check_hf.py --golden tests/golden/hf FOLDERS/*
 
 by transformers 5.24.0, and encoder-shaw by 4.57.6, as 5 has no keys by distance (torch 2.14.1,
-CPU; of alibi 2.13.0).
+of alibi and of rows past the training 2.13.0; CPU).
 """
 
 import argparse
