@@ -15,11 +15,26 @@ const int hf_count = sizeof hf_list / sizeof hf_list[0];
 
 #define NEAREST "take --format onnx, or --what tables"
 
-// What has to be there beside the block.
-static unsigned needed(const struct model_anatomy *anatomy)
+// What encodings do beside the block.
+struct part {
+    unsigned bit;
+    const char *by, *does;
+};
+enum { PARTS = 4 };
+
+// The parts that are there; how many.
+static int find_parts(const struct model_anatomy *anatomy, struct part found[PARTS])
 {
-    return (anatomy->positions ? HF_POSITIONS : 0u) | (anatomy->rotation_by ? HF_ROTATION : 0u) |
-           (anatomy->keys_by ? HF_KEYS : 0u) | (anatomy->bias_by ? HF_BIAS : 0u);
+    const struct part all[PARTS] = {
+        {HF_POSITIONS, anatomy->positions_by, "adds a table of positions"},
+        {HF_ROTATION, anatomy->rotation_by, "turns queries and keys"},
+        {HF_KEYS, anatomy->keys_by, "reads queries with a table of distances"},
+        {HF_BIAS, anatomy->bias_by, "adds a bias to the logits"}};
+    int count = 0;
+    for (int i = 0; i < PARTS; i++)
+        if (all[i].by)
+            found[count++] = all[i];
+    return count;
 }
 
 // The container that has one part, in encoders or in decoders alone.
@@ -33,30 +48,17 @@ static const struct hf_container *only_with(unsigned part)
 
 // Two of the encodings that do what no architecture does at once, or one alone that only encoders
 // have, or only decoders.
-static int refuse_parts(const struct hf_model *model, unsigned parts)
+static int refuse_parts(const struct part *part, int count)
 {
-    const struct model_anatomy *anatomy = model->anatomy;
-    const struct {
-        unsigned part;
-        const char *by, *does;
-    } all[] = {{HF_POSITIONS, anatomy->positions_by, "adds a table of positions"},
-               {HF_ROTATION, anatomy->rotation_by, "turns queries and keys"},
-               {HF_KEYS, anatomy->keys_by, "reads queries with a table of distances"},
-               {HF_BIAS, anatomy->bias_by, "adds a bias to the logits"}};
-    int found[2] = {0, 0}, count = 0;
-    for (int i = 0; i < 4 && count < 2; i++)
-        if (parts & all[i].part)
-            found[count++] = i;
-    int first = found[0], second = found[1];
-    if (count == 2)
+    if (count > 1)
         return err_set(ERR_ARGUMENT,
                        "%s %s and %s %s, and no model of transformers does both; " NEAREST,
-                       all[first].by, all[first].does, all[second].by, all[second].does);
-    const struct hf_container *only = only_with(parts);
+                       part[0].by, part[0].does, part[1].by, part[1].does);
+    const struct hf_container *only = only_with(part[0].bit);
     BUG_ON(!only);
     return err_set(
         ERR_ARGUMENT, "%s %s, which transformers has with our block in %s alone (%s); " NEAREST,
-        all[first].by, all[first].does, only->causal ? "decoders" : "encoders", only->model_type);
+        part[0].by, part[0].does, only->causal ? "decoders" : "encoders", only->model_type);
 }
 
 static int check_block(const struct hf_model *model)
@@ -78,16 +80,16 @@ const struct hf_container *hf_choose(struct hf_model *model)
 {
     if (check_block(model) < 0)
         return NULL;
-    unsigned parts = needed(model->anatomy);
-    bool one = (parts & (parts - 1)) == 0; // at most
-    for (int i = 0; i < hf_count && one; i++) {
+    struct part part[PARTS] = {{0}};
+    int count = find_parts(model->anatomy, part);
+    unsigned wanted = count ? part[0].bit : HF_POSITIONS;
+    for (int i = 0; i < hf_count && count < 2; i++) {
         const struct hf_container *container = hf_list[i];
-        if (container->causal != model->config->causal ||
-            !(container->has & (parts ? parts : HF_POSITIONS)))
+        if (container->causal != model->config->causal || !(container->has & wanted))
             continue;
         return container->check && container->check(model) < 0 ? NULL : container;
     }
-    refuse_parts(model, parts);
+    refuse_parts(part, count);
     return NULL;
 }
 

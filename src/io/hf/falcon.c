@@ -85,7 +85,8 @@ static void tensors(const struct hf_model *model, struct hf_tensors *out)
     };
     hf_copy(model, out, "transformer.word_embeddings.weight", "tok_emb.weight");
     hf_copy_layers(model, out, "transformer.h.", sizeof names / sizeof names[0], names);
-    hf_copy_by_head(model, out, "transformer.h.", "self_attention.query_key_value");
+    hf_copy_fused(model, out, "transformer.h.",
+                  &(struct hf_fused){"self_attention.query_key_value", false, true});
     hf_copy_pair(model, out, "transformer.ln_f", "ln_f");
     if (!model->config->tie)
         hf_copy(model, out, "lm_head.weight", "head.weight");

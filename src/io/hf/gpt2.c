@@ -2,8 +2,6 @@
 //
 // Its linear layers are Conv1D, [in, out]. The three projections of attention are one matrix, all
 // queries, then all keys, then all values. Its GELU is the one of tanh unless it is told otherwise.
-#include <stdio.h>
-
 #include "hf.h"
 
 static void configure(const struct hf_model *model, json_t *config)
@@ -22,29 +20,6 @@ static void configure(const struct hf_model *model, json_t *config)
     json_object_set_new(config, "tie_word_embeddings", json_boolean(ours->tie));
 }
 
-// Side by side: [C, 3 C].
-static void fuse(const struct hf_model *model, struct hf_tensors *out, int64_t layer)
-{
-    char name[AG_NAME_SIZE];
-    int64_t dim = model->config->dim;
-    snprintf(name, sizeof name, "transformer.h.%lld.attn.c_attn.weight", (long long)layer);
-    float *weight = hf_add(out, name, dim, 3 * dim);
-    snprintf(name, sizeof name, "transformer.h.%lld.attn.c_attn.bias", (long long)layer);
-    float *bias = hf_add(out, name, 3 * dim, 0);
-    for (int part = 0; weight && bias && part < 3; part++) {
-        snprintf(name, sizeof name, "layers.%lld.attn.%c.weight", (long long)layer, "qkv"[part]);
-        const real *from = hf_parameter(model, name);
-        snprintf(name, sizeof name, "layers.%lld.attn.%c.bias", (long long)layer, "qkv"[part]);
-        const real *from_bias = hf_parameter(model, name);
-        double scale = hf_query_scale(model, layer, "qkv"[part]);
-        for (int64_t i = 0; i < dim; i++) {
-            bias[part * dim + i] = (float)(scale * (double)from_bias[i]);
-            for (int64_t j = 0; j < dim; j++)
-                weight[j * 3 * dim + part * dim + i] = (float)(scale * (double)from[i * dim + j]);
-        }
-    }
-}
-
 static void tensors(const struct hf_model *model, struct hf_tensors *out)
 {
     static const struct hf_name names[] = {
@@ -55,8 +30,7 @@ static void tensors(const struct hf_model *model, struct hf_tensors *out)
     hf_copy(model, out, "transformer.wte.weight", "tok_emb.weight");
     hf_copy_positions(model, out, "transformer.wpe.weight", model->length);
     hf_copy_layers(model, out, "transformer.h.", sizeof names / sizeof names[0], names);
-    for (int64_t layer = 0; layer < model->config->layers; layer++)
-        fuse(model, out, layer);
+    hf_copy_fused(model, out, "transformer.h.", &(struct hf_fused){"attn.c_attn", true, false});
     hf_copy_pair(model, out, "transformer.ln_f", "ln_f");
     if (!model->config->tie)
         hf_copy(model, out, "lm_head.weight", "head.weight");

@@ -83,7 +83,8 @@ static void tensors(const struct hf_model *model, struct hf_tensors *out)
     };
     hf_copy(model, out, "gpt_neox.embed_in.weight", "tok_emb.weight");
     hf_copy_layers(model, out, "gpt_neox.layers.", sizeof names / sizeof names[0], names);
-    hf_copy_by_head(model, out, "gpt_neox.layers.", "attention.query_key_value");
+    hf_copy_fused(model, out, "gpt_neox.layers.",
+                  &(struct hf_fused){"attention.query_key_value", false, true});
     hf_copy_pair(model, out, "gpt_neox.final_layer_norm", "ln_f");
     if (!model->config->tie)
         hf_copy(model, out, "embed_out.weight", "head.weight");

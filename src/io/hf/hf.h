@@ -86,12 +86,14 @@ void hf_copy_layers(const struct hf_model *model, struct hf_tensors *out, const 
 // The same of what is in no layer.
 void hf_copy_pair(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
                   const char *ours);
-// The three projections of attention of each layer as one, [3 C, C] and [3 C]: head after head, of
-// each its queries, keys and values, turned where a rotation is.
-void hf_copy_by_head(const struct hf_model *model, struct hf_tensors *out, const char *prefix,
-                     const char *theirs);
-// What queries are multiplied by, as transformers scales logits by 1/sqrt(head_dim) alone.
-double hf_query_scale(const struct hf_model *model, int64_t layer, char part);
+// The three projections of attention of each layer as one, its weight [3 C, C] and its bias: all
+// queries, all keys, all values, or head after head of these; turned where a rotation is.
+struct hf_fused {
+    const char *theirs;
+    bool transposed, by_head; // their weight is [C, 3 C]
+};
+void hf_copy_fused(const struct hf_model *model, struct hf_tensors *out, const char *prefix,
+                   const struct hf_fused *fused);
 // The table of positions, [max, C] with zeros below our rows; all zeros where there is none.
 void hf_copy_positions(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
                        int64_t max);

@@ -71,11 +71,6 @@ const real *hf_parameter(const struct hf_model *model, const char *ours)
     return model->params->value + row_of(model, ours)->offset;
 }
 
-double hf_query_scale(const struct hf_model *model, int64_t layer, char part)
-{
-    return part == 'q' ? model->anatomy->layer[layer].scale : 1;
-}
-
 // Our row of their row `i`, and which of our dimensions their columns are.
 static void copy(const struct hf_model *model, struct hf_tensors *out, const char *theirs,
                  const char *ours, bool transposed, bool turned, double scale)
@@ -107,7 +102,7 @@ static void copy_pair(const struct hf_model *model, struct hf_tensors *out, cons
 {
     static const char *const kinds[] = {"weight", "bias"};
     bool is_query = layer >= 0 && strcmp(name->ours, "attn.q") == 0;
-    double scale = is_query ? hf_query_scale(model, layer, 'q') : 1;
+    double scale = is_query ? model->anatomy->layer[layer].scale : 1;
     for (int k = 0; k < 2 && !out->error; k++) {
         char *theirs = join(out, prefix, layer, name->theirs, kinds[k]);
         char *ours = join(out, layer < 0 ? "" : "layers.", layer, name->ours, kinds[k]);
@@ -130,38 +125,47 @@ void hf_copy_pair(const struct hf_model *model, struct hf_tensors *out, const ch
     copy_pair(model, out, "", -1, &(struct hf_name){theirs, ours, false, false});
 }
 
-// Row i of one part of a head's rows: head after head, and in it queries, keys, values.
-static void fuse_part(const struct hf_model *model, int64_t layer, int part, float *weight,
-                      float *bias)
+// Where row i of queries (part 0), keys or values stands among the rows of all three.
+static int64_t fused_row(const struct hf_model *model, bool by_head, int64_t part, int64_t i)
+{
+    int64_t dim = model->config->dim, head_dim = dim / model->config->heads;
+    return by_head ? (3 * (i / head_dim) + part) * head_dim + i % head_dim : part * dim + i;
+}
+
+static void fuse_part(const struct hf_model *model, int64_t layer, const struct hf_fused *fused,
+                      int part, float *weight, float *bias)
 {
     char name[AG_NAME_SIZE];
-    int64_t dim = model->config->dim, head_dim = dim / model->config->heads;
+    int64_t dim = model->config->dim;
     bool turned = part < 2 && model->anatomy->rotation_by;
-    double scale = hf_query_scale(model, layer, "qkv"[part]);
+    double scale = part == 0 ? model->anatomy->layer[layer].scale : 1;
     snprintf(name, sizeof name, "layers.%lld.attn.%c.weight", (long long)layer, "qkv"[part]);
     const real *from = hf_parameter(model, name);
     snprintf(name, sizeof name, "layers.%lld.attn.%c.bias", (long long)layer, "qkv"[part]);
     const real *from_bias = hf_parameter(model, name);
     for (int64_t i = 0; i < dim; i++) {
         int64_t ours = turned ? hf_turned_row(model, i) : i;
-        int64_t theirs = (3 * (i / head_dim) + part) * head_dim + i % head_dim;
+        int64_t theirs = fused_row(model, fused->by_head, part, i);
         bias[theirs] = (float)(scale * (double)from_bias[ours]);
         for (int64_t j = 0; j < dim; j++)
-            weight[theirs * dim + j] = (float)(scale * (double)from[ours * dim + j]);
+            weight[fused->transposed ? j * 3 * dim + theirs : theirs * dim + j] =
+                (float)(scale * (double)from[ours * dim + j]);
     }
 }
 
-void hf_copy_by_head(const struct hf_model *model, struct hf_tensors *out, const char *prefix,
-                     const char *theirs)
+void hf_copy_fused(const struct hf_model *model, struct hf_tensors *out, const char *prefix,
+                   const struct hf_fused *fused)
 {
-    int64_t dim = model->config->dim;
+    int64_t dim = model->config->dim, all = 3 * dim;
     for (int64_t layer = 0; layer < model->config->layers && !out->error; layer++) {
-        char *weight_name = join(out, prefix, layer, theirs, "weight");
-        char *bias_name = join(out, prefix, layer, theirs, "bias");
-        float *weight = weight_name ? hf_add(out, weight_name, 3 * dim, dim) : NULL;
-        float *bias = bias_name ? hf_add(out, bias_name, 3 * dim, 0) : NULL;
+        char *weight_name = join(out, prefix, layer, fused->theirs, "weight");
+        char *bias_name = join(out, prefix, layer, fused->theirs, "bias");
+        float *weight = !weight_name        ? NULL
+                        : fused->transposed ? hf_add(out, weight_name, dim, all)
+                                            : hf_add(out, weight_name, all, dim);
+        float *bias = bias_name ? hf_add(out, bias_name, all, 0) : NULL;
         for (int part = 0; weight && bias && part < 3; part++)
-            fuse_part(model, layer, part, weight, bias);
+            fuse_part(model, layer, fused, part, weight, bias);
     }
 }
 
