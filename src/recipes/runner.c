@@ -160,8 +160,8 @@ struct job {
     int row, column, seed, step; // step 0 trains, step 1 + c scores column c
 };
 struct slot {
-    pid_t pid;      // 0: idle
-    int said, told; // what the process wrote to stderr and stdout, in memory; 0: none
+    pid_t pid;     // 0: idle
+    int stream[3]; // what the process wrote to its descriptors 1 and 2, in memory; 0: none
     struct job job;
     char folder[PATH];
 };
@@ -179,21 +179,31 @@ static void score_file(const char *folder, int column, char path[PATH + 64])
 
 static void forget(struct slot *slot)
 {
-    if (slot->said)
-        close(slot->said);
-    if (slot->told)
-        close(slot->told);
-    slot->said = slot->told = 0;
+    for (int fd = 1; fd <= 2; fd++) {
+        if (slot->stream[fd])
+            close(slot->stream[fd]);
+        slot->stream[fd] = 0;
+    }
 }
 
-// Standard streams of a process: nothing to read, and two files in memory.
+static int open_streams(struct slot *slot)
+{
+    forget(slot);
+    for (int fd = 1; fd <= 2; fd++) {
+        int stream = memfd_create("stream", MFD_CLOEXEC);
+        if (stream < 0)
+            return err_set(ERR_FILE, "cannot hold what a process says: %s", strerror(errno));
+        slot->stream[fd] = stream;
+    }
+    return 0;
+}
+
+// Standard streams of a process: nothing to read, and the two files in memory.
 static int redirect(posix_spawn_file_actions_t *actions, const struct slot *slot)
 {
     int failed = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-    if (!failed)
-        failed = posix_spawn_file_actions_adddup2(actions, slot->told, 1);
-    if (!failed)
-        failed = posix_spawn_file_actions_adddup2(actions, slot->said, 2);
+    for (int fd = 1; fd <= 2 && !failed; fd++)
+        failed = posix_spawn_file_actions_adddup2(actions, slot->stream[fd], fd);
     return failed;
 }
 
@@ -201,14 +211,8 @@ static int spawn(struct work *w, struct slot *slot, char *const *word)
 {
     extern char **environ;
     posix_spawn_file_actions_t actions;
-    forget(slot);
-    if ((slot->said = memfd_create("stderr", MFD_CLOEXEC)) < 0 ||
-        (slot->told = memfd_create("stdout", MFD_CLOEXEC)) < 0) {
-        int cause = errno;
-        slot->said = slot->said < 0 ? 0 : slot->said;
-        slot->told = 0;
-        return err_set(ERR_FILE, "cannot start %s: %s", w->request->program, strerror(cause));
-    }
+    if (open_streams(slot) < 0)
+        return err_code();
     if (posix_spawn_file_actions_init(&actions) != 0)
         return err_set(ERR_MEMORY, "out of memory to start a process");
     int failed = redirect(&actions, slot);
@@ -327,7 +331,7 @@ static int failed(const struct slot *slot, int status)
 {
     char *text, *rest = NULL;
     const char *said = "failed and said nothing";
-    int code = read_stream(slot->said, slot->folder, &text);
+    int code = read_stream(slot->stream[2], slot->folder, &text);
     if (code < 0)
         return code;
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
@@ -346,7 +350,7 @@ static int save_score(const struct slot *slot, int column)
 {
     char path[PATH + 64], *text;
     score_file(slot->folder, column, path);
-    int code = read_stream(slot->told, path, &text);
+    int code = read_stream(slot->stream[1], path, &text);
     if (code < 0)
         return code;
     code = file_publish(path, text, strlen(text));

@@ -241,6 +241,6 @@ int failing_is_posgrad(int argc, char **argv)
     int status = POSGRAD_ENTRY(argc - 1, argv + 1);
     if (fflush(stdout) == 0)
         return status;
-    fprintf(stderr, "posgrad: cannot write to stdout: %s\n", strerror(errno)); // as main does
+    fprintf(stderr, "posgrad: cannot write the output: %s\n", strerror(errno)); // as main does
     return 1;
 }
