@@ -49,6 +49,22 @@ static int export_words(const char *words, int64_t length)
     return code;
 }
 
+// The same with one number of a parameter, which starts as 0, at another value.
+static int export_moved(const char *words, const char *parameter, int64_t at, double value)
+{
+    char all[512];
+    snprintf(all, sizeof all, SMALL "%s", words);
+    settings_of(&settings, all);
+    check_ok(trainer_init(&trainer, &settings));
+    int row = ag_params_find(&trainer.params, parameter);
+    assert_true(row >= 0);
+    trainer.params.value[trainer.params.row[row].offset + at] = (real)value;
+    const struct export_model model = {.trainer = &trainer, .verdict = verdict};
+    int code = export_format_find("hf")->write_model(&model, folder);
+    trainer_release(&trainer);
+    return code;
+}
+
 // What each is exported as, alone or in its smallest stack; all others are refused.
 static const struct {
     const char *name, *decoder, *encoder;
@@ -182,22 +198,11 @@ static void ways_past_the_training_are_carried(void **state)
 static void trained_frequencies_are_refused_once_they_differ(void **state)
 {
     (void)state;
-    static const char words[] = SMALL "--arch decoder --pe rope --pe-opt trainable=yes";
-    for (int moved = 0; moved < 2; moved++) {
-        settings_of(&settings, words);
-        check_ok(trainer_init(&trainer, &settings));
-        int row = ag_params_find(&trainer.params, "layers.1.pe.rope.log_frequency_shift");
-        assert_true(row >= 0);
-        trainer.params.value[trainer.params.row[row].offset + 2] = (real)(moved * 1e-3);
-        const struct export_model model = {.trainer = &trainer, .verdict = verdict};
-        int code = export_format_find("hf")->write_model(&model, folder);
-        if (moved)
-            check_error(code, ERR_ARGUMENT, "frequencies of its own");
-        else
-            check_ok(code);
-        clean();
-        trainer_release(&trainer);
-    }
+    static const char words[] = "--arch decoder --pe rope --pe-opt trainable=yes";
+    static const char shift[] = "layers.1.pe.rope.log_frequency_shift";
+    check_ok(export_moved(words, shift, 2, 0));
+    clean();
+    check_error(export_moved(words, shift, 2, 1e-3), ERR_ARGUMENT, "frequencies of its own");
 }
 
 // ALiBi is Falcon's as long as its slopes are those that Falcon computes, in few enough tokens.
@@ -219,22 +224,12 @@ static void alibi_is_falcons_up_to_what_bfloat16_holds(void **state)
     // Slopes of 2, 4 and 6 heads, 2^-8 to 2^-1, are all powers of two.
     check_ok(export_words("--arch decoder --pe alibi --pe-opt scaled=yes --dim 24 --heads 6", 0));
     clean();
-    for (int moved = 0; moved < 2; moved++) {
-        settings_of(&settings, SMALL "--arch decoder --pe alibi --pe-opt scaled=yes "
-                                     "--pe-opt trainable=yes");
-        check_ok(trainer_init(&trainer, &settings));
-        int row = ag_params_find(&trainer.params, "pe.alibi.log_slope_shift");
-        assert_true(row >= 0);
-        trainer.params.value[trainer.params.row[row].offset + 1] = (real)(moved * 1e-5);
-        const struct export_model model = {.trainer = &trainer, .verdict = verdict};
-        int code = export_format_find("hf")->write_model(&model, folder);
-        if (moved)
-            check_error(code, ERR_ARGUMENT, "alibi adds a bias to the logits");
-        else
-            check_ok(code);
-        clean();
-        trainer_release(&trainer);
-    }
+    static const char trained[] =
+        "--arch decoder --pe alibi --pe-opt scaled=yes --pe-opt trainable=yes";
+    check_ok(export_moved(trained, "pe.alibi.log_slope_shift", 1, 0));
+    clean();
+    check_error(export_moved(trained, "pe.alibi.log_slope_shift", 1, 1e-5), ERR_ARGUMENT,
+                "alibi adds a bias to the logits");
 }
 
 // A file of the folder that these words give.
