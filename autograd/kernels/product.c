@@ -89,7 +89,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const struct til
             for (int64_t l = 0; l < t->k; l += 16)
                 __builtin_prefetch(a + (PRODUCT_ROWS + r) * a_row + l, 0, 2);
     }
-#pragma GCC unroll 2
+#pragma GCC unroll 1
     for (int64_t l = 0; l < t->k; l++) {
         vector row[VECTORS];
         UNROLL(4)
@@ -107,17 +107,32 @@ static inline __attribute__((always_inline)) void multiply_tile(const struct til
         a += a_column;
         b += t->b_row;
     }
+    const real alpha = t->alpha, *bias = t->bias, *add = t->add;
+    const int64_t add_row = t->add_row, c_row = t->c_row;
+    real *c = t->c;
+    if (!bias && !add) {
+        UNROLL(6)
+        for (int r = 0; r < rows; r++) {
+            UNROLL(4)
+            for (int v = 0; v < vectors; v++)
+                *(vector *)(c + v * LANES) = alpha * sum[r][v];
+            c += c_row;
+        }
+        return;
+    }
     UNROLL(6)
     for (int r = 0; r < rows; r++) {
         UNROLL(4)
         for (int v = 0; v < vectors; v++) {
-            vector x = t->alpha * sum[r][v];
-            if (t->bias)
-                x += *(const vector *)(t->bias + v * LANES);
-            if (t->add)
-                x += *(const vector *)(t->add + r * t->add_row + v * LANES);
-            *(vector *)(t->c + r * t->c_row + v * LANES) = x;
+            vector x = alpha * sum[r][v];
+            if (bias)
+                x += *(const vector *)(bias + v * LANES);
+            if (add)
+                x += *(const vector *)(add + v * LANES);
+            *(vector *)(c + v * LANES) = x;
         }
+        c += c_row;
+        add = add ? add + add_row : NULL;
     }
 }
 
@@ -306,25 +321,33 @@ static void pack_transposed(real *to, int64_t k, int64_t columns, int64_t width,
         memset(to + l * width + columns, 0, (size_t)(width - columns) * sizeof *to);
 }
 
-static void pack_rows(real *to, int64_t k, int64_t columns, int64_t width, const real *b,
+// Row by row, as they are read from memory: x is often far away.
+static void pack_rows(real *restrict to, int64_t k, int64_t first, int64_t end, const real *restrict b,
                       int64_t b_row)
 {
-    for (int64_t l = 0; l < k; l++) {
-        memcpy(to + l * width, b + l * b_row, (size_t)columns * sizeof *to);
-        for (int64_t c = columns; c < width; c++)
-            to[l * width + c] = 0;
+    int64_t whole = first + (end - first) / PANEL * PANEL, width = vectors_of(end - whole) * LANES;
+    for (int64_t l = 0; l < k; l++, b += b_row) {
+        for (int64_t j = first; j < whole; j += PANEL) {
+            real *row = to + j * k + l * PANEL;
+            UNROLL(4)
+            for (int v = 0; v < VECTORS; v++)
+                *(vector *)(row + v * LANES) = *(const vector *)(b + j + v * LANES);
+        }
+        for (int64_t c = 0; c < width; c++)
+            to[whole * k + l * width + c] = whole + c < end ? b[whole + c] : 0;
     }
 }
 
 void product_pack(real *packed, bool transpose, int64_t k, int64_t n, const real *b, int64_t b_row,
                   int64_t begin, int64_t end)
 {
+    if (!transpose) {
+        pack_rows(packed, k, begin * PANEL, smaller(end * PANEL, n), b, b_row);
+        return;
+    }
     for (int64_t panel = begin; panel < end; panel++) {
         int64_t j = panel * PANEL, columns = smaller(PANEL, n - j);
         int64_t width = vectors_of(columns) * LANES;
-        if (transpose)
-            pack_transposed(packed + j * k, k, columns, width, b + j * b_row, b_row);
-        else
-            pack_rows(packed + j * k, k, columns, width, b + j, b_row);
+        pack_transposed(packed + j * k, k, columns, width, b + j * b_row, b_row);
     }
 }

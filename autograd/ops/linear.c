@@ -278,16 +278,18 @@ static void weight_grad(const struct work *w, struct range rows, const real *dy,
 {
     const struct ag_tensor *node = w->node, *bias = node->input[2];
     int64_t n = w->size.n, k = w->size.k, count = rows.end - rows.begin;
+    const real *x = node->input[0]->data + rows.begin * k;
+    bool near = k == product_panel(); // rows are a panel as they are
     if (node->input[1]->grad) {
-        product_pack(packed, false, count, k, node->input[0]->data + rows.begin * k, k, 0,
-                     product_panels(k));
+        if (!near)
+            product_pack(packed, false, count, k, x, k, 0, product_panels(k));
         product(&(struct product){.m = n,
                                   .n = k,
                                   .k = count,
                                   .a = dy,
                                   .a_row = 1,
                                   .a_column = n,
-                                  .b = packed,
+                                  .b = near ? x : packed,
                                   .alpha = 1,
                                   .add = first ? NULL : sum,
                                   .add_row = k,
