@@ -28,7 +28,8 @@ enum { VECTOR_BYTES = 16, VECTORS = 2 };
 enum {
     LANES = VECTOR_BYTES / sizeof(real),
     PANEL = VECTORS * LANES,
-    RUN = 128, // of k: a panel's part is 32 KiB or less
+    RUN = 128, // of k: a panel's part is 32 KiB
+    MOST_RUN = 144,
     AHEAD = 4  // rows of a transposed operand that are asked for beforehand
 };
 
@@ -217,13 +218,21 @@ static void multiply_run(const struct product *p, struct tile t, int64_t columns
     }
 }
 
+// Runs of k are alike, so that none is short: each reads and writes all sums.
+static int64_t run_of(int64_t k)
+{
+    int64_t runs = (k + MOST_RUN - 1) / MOST_RUN;
+    return runs > 1 ? (k + runs - 1) / runs : k;
+}
+
 void product_part(const struct product *p, int64_t begin, int64_t end)
 {
-    for (int64_t first = 0; first < p->k || first == 0; first += RUN) {
+    const int64_t run = run_of(p->k);
+    for (int64_t first = 0; first < p->k || first == 0; first += run) {
         for (int64_t panel = begin; panel < end; panel++) {
             int64_t j = panel * PANEL, columns = smaller(PANEL, p->n - j);
             int64_t width = vectors_of(columns) * LANES, b_row = p->b_row ? p->b_row : width;
-            struct tile t = {.k = smaller(RUN, p->k - first),
+            struct tile t = {.k = smaller(run, p->k - first),
                              .a = p->a + first * p->a_column,
                              .a_row = p->a_row,
                              .a_column = p->a_column,

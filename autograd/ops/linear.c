@@ -23,7 +23,7 @@ enum {
     MOST_CHUNKS = 16,     // that there may be
     CHUNK_COST = 4,       // numbers of x and dy for each of a partial sum
     BLOCK = 1 << 17,      // numbers of x in a block
-    LEAST_BLOCK = 192,    // rows of a block at least
+    LEAST_BLOCK = 144,    // rows of a block at least
     PACK_GRAIN = 1 << 13, // numbers that are worth a piece
     SUM_GRAIN = 1 << 12
 };
@@ -311,14 +311,16 @@ static void backward_chunk(void *context, int64_t chunk, int thread)
 {
     const struct work *w = context;
     struct range rows = cut(w->size.m, w->chunks, chunk);
-    int64_t block = block_rows(&w->size);
-    for (int64_t first = rows.begin; first < rows.end; first += block) {
-        struct range some = {first, first + block < rows.end ? first + block : rows.end};
+    int64_t least = block_rows(&w->size), count = (rows.end - rows.begin + least - 1) / least;
+    for (int64_t i = 0; i < count; i++) {
+        struct range some = cut(rows.end - rows.begin, count, i);
+        some.begin += rows.begin;
+        some.end += rows.begin;
         const real *dy = output_grad(w, some);
         residual_grad(w, some);
         input_grad(w, some, dy);
         if (wants_weight(w->node))
-            weight_grad(w, some, dy, first == rows.begin, weight_sum(w, chunk),
+            weight_grad(w, some, dy, i == 0, weight_sum(w, chunk),
                         ag_scratch(w->run, thread));
     }
 }
