@@ -330,7 +330,8 @@ static void backward_piece(void *context, int64_t piece, int thread)
 {
     const struct attention_work *w = context;
     const struct attention_param *p = w->p;
-    int64_t head = piece / p->groups, group = piece % p->groups;
+    // Heads of a sequence one after the other, as their rows are neighbours in memory.
+    int64_t head = piece % p->heads, group = piece / p->heads;
     int64_t earlier = keeps_sums(w) ? w->run->batch->part * p->groups : 0;
     struct pass x = {.w = w,
                      .s = attention_scratch_of(w, thread),
