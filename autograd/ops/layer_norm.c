@@ -18,6 +18,7 @@ enum {
     GRAIN = 1 << 13,
     MAX_PIECES = 8,
     SAVED = 3,
+    STRIP = 4, // rows whose sums, each a long chain of steps, are worked on side by side
     STRETCH = 256 // numbers that are summed before the sum is added to the others
 };
 
@@ -56,13 +57,10 @@ static int64_t stretch_end(int64_t first, int64_t count)
     return first + STRETCH < count ? first + STRETCH : count;
 }
 
-static void forward_row(const struct ag_tensor *node, int64_t row)
+// The mean of a row in two parts, and its 1/std, to `saved`.
+static void measure_row(const struct param *p, const real *restrict x, real *saved)
 {
-    const struct param *p = node->param;
     int64_t c = p->width;
-    const real *restrict x = node->input[0]->data + row * c;
-    const real *restrict gain = node->input[1]->data, *restrict bias = node->input[2]->data;
-    real *restrict y = node->data + row * c, *saved = (real *)node->saved + SAVED * row;
     real sum = 0, rest = 0, square = 0;
     for (int64_t first = 0; first < c; first += STRETCH) {
         real part = 0;
@@ -85,13 +83,23 @@ static void forward_row(const struct ag_tensor *node, int64_t row)
     }
     rest /= (real)c;
     double variance = (double)(square / (real)c) - (double)rest * (double)rest;
-    real inverse = (real)(1 / sqrt((variance > 0 ? variance : 0) + p->epsilon));
+    saved[0] = mean;
+    saved[1] = rest;
+    saved[2] = (real)(1 / sqrt((variance > 0 ? variance : 0) + p->epsilon));
+}
+
+static void write_row(const struct ag_tensor *node, int64_t row)
+{
+    const struct param *p = node->param;
+    int64_t c = p->width;
+    const real *restrict x = node->input[0]->data + row * c;
+    const real *restrict gain = node->input[1]->data, *restrict bias = node->input[2]->data;
+    const real *saved = (const real *)node->saved + SAVED * row;
+    real mean = saved[0], rest = saved[1], inverse = saved[2];
+    real *restrict y = node->data + row * c;
 #pragma omp simd
     for (int64_t i = 0; i < c; i++)
         y[i] = (x[i] - mean - rest) * inverse * gain[i] + bias[i];
-    saved[0] = mean;
-    saved[1] = rest;
-    saved[2] = inverse;
 }
 
 static void forward_piece(void *context, int64_t piece, int thread)
@@ -100,8 +108,14 @@ static void forward_piece(void *context, int64_t piece, int thread)
     const struct ag_tensor *node = context;
     const struct param *p = node->param;
     int64_t pieces = pieces_of(node), end = par_begin(p->rows, pieces, piece + 1);
-    for (int64_t row = par_begin(p->rows, pieces, piece); row < end; row++)
-        forward_row(node, row);
+    for (int64_t first = par_begin(p->rows, pieces, piece); first < end; first += STRIP) {
+        int64_t behind = first + STRIP < end ? first + STRIP : end;
+        for (int64_t row = first; row < behind; row++)
+            measure_row(p, node->input[0]->data + row * p->width,
+                        (real *)node->saved + SAVED * row);
+        for (int64_t row = first; row < behind; row++)
+            write_row(node, row);
+    }
 }
 
 static void forward(const struct ag_run *run, struct ag_tensor *node)
