@@ -53,6 +53,7 @@ struct note {
     bool on_path;   // its gradient is needed
     bool written;   // an instruction has written its gradient already
     int writers[2]; // of its gradient: how many that do not vary, and that do
+    int heir;       // the node whose gradient's memory its own gradient goes on in, or -1
     struct block data, grad, saved, partial;
 };
 
@@ -182,6 +183,16 @@ static void emit_zeros(struct ag_plan *plan, struct ag_tensor **list, struct not
     }
 }
 
+// Whether the gradient of input `k` may go on in the memory of the node's own, which nothing reads
+// after this node's backward.
+static bool may_inherit(const struct ag_plan *plan, const struct ag_tensor *node, int k)
+{
+    const struct ag_tensor *input = node->input[k];
+    return (node->op->flags & AG_PASSES_GRADIENT) && k == node->inputs - 1 && runs(input) &&
+           ag_shape_equal(input->shape, node->shape) && !input->keep && !node->keep &&
+           !lasts(plan, input) && !lasts(plan, node) && node != root(plan->output);
+}
+
 static void emit_backward(struct ag_plan *plan, struct note *note, struct ag_tensor *node)
 {
     unsigned fresh = 0, once = 0;
@@ -201,6 +212,8 @@ static void emit_backward(struct ag_plan *plan, struct note *note, struct ag_ten
             once |= 1u << k;
         else
             fresh |= 1u << k;
+        if (fresh & 1u << k && may_inherit(plan, node, k))
+            note[input->id].heir = node->id;
     }
     struct instruction *slot = emit(plan, node->op->backward, node, when);
     slot->fresh = fresh;
@@ -305,6 +318,18 @@ static void find_lifetimes(struct ag_plan *plan, struct ag_tensor **list, struct
     }
 }
 
+// A block that goes on in another's memory has none of its own. (Heirs have the larger ids.)
+static void join_gradients(int tensors, struct note *note)
+{
+    for (int i = 0; i < tensors; i++) {
+        if (note[i].heir < 0)
+            continue;
+        extend(&note[note[i].heir].grad, note[i].grad.first);
+        extend(&note[note[i].heir].grad, note[i].grad.last);
+        note[i].grad.size = 0;
+    }
+}
+
 static int larger_first(const void *a, const void *b)
 {
     const struct block *x = *(struct block *const *)a, *y = *(struct block *const *)b;
@@ -401,8 +426,11 @@ static void bind(struct ag_plan *plan, struct ag_tensor **list, struct note *not
             t->data = data;
         else
             t->index = data;
-        void *grad = note[i].grad.size ? plan->memory + note[i].grad.offset : NULL;
-        t->grad = grad;
+        const struct block *grad = &note[i].grad;
+        for (int heir = note[i].heir; heir >= 0; heir = note[heir].heir)
+            grad = &note[heir].grad;
+        void *grad_memory = plan->memory + grad->offset;
+        t->grad = grad->size ? grad_memory : NULL;
         t->saved = note[i].saved.size ? plan->memory + note[i].saved.offset : NULL;
         t->partial = note[i].partial.size && note[i].partial.first >= 0
                          ? plan->memory + note[i].partial.offset
@@ -436,9 +464,12 @@ static int reserve(struct ag_plan *plan, struct ag_tensor **list, const struct n
 static int plan_make(struct ag_plan *plan, struct ag_tensor **list, struct note *note,
                      bool backward)
 {
+    for (int i = 0; i < plan->graph->tensors; i++)
+        note[i].heir = -1;
     mark(plan->graph, list, note, plan->output, backward);
     emit_all(plan, list, note);
     find_lifetimes(plan, list, note);
+    join_gradients(plan->graph->tensors, note);
     plan->stats.instructions = plan->count;
     if (place_blocks(plan, note) < 0 || reserve(plan, list, note) < 0)
         return ERR_MEMORY;

@@ -30,7 +30,7 @@ enum {
     PANEL = VECTORS * LANES,
     RUN = 128, // of k: a panel's part is 32 KiB
     MOST_RUN = 144,
-    AHEAD = 4  // rows of a transposed operand that are asked for beforehand
+    AHEAD = 4 // rows of a transposed operand that are asked for beforehand
 };
 
 typedef real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
@@ -331,8 +331,8 @@ static void pack_transposed(real *to, int64_t k, int64_t columns, int64_t width,
 }
 
 // Row by row, as they are read from memory: x is often far away.
-static void pack_rows(real *restrict to, int64_t k, int64_t first, int64_t end, const real *restrict b,
-                      int64_t b_row)
+static void pack_rows(real *restrict to, int64_t k, int64_t first, int64_t end,
+                      const real *restrict b, int64_t b_row)
 {
     int64_t whole = first + (end - first) / PANEL * PANEL, width = vectors_of(end - whole) * LANES;
     for (int64_t l = 0; l < k; l++, b += b_row) {

@@ -18,7 +18,7 @@ enum {
     GRAIN = 1 << 13,
     MAX_PIECES = 8,
     SAVED = 3,
-    STRIP = 4, // rows whose sums, each a long chain of steps, are worked on side by side
+    STRIP = 4,    // rows whose sums, each a long chain of steps, are worked on side by side
     STRETCH = 256 // numbers that are summed before the sum is added to the others
 };
 

@@ -238,10 +238,10 @@ static void residual_grad(const struct work *w, struct range rows)
 {
     const struct ag_tensor *residual = w->node->input[3];
     int64_t begin = rows.begin * w->size.n, end = rows.end * w->size.n;
-    const real *restrict g = w->node->grad;
-    real *restrict r = residual ? residual->grad : NULL;
-    if (!r)
+    if (!residual || !residual->grad || residual->grad == w->node->grad)
         return;
+    const real *restrict g = w->node->grad;
+    real *restrict r = residual->grad;
     if (ag_is_fresh(w->node, 3)) {
         memcpy(r + begin, g + begin, (size_t)(end - begin) * sizeof *r);
         return;
@@ -320,8 +320,7 @@ static void backward_chunk(void *context, int64_t chunk, int thread)
         residual_grad(w, some);
         input_grad(w, some, dy);
         if (wants_weight(w->node))
-            weight_grad(w, some, dy, i == 0, weight_sum(w, chunk),
-                        ag_scratch(w->run, thread));
+            weight_grad(w, some, dy, i == 0, weight_sum(w, chunk), ag_scratch(w->run, thread));
     }
 }
 
@@ -407,7 +406,8 @@ static struct ag_tensor *sample_of(struct ag_graph *graph, struct rng *rng, int 
     const struct ag_op ag_op_##NAME = {                                                            \
         .name = #NAME,                                                                             \
         .formula = (TEXT),                                                                         \
-        .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH,                             \
+        .flags = AG_BACKWARD_READS_INPUTS | AG_BACKWARD_HANDLES_FRESH |                            \
+                 ((KIND) == RESIDUAL ? AG_PASSES_GRADIENT : 0),                                    \
         .forward = forward,                                                                        \
         .backward = backward,                                                                      \
         .same_sums = same_sums,                                                                    \

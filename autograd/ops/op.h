@@ -19,6 +19,10 @@ enum ag_op_flags {
     AG_LINEAR_GRAD = 32,    // informative: the derivative is exact under central differences
     AG_MAKES_INDEX = 64,    // the output is an index (AG_INT), not numbers
     AG_HAS_LIMITS = 256,    // infinity in may give a finite number, which ag_forward_watched sees
+    // Backward adds the output's gradient, as it is, to that of the last input, which has its
+    // shape. Where nobody did before, the plan may give both the same memory: nothing is to be done
+    // then.
+    AG_PASSES_GRADIENT = 512,
 };
 
 typedef void ag_kernel(const struct ag_run *run, struct ag_tensor *node);
