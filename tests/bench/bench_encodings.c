@@ -65,11 +65,11 @@ static void compare_all(const char *name, int count, char **pe)
     const struct bench_shape *shape = bench_shape_find(name);
     if (!shape || bench_trainer(&none, shape, "none", arguments.arch) < 0)
         give_up();
-    par_set_threads(arguments.threads);
     if (bench_trainer(&counted, shape, "none", arguments.arch) < 0)
         give_up();
     double products = bench_products(&counted);
     trainer_release(&counted);
+    par_set_threads(arguments.threads); // (a trainer sets its own)
     printf("encodings, %s: layers %lld dim %lld heads %lld length %lld batch %lld, %s, threads %d "
            "(median of %d)\n",
            name, (long long)shape->layers, (long long)shape->dim, (long long)shape->heads,
