@@ -30,7 +30,8 @@ enum {
     PANEL = VECTORS * LANES,
     RUN = 128, // of k: a panel's part is 32 KiB
     MOST_RUN = 144,
-    AHEAD = 4 // rows of a transposed operand that are asked for beforehand
+    LINE = 64 / sizeof(real), // numbers of a line of the cache
+    AHEAD = 4                 // rows of a transposed operand that are asked for beforehand
 };
 
 typedef real vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
@@ -84,29 +85,30 @@ static inline __attribute__((always_inline)) void multiply_tile(const struct til
             __builtin_prefetch(t->c + r * t->c_row + v * LANES, 1);
         }
     }
-    if (!transposed) {
-        UNROLL(6)
-        for (int r = 0; r < rows; r++)
-            for (int64_t l = 0; l < t->k; l += 16)
-                __builtin_prefetch(a + (PRODUCT_ROWS + r) * a_row + l, 0, 2);
-    }
+    for (int64_t line = t->k; line > 0; line -= LINE) {
+        if (!transposed) {
+            UNROLL(6)
+            for (int r = 0; r < rows; r++)
+                __builtin_prefetch(a + (PRODUCT_ROWS + r) * a_row, 0, 2);
+        }
 #pragma GCC unroll 1
-    for (int64_t l = 0; l < t->k; l++) {
-        vector row[VECTORS];
-        UNROLL(4)
-        for (int v = 0; v < vectors; v++)
-            row[v] = *(const vector *)(b + v * LANES);
-        if (transposed)
-            __builtin_prefetch(a + AHEAD * a_column);
-        UNROLL(6)
-        for (int r = 0; r < rows; r++) {
-            real x = a[r * a_row];
+        for (int64_t l = line < LINE ? line : LINE; l > 0; l--) {
+            vector row[VECTORS];
             UNROLL(4)
             for (int v = 0; v < vectors; v++)
-                sum[r][v] = (vector)MULTIPLY_ADD(sum[r][v], x, row[v]);
+                row[v] = *(const vector *)(b + v * LANES);
+            if (transposed)
+                __builtin_prefetch(a + AHEAD * a_column);
+            UNROLL(6)
+            for (int r = 0; r < rows; r++) {
+                real x = a[r * a_row];
+                UNROLL(4)
+                for (int v = 0; v < vectors; v++)
+                    sum[r][v] = (vector)MULTIPLY_ADD(sum[r][v], x, row[v]);
+            }
+            a += a_column;
+            b += t->b_row;
         }
-        a += a_column;
-        b += t->b_row;
     }
     const real alpha = t->alpha, *bias = t->bias, *add = t->add;
     const int64_t add_row = t->add_row, c_row = t->c_row;
