@@ -28,8 +28,7 @@ enum { VECTOR_BYTES = 16, VECTORS = 2 };
 enum {
     LANES = VECTOR_BYTES / sizeof(real),
     PANEL = VECTORS * LANES,
-    RUN = 128, // of k: a panel's part is 32 KiB
-    MOST_RUN = 144,
+    RUN = 144,                // of k at most: a panel's part is 36 KiB or less
     LINE = 64 / sizeof(real), // numbers of a line of the cache
     AHEAD = 4                 // rows of a transposed operand that are asked for beforehand
 };
@@ -223,7 +222,7 @@ static void multiply_run(const struct product *p, struct tile t, int64_t columns
 // Runs of k are alike, so that none is short: each reads and writes all sums.
 static int64_t run_of(int64_t k)
 {
-    int64_t runs = (k + MOST_RUN - 1) / MOST_RUN;
+    int64_t runs = (k + RUN - 1) / RUN;
     return runs > 1 ? (k + runs - 1) / runs : k;
 }
 
@@ -289,13 +288,14 @@ void product_any(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64
         product_rows(transpose_a, m, n, k, alpha, a, a_row, b, b_row, add, c, c_row);
         return;
     }
-    for (int64_t first = 0; first < k; first += RUN) {
+    const int64_t run = run_of(k);
+    for (int64_t first = 0; first < k; first += run) {
         for (int64_t j = 0; j < n; j += PANEL) {
-            int64_t columns = smaller(PANEL, n - j), run = smaller(RUN, k - first);
-            product_pack(packed, true, run, columns, b + j * b_row + first, b_row, 0, 1);
+            int64_t columns = smaller(PANEL, n - j), some = smaller(run, k - first);
+            product_pack(packed, true, some, columns, b + j * b_row + first, b_row, 0, 1);
             product(&(struct product){.m = m,
                                       .n = columns,
-                                      .k = run,
+                                      .k = some,
                                       .a = a + first * (transpose_a ? a_row : 1),
                                       .a_row = transpose_a ? 1 : a_row,
                                       .a_column = transpose_a ? a_row : 1,

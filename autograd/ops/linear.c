@@ -279,9 +279,9 @@ static void weight_grad(const struct work *w, struct range rows, const real *dy,
     const struct ag_tensor *node = w->node, *bias = node->input[2];
     int64_t n = w->size.n, k = w->size.k, count = rows.end - rows.begin;
     const real *x = node->input[0]->data + rows.begin * k;
-    bool near = k == product_panel(); // rows are a panel as they are
+    bool is_packed = k == product_panel(); // as it is: its rows are those of one panel
     if (node->input[1]->grad) {
-        if (!near)
+        if (!is_packed)
             product_pack(packed, false, count, k, x, k, 0, product_panels(k));
         product(&(struct product){.m = n,
                                   .n = k,
@@ -289,7 +289,7 @@ static void weight_grad(const struct work *w, struct range rows, const real *dy,
                                   .a = dy,
                                   .a_row = 1,
                                   .a_column = n,
-                                  .b = near ? x : packed,
+                                  .b = is_packed ? x : packed,
                                   .alpha = 1,
                                   .add = first ? NULL : sum,
                                   .add_row = k,
@@ -311,9 +311,10 @@ static void backward_chunk(void *context, int64_t chunk, int thread)
 {
     const struct work *w = context;
     struct range rows = cut(w->size.m, w->chunks, chunk);
-    int64_t least = block_rows(&w->size), count = (rows.end - rows.begin + least - 1) / least;
-    for (int64_t i = 0; i < count; i++) {
-        struct range some = cut(rows.end - rows.begin, count, i);
+    int64_t count = rows.end - rows.begin, most = block_rows(&w->size);
+    int64_t blocks = (count + most - 1) / most;
+    for (int64_t i = 0; i < blocks; i++) {
+        struct range some = cut(count, blocks, i);
         some.begin += rows.begin;
         some.end += rows.begin;
         const real *dy = output_grad(w, some);
