@@ -49,11 +49,11 @@ struct ag_plan {
 
 // What planning knows of each tensor, by id.
 struct note {
-    bool used;      // forward is needed
-    bool on_path;   // its gradient is needed
-    bool written;   // an instruction has written its gradient already
-    int writers[2]; // of its gradient: how many that do not vary, and that do
-    int heir;       // the node whose gradient's memory its own gradient goes on in, or -1
+    bool used;                    // forward is needed
+    bool on_path;                 // its gradient is needed
+    bool written;                 // an instruction has written its gradient already
+    int writers[2];               // of its gradient: how many that do not vary, and that do
+    const struct ag_tensor *heir; // in whose gradient's memory its own goes on, or NULL
     struct block data, grad, saved, partial;
 };
 
@@ -213,7 +213,7 @@ static void emit_backward(struct ag_plan *plan, struct note *note, struct ag_ten
         else
             fresh |= 1u << k;
         if (fresh & 1u << k && may_inherit(plan, node, k))
-            note[input->id].heir = node->id;
+            note[input->id].heir = node;
     }
     struct instruction *slot = emit(plan, node->op->backward, node, when);
     slot->fresh = fresh;
@@ -322,10 +322,11 @@ static void find_lifetimes(struct ag_plan *plan, struct ag_tensor **list, struct
 static void join_gradients(int tensors, struct note *note)
 {
     for (int i = 0; i < tensors; i++) {
-        if (note[i].heir < 0)
+        if (!note[i].heir)
             continue;
-        extend(&note[note[i].heir].grad, note[i].grad.first);
-        extend(&note[note[i].heir].grad, note[i].grad.last);
+        struct block *heir = &note[note[i].heir->id].grad;
+        extend(heir, note[i].grad.first);
+        extend(heir, note[i].grad.last);
         note[i].grad.size = 0;
     }
 }
@@ -427,8 +428,8 @@ static void bind(struct ag_plan *plan, struct ag_tensor **list, struct note *not
         else
             t->index = data;
         const struct block *grad = &note[i].grad;
-        for (int heir = note[i].heir; heir >= 0; heir = note[heir].heir)
-            grad = &note[heir].grad;
+        for (const struct ag_tensor *heir = note[i].heir; heir; heir = note[heir->id].heir)
+            grad = &note[heir->id].grad;
         void *grad_memory = plan->memory + grad->offset;
         t->grad = grad->size ? grad_memory : NULL;
         t->saved = note[i].saved.size ? plan->memory + note[i].saved.offset : NULL;
@@ -464,8 +465,6 @@ static int reserve(struct ag_plan *plan, struct ag_tensor **list, const struct n
 static int plan_make(struct ag_plan *plan, struct ag_tensor **list, struct note *note,
                      bool backward)
 {
-    for (int i = 0; i < plan->graph->tensors; i++)
-        note[i].heir = -1;
     mark(plan->graph, list, note, plan->output, backward);
     emit_all(plan, list, note);
     find_lifetimes(plan, list, note);
