@@ -385,7 +385,7 @@ static struct ag_tensor *sample_of(struct ag_graph *graph, struct rng *rng, int 
         shape = ag_shape2(3, 5);
         n = 135;
     }
-    if (variant == 4) // several blocks and tiles of rows
+    if (variant == 4) // several chunks and tiles of rows (of blocks: tests/ops/test_linear.c)
         shape = ag_shape2(LEAST_BLOCK + 75, k = 2);
     if (variant == 3)
         k = 5;
