@@ -219,11 +219,11 @@ static void multiply_run(const struct product *p, struct tile t, int64_t columns
     }
 }
 
-// Runs of k are alike, so that none is short: each reads and writes all sums.
+// Runs of k are alike, so that none is short: each reads and writes all sums. (Never 0.)
 static int64_t run_of(int64_t k)
 {
     int64_t runs = (k + RUN - 1) / RUN;
-    return runs > 1 ? (k + runs - 1) / runs : k;
+    return runs > 1 ? (k + runs - 1) / runs : RUN;
 }
 
 void product_part(const struct product *p, int64_t begin, int64_t end)

@@ -103,7 +103,7 @@ static void test_is_the_triple_loop(void **state)
     (void)state;
     static const int64_t m[] = {1, 2, 5, 6, 7, 11, 12, 64},
                          n[] = {1, 3, 8, 15, 16, 17, 32, 48, 63, 64, 65, 100, 128, 130},
-                         k[] = {1, 2, 3, 16, 127, 128, 129, 300};
+                         k[] = {0, 1, 2, 3, 16, 127, 128, 129, 143, 144, 145, 300};
     for (size_t x = 0; x < sizeof m / sizeof m[0]; x++)
         for (size_t y = 0; y < sizeof n / sizeof n[0]; y++)
             for (size_t z = 0; z < sizeof k / sizeof k[0]; z++) {
