@@ -189,8 +189,7 @@ static bool may_inherit(const struct ag_plan *plan, const struct ag_tensor *node
 {
     const struct ag_tensor *input = node->input[k];
     return (node->op->flags & AG_PASSES_GRADIENT) && k == node->inputs - 1 && runs(input) &&
-           ag_shape_equal(input->shape, node->shape) && !input->keep && !node->keep &&
-           !lasts(plan, input) && !lasts(plan, node) && node != root(plan->output);
+           !input->keep && !node->keep && !lasts(plan, node) && node != root(plan->output);
 }
 
 static void emit_backward(struct ag_plan *plan, struct note *note, struct ag_tensor *node)
@@ -212,7 +211,7 @@ static void emit_backward(struct ag_plan *plan, struct note *note, struct ag_ten
             once |= 1u << k;
         else
             fresh |= 1u << k;
-        if (fresh & 1u << k && may_inherit(plan, node, k))
+        if ((fresh >> k & 1) && may_inherit(plan, node, k))
             note[input->id].heir = node;
     }
     struct instruction *slot = emit(plan, node->op->backward, node, when);
@@ -318,7 +317,8 @@ static void find_lifetimes(struct ag_plan *plan, struct ag_tensor **list, struct
     }
 }
 
-// A block that goes on in another's memory has none of its own. (Heirs have the larger ids.)
+// A gradient that goes on in another's memory has none of its own until all have a place. Heirs
+// have the larger ids.
 static void join_gradients(int tensors, struct note *note)
 {
     for (int i = 0; i < tensors; i++) {
@@ -329,6 +329,13 @@ static void join_gradients(int tensors, struct note *note)
         extend(heir, note[i].grad.last);
         note[i].grad.size = 0;
     }
+}
+
+static void follow_heirs(int tensors, struct note *note)
+{
+    for (int i = tensors - 1; i >= 0; i--)
+        if (note[i].heir)
+            note[i].grad = note[note[i].heir->id].grad;
 }
 
 static int larger_first(const void *a, const void *b)
@@ -427,11 +434,8 @@ static void bind(struct ag_plan *plan, struct ag_tensor **list, struct note *not
             t->data = data;
         else
             t->index = data;
-        const struct block *grad = &note[i].grad;
-        for (const struct ag_tensor *heir = note[i].heir; heir; heir = note[heir->id].heir)
-            grad = &note[heir->id].grad;
-        void *grad_memory = plan->memory + grad->offset;
-        t->grad = grad->size ? grad_memory : NULL;
+        void *grad = note[i].grad.size ? plan->memory + note[i].grad.offset : NULL;
+        t->grad = grad;
         t->saved = note[i].saved.size ? plan->memory + note[i].saved.offset : NULL;
         t->partial = note[i].partial.size && note[i].partial.first >= 0
                          ? plan->memory + note[i].partial.offset
@@ -472,6 +476,7 @@ static int plan_make(struct ag_plan *plan, struct ag_tensor **list, struct note 
     plan->stats.instructions = plan->count;
     if (place_blocks(plan, note) < 0 || reserve(plan, list, note) < 0)
         return ERR_MEMORY;
+    follow_heirs(plan->graph->tensors, note);
     bind(plan, list, note);
     return 0;
 }

@@ -109,6 +109,7 @@ static inline __attribute__((always_inline)) void multiply_tile(const struct til
             b += t->b_row;
         }
     }
+    // Copies, as stores to c might else be stores to the tile.
     const real alpha = t->alpha, *bias = t->bias, *add = t->add;
     const int64_t add_row = t->add_row, c_row = t->c_row;
     real *c = t->c;
@@ -324,15 +325,19 @@ int64_t product_packed(int64_t k, int64_t n)
     return k * vectors_of(n) * LANES;
 }
 
-static void pack_transposed(real *to, int64_t k, int64_t columns, int64_t width, const real *b,
+static void pack_transposed(real *to, int64_t k, int64_t first, int64_t end, const real *b,
                             int64_t b_row)
 {
-    transpose(columns, k, b, b_row, to, width, false);
-    for (int64_t l = 0; l < k && columns < width; l++)
-        memset(to + l * width + columns, 0, (size_t)(width - columns) * sizeof *to);
+    for (int64_t j = first; j < end; j += PANEL) {
+        int64_t columns = smaller(PANEL, end - j), width = vectors_of(columns) * LANES;
+        real *panel = to + j * k;
+        transpose(columns, k, b + j * b_row, b_row, panel, width, false);
+        for (int64_t l = 0; l < k && columns < width; l++)
+            memset(panel + l * width + columns, 0, (size_t)(width - columns) * sizeof *panel);
+    }
 }
 
-// Row by row, as they are read from memory: x is often far away.
+// Row by row, as memory has them: b is often far away.
 static void pack_rows(real *restrict to, int64_t k, int64_t first, int64_t end,
                       const real *restrict b, int64_t b_row)
 {
@@ -352,13 +357,9 @@ static void pack_rows(real *restrict to, int64_t k, int64_t first, int64_t end,
 void product_pack(real *packed, bool transpose, int64_t k, int64_t n, const real *b, int64_t b_row,
                   int64_t begin, int64_t end)
 {
-    if (!transpose) {
-        pack_rows(packed, k, begin * PANEL, smaller(end * PANEL, n), b, b_row);
-        return;
-    }
-    for (int64_t panel = begin; panel < end; panel++) {
-        int64_t j = panel * PANEL, columns = smaller(PANEL, n - j);
-        int64_t width = vectors_of(columns) * LANES;
-        pack_transposed(packed + j * k, k, columns, width, b + j * b_row, b_row);
-    }
+    int64_t first = begin * PANEL, behind = smaller(end * PANEL, n);
+    if (transpose)
+        pack_transposed(packed, k, first, behind, b, b_row);
+    else
+        pack_rows(packed, k, first, behind, b, b_row);
 }

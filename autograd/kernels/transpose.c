@@ -64,7 +64,7 @@ void transpose(int64_t rows, int64_t columns, const real *from, int64_t from_row
             int64_t width = columns - j < SIDE ? columns - j : SIDE;
             const real *a = from + i * from_row + j;
             real *b = to + j * to_row + i;
-            for (int64_t r = 0; r < SIDE; r++)
+            for (int64_t r = 0; r < SIDE; r++) // of the square below, whose rows are far apart
                 __builtin_prefetch(a + (SIDE + r) * from_row);
             if (height == SIDE && width == SIDE)
                 square(a, from_row, b, to_row, add);

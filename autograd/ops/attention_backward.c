@@ -326,52 +326,58 @@ static void write_sums(const struct attention_work *w, const struct attention_bl
             to[d] = begins ? from[d] : to[d] + from[d];
 }
 
-// Asks for the rows of a head of a short sequence beforehand: one row of it is a line or two among
-// those of the other heads, which the processor's own guesses do not find.
-static void ask_for(const struct attention_work *w, int64_t piece)
+// Heads of a sequence are pieces one after the other, as their rows are neighbours in memory.
+static struct attention_block first_of(const struct attention_param *p, int64_t piece)
 {
-    enum { MOST = 1 << 12, LINE = 64 / sizeof(real) }; // numbers of one of the four
+    int64_t group = piece / p->heads;
+    return (struct attention_block){.head = piece % p->heads,
+                                    .batch = par_begin(p->batch, p->groups, group)};
+}
+
+static void ask_for_rows(const struct attention_param *p, const struct attention_block *b,
+                         int64_t rows, const real *from)
+{
+    enum { LINE = 64 / sizeof(real) };
+    from += attention_place(p, b, rows, 0);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t d = 0; d < p->head_dim; d += LINE)
+            __builtin_prefetch(from + i * p->width + d, 0, 2);
+}
+
+// Asks for what a short sequence's next head will read: a row of it is a line or two among those of
+// the other heads, which the processor's own guesses do not find.
+static void ask_for(const struct attention_work *w, const struct attention_block *b)
+{
+    enum { MOST = 1 << 12 }; // numbers of one of the four
     const struct attention_param *p = w->p;
-    if (p->length * p->head_dim > MOST || p->keys * p->head_dim > MOST ||
-        piece >= p->heads * p->groups)
+    struct ag_tensor *const *input = w->node->input;
+    if (b->batch >= p->batch || p->length * p->head_dim > MOST || p->keys * p->head_dim > MOST)
         return;
-    struct attention_block b = {.head = piece % p->heads,
-                                .batch = par_begin(p->batch, p->groups, piece / p->heads)};
-    const real *key = w->node->input[KEY]->data + attention_place(p, &b, p->keys, 0);
-    const real *value = w->node->input[VALUE]->data + attention_place(p, &b, p->keys, 0);
-    const real *query = w->node->input[QUERY]->data + attention_place(p, &b, p->length, 0);
-    const real *output = w->node->grad + attention_place(p, &b, p->length, 0);
-    for (int64_t i = 0; i < p->keys; i++) {
-        for (int64_t d = 0; d < p->head_dim; d += LINE) {
-            __builtin_prefetch(key + i * p->width + d, 0, 2);
-            __builtin_prefetch(value + i * p->width + d, 0, 2);
-        }
-    }
-    for (int64_t i = 0; i < p->length; i++) {
-        for (int64_t d = 0; d < p->head_dim; d += LINE) {
-            __builtin_prefetch(query + i * p->width + d, 0, 2);
-            __builtin_prefetch(output + i * p->width + d, 0, 2);
-        }
-    }
+    ask_for_rows(p, b, p->keys, input[KEY]->data);
+    ask_for_rows(p, b, p->keys, input[VALUE]->data);
+    ask_for_rows(p, b, p->length, input[QUERY]->data);
+    ask_for_rows(p, b, p->length, w->node->grad);
 }
 
 static void backward_piece(void *context, int64_t piece, int thread)
 {
     const struct attention_work *w = context;
     const struct attention_param *p = w->p;
-    // Heads of a sequence one after the other, as their rows are neighbours in memory.
-    int64_t head = piece % p->heads, group = piece / p->heads;
+    struct attention_block next = first_of(p, piece);
+    int64_t head = next.head, group = piece / p->heads, batch = next.batch;
     int64_t earlier = keeps_sums(w) ? w->run->batch->part * p->groups : 0;
     struct pass x = {.w = w,
                      .s = attention_scratch_of(w, thread),
                      .partial = partial_of(w, head * p->all_groups + earlier + group)};
     zero_partial(w, &x.partial);
-    int64_t end = par_begin(p->batch, p->groups, group + 1);
-    for (int64_t batch = par_begin(p->batch, p->groups, group); batch < end; batch++) {
+    for (int64_t end = par_begin(p->batch, p->groups, group + 1); batch < end; batch++) {
         zero_fresh(w, batch, head);
         x.b = attention_block_of(p, batch, head, 0);
         attention_pack(w, &x.b, &x.s, true);
-        ask_for(w, piece + par_threads());
+        next.batch = batch + 1;
+        if (next.batch == end)
+            next = first_of(p, piece + par_threads());
+        ask_for(w, &next);
         if (p->causal) { // the first block writes the first keys only
             memset(x.s.key_grad, 0, (size_t)(p->keys * p->head_dim) * sizeof(real));
             memset(x.s.value_grad, 0, (size_t)(p->keys * p->head_dim) * sizeof(real));

@@ -278,9 +278,9 @@ static void weight_grad(const struct work *w, struct range rows, const real *dy,
 {
     const struct ag_tensor *node = w->node, *bias = node->input[2];
     int64_t n = w->size.n, k = w->size.k, count = rows.end - rows.begin;
-    const real *x = node->input[0]->data + rows.begin * k;
-    bool is_packed = k == product_panel(); // as it is: its rows are those of one panel
     if (node->input[1]->grad) {
+        const real *x = node->input[0]->data + rows.begin * k;
+        bool is_packed = k == product_panel(); // as it is: its rows are those of one panel
         if (!is_packed)
             product_pack(packed, false, count, k, x, k, 0, product_panels(k));
         product(&(struct product){.m = n,

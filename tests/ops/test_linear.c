@@ -6,7 +6,7 @@
 
 #include "../../autograd/ag_ops.h"
 #include "../../autograd/base/err.h"
-#include "../../autograd/base/rng.h"
+#include "../../autograd/ops/op.h"
 
 struct layer {
     int64_t m, n, k; // rows, outputs, inputs
@@ -16,36 +16,23 @@ struct layer {
     real *cotangent;
 };
 
-static ag_t *leaf(struct layer *l, struct ag_shape shape)
-{
-    return ag_leaf(&l->graph, "leaf", shape);
-}
-
-static void fill(struct rng *rng, real *to, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        to[i] = (real)(2 * rng_uniform(rng) - 1);
-}
-
 static void begin(struct layer *l)
 {
+    struct rng rng;
+    rng_init(&rng, 1, 0, 0);
     ag_graph_init(&l->graph, NULL);
-    l->x = leaf(l, ag_shape2(l->m, l->k));
-    l->weight = leaf(l, ag_shape2(l->n, l->k));
-    l->bias = leaf(l, ag_shape1(l->n));
-    l->residual = leaf(l, ag_shape2(l->m, l->n));
+    l->x = ag_case_leaf(&l->graph, &rng, ag_shape2(l->m, l->k), -1, 1);
+    l->weight = ag_case_leaf(&l->graph, &rng, ag_shape2(l->n, l->k), -1, 1);
+    l->bias = ag_case_leaf(&l->graph, &rng, ag_shape1(l->n), -1, 1);
+    l->residual = ag_case_leaf(&l->graph, &rng, ag_shape2(l->m, l->n), -1, 1);
     l->output = ag_keep(ag_linear_add(&l->graph, l->x, l->weight, l->bias, l->residual));
     l->plan = ag_plan_new(&l->graph, l->output, true);
     if (!l->plan)
         fail_msg("%s", err_last());
     l->cotangent = malloc((size_t)(l->m * l->n) * sizeof *l->cotangent);
     assert_non_null(l->cotangent);
-    struct rng rng;
-    rng_init(&rng, 1, 0, 0);
-    ag_t *const all[] = {l->x, l->weight, l->bias, l->residual};
-    for (int i = 0; i < 4; i++)
-        fill(&rng, all[i]->data, all[i]->count);
-    fill(&rng, l->cotangent, l->m * l->n);
+    for (int64_t i = 0; i < l->m * l->n; i++)
+        l->cotangent[i] = (real)(2 * rng_uniform(&rng) - 1);
     ag_forward(l->plan);
     ag_backward(l->plan, l->cotangent);
 }

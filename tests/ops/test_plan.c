@@ -4,7 +4,7 @@
 
 #include "../../autograd/ag_ops.h"
 #include "../../autograd/base/err.h"
-#include "../../autograd/base/rng.h"
+#include "../../autograd/ops/op.h"
 
 enum { ROWS = 7, WIDTH = 5, BLOCKS = 3, LEAVES = 2 + 3 * BLOCKS };
 
@@ -14,12 +14,12 @@ struct stream {
     ag_t *leaf[LEAVES], *residual[BLOCKS], *output;
     int leaves;
     struct ag_plan *plan;
+    struct rng rng;
 };
 
 static ag_t *leaf(struct stream *s, struct ag_shape shape)
 {
-    ag_t *t = ag_leaf(&s->graph, "leaf", shape);
-    return s->leaf[s->leaves++] = t;
+    return s->leaf[s->leaves++] = ag_case_leaf(&s->graph, &s->rng, shape, 0, 1);
 }
 
 // With `kept`, every residual is read after a replay; with `tapped`, the first is a part of the
@@ -27,6 +27,7 @@ static ag_t *leaf(struct stream *s, struct ag_shape shape)
 static void begin(struct stream *s, bool kept, bool tapped)
 {
     *s = (struct stream){0};
+    rng_init(&s->rng, 1, 0, 0);
     ag_graph_init(&s->graph, NULL);
     ag_t *r = ag_tanh(&s->graph, leaf(s, ag_shape2(ROWS, WIDTH)));
     for (int i = 0; i < BLOCKS; i++) {
@@ -40,11 +41,6 @@ static void begin(struct stream *s, bool kept, bool tapped)
     s->plan = ag_plan_new(&s->graph, s->output, true);
     if (!s->plan)
         fail_msg("%s", err_last());
-    struct rng rng;
-    rng_init(&rng, 1, 0, 0);
-    for (int k = 0; k < s->leaves; k++)
-        for (int64_t i = 0; i < s->leaf[k]->count; i++)
-            s->leaf[k]->data[i] = (real)rng_uniform(&rng);
     ag_forward(s->plan);
     ag_backward(s->plan, NULL);
 }
